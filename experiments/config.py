@@ -1,0 +1,177 @@
+"""What a run is: frozen dataclasses for the command line, and what identifies a run and a score.
+
+Imports no torch. The library's own settings live in `rope_dit.config`.
+"""
+
+import hashlib
+import json
+from dataclasses import asdict, dataclass, field, fields
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import tyro
+
+from rope_dit.config import NOT_WEIGHTS, ModelConfig, TrainConfig, check, check_finite
+from rope_dit.errors import UserError
+from rope_dit.registry import POS_EMBEDS
+from rope_dit.samplers.spec import SamplerSpec
+
+
+@dataclass(frozen=True, kw_only=True)
+class DataConfig:
+    """The pictures."""
+
+    name: Annotated[str, tyro.conf.arg(name="data", prefix_name=False)] = "digits"
+    """digits | cifar10 | cifar100 | folder:PATH"""
+    root: Path = Path("data")
+    """where torchvision keeps or finds its downloads"""
+    image_size: int = 0
+    """folder: resize and centre-crop to this side; 0 expects pictures of one size and keeps it"""
+    held_out: float = 0.1
+    """folder without train/ and test/ parts: share of each class that generators never see"""
+
+    def __post_init__(self) -> None:
+        check_finite(self, "data")
+        check(self.image_size >= 0, "data.image-size", self.image_size, "0 or more")
+        check(0 < self.held_out < 1, "data.held-out", self.held_out, "a share between 0 and 1")
+
+
+@dataclass(frozen=True, kw_only=True)
+class EvalConfig:
+    """Sampling and scoring. Nothing here changes the weights."""
+
+    samplers: tuple[str, ...] = ("euler:steps=50", "heun:steps=25")
+    """sampler specs of the final scoring; the first one also draws the curve over training steps"""
+    guidances: tuple[float, ...] = (1.0,)
+    """classifier-free guidance weights; 1 means none"""
+    guidance_interval: tuple[float, float] = (0.0, 1.0)
+    """times between which guidance acts"""
+    n: tuple[int, ...] = (1000,)
+    """pictures a score is made of; the first is the one that counts, more show the bias"""
+    sampling_seeds: int = 1
+    """how often the final scoring is repeated with other noise"""
+    extractor: str = "digits"
+    """inception | digits | cifar10 | PATH of a file that train_extractor wrote"""
+    inception_weights: Path | None = None
+    """file with the FID paper's Inception weights, where they cannot be downloaded"""
+    every: int = 0
+    """score the averaged weights every so many training steps; 0: only at the end"""
+    every_n: int = 500
+    """pictures of those scores"""
+    chunk: int = 250
+    """pictures sampled at a time; part of what makes pictures equal to the bit"""
+
+    def __post_init__(self) -> None:
+        check_finite(self, "eval")
+        for name in ("every_n", "chunk", "sampling_seeds"):
+            check(getattr(self, name) >= 1, f"eval.{name.replace('_', '-')}", getattr(self, name), "at least 1")
+        check(self.every >= 0, "eval.every", self.every, "0 or more")
+        check(len(self.samplers) > 0, "eval.samplers", self.samplers, "at least one sampler")
+        check(len(self.guidances) > 0, "eval.guidances", self.guidances, "at least one weight")
+        check(all(0 <= g < 1e3 for g in self.guidances), "eval.guidances", self.guidances, "weights from 0 to 1000")
+        check(len(self.n) > 0 and all(n >= 2 for n in self.n), "eval.n", self.n, "numbers of at least 2")
+        low, high = self.guidance_interval
+        check(0 <= low < high <= 1, "eval.guidance-interval", self.guidance_interval, "0 <= low < high <= 1")
+        for spec in self.samplers:
+            SamplerSpec.parse(spec)
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunConfig:
+    """One arm, one seed: trained once, scored under every sampler."""
+
+    variant: str = "rope2d"
+    """positional embedding, with options: rope2d, rope2d:theta=10000, learned+rope2d; --list variants"""
+    seed: int = 0
+    """training seed: weights, order of pictures, noise, times"""
+    preset: str = "digits"
+    """smoke | digits | cifar10 | original | cifar10-large: where the defaults below come from"""
+    study: str = "rope-dit"
+    """name of the MLflow experiment"""
+    device: Literal["auto", "cuda", "mps", "cpu"] = "auto"
+    """auto: the first of cuda, mps, cpu that is there"""
+    runs: Path = Path("runs")
+    """folder of run folders"""
+    out: Path | None = None
+    """run folder, instead of one in --runs that is named after the variant, the seed and the fingerprint"""
+    plugins: Path | None = None
+    """folder of your own files that register variants, samplers, grids, data sets or metrics"""
+    dry_run: bool = False
+    """print the resolved settings, parameters, FLOPs and a time estimate, and train nothing"""
+    data: DataConfig = field(default_factory=DataConfig)
+    model: ModelConfig = field(default_factory=ModelConfig)
+    train: TrainConfig = field(default_factory=TrainConfig)
+    eval: EvalConfig = field(default_factory=EvalConfig)
+
+    def __post_init__(self) -> None:
+        check(0 <= self.seed < 2**63, "seed", self.seed, "a whole number from 0 to below 2^63")
+        name = self.study
+        ok = 0 < len(name) <= 80 and name[0] != "." and all(c.isalnum() and c.isascii() or c in "._-" for c in name)
+        check(ok, "study", name, "1 to 80 of A-Z a-z 0-9 . _ -, not starting with a dot")
+        if any(g != 1 for g in self.eval.guidances) and not (self.model.conditional and self.train.label_dropout):
+            raise UserError(f"eval.guidances got {self.eval.guidances}, but this model has no null class: guidance needs "
+                            "model.conditional and train.label-dropout above 0.")  # fmt: skip
+
+
+def flatten(config: Any, prefix: str = "") -> dict[str, str]:
+    """Every field of nested dataclasses as text, named as on the command line: {'train.lr': '0.002', ...}."""
+    flat: dict[str, str] = {}
+    for key, value in (asdict(config) if not isinstance(config, dict) else config).items():
+        if isinstance(value, dict):
+            flat |= flatten(value, f"{prefix}{key}.")
+        else:
+            flat[prefix + key] = " ".join(map(str, value)) if isinstance(value, (tuple, list)) else str(value)
+    return flat
+
+
+def identity(config: RunConfig, data_fingerprint: str, device_type: str) -> dict[str, str]:
+    """Every field that changes the weights, as text: a checkpoint is used only where all of them agree.
+
+    `config` has precision, compile and threads resolved. Logging, paths and evaluation are not in it.
+    """
+    names = [part.partition(":")[0] for part in POS_EMBEDS.canonical(config.variant).split("+")]
+    sources = b"".join(POS_EMBEDS[name].path.read_bytes() for name in names)
+    train = {f.name: getattr(config.train, f.name) for f in fields(config.train) if f.name not in NOT_WEIGHTS}
+    return {
+        "variant": POS_EMBEDS.canonical(config.variant),
+        "variant source": hashlib.sha256(sources).hexdigest(),
+        "seed": str(config.seed),
+        "data": data_fingerprint,
+        "device": device_type,
+        **flatten({"model": asdict(config.model), "train": train}),
+    }
+
+
+def fingerprint(identity: dict[str, str]) -> str:
+    """SHA-256 of an identity; its first 8 digits end a run folder's name."""
+    return hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()
+
+
+def run_name(config: RunConfig, print8: str) -> str:
+    """Name of the run folder, for example `rope2d-s0-1f00c4d2`."""
+    return f"{POS_EMBEDS.slug(config.variant)}-s{config.seed}-{print8}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class ScoreKey:
+    """What one score is a score of. Two scores are comparable where all but arm, seed and what is studied agree."""
+
+    arm: str
+    seed: int
+    train_step: int
+    sampler: str
+    guidance: float
+    nfe: float
+    grid: str
+    ema: str
+    extractor: str
+    metric: str
+    n: int
+    n_real: int
+    sampling_seed: int
+
+
+SCORE_COLUMNS = (
+    *(f.name for f in fields(ScoreKey)),
+    *("value", "better", "real_floor", "images_sha256", "reference_sha256", "extractor_sha256", "time"),
+)

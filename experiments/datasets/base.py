@@ -1,0 +1,136 @@
+"""What every data set returns, how one is looked up by name, and the split all of them share.
+
+A data set is a function `(argument, config) -> Images` registered in `DATASETS`; `argument` is what follows
+the first ':' of its name on the command line.
+"""
+
+import hashlib
+import json
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from experiments.config import DataConfig
+from experiments.registries import DATASETS
+from rope_dit.config import check, option
+
+Pixels = NDArray[np.uint8]
+Labels = NDArray[np.int64]
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Images:
+    """A data set in memory: generators train on `train` and never see `held_out`.
+
+    Args:
+        train: uint8 [N, C, H, W].
+        train_labels: int64 [N], indices into `classes`.
+        held_out: uint8 [M, C, H, W].
+        held_out_labels: int64 [M].
+        classes: names; one class named "all" where pictures have none.
+        name: what reports call the data set.
+
+    Raises UserError where dtypes, shapes or labels do not fit together.
+    """
+
+    train: Pixels
+    train_labels: Labels
+    held_out: Pixels
+    held_out_labels: Labels
+    classes: tuple[str, ...]
+    name: str
+
+    def __post_init__(self) -> None:
+        unique = len(set(self.classes)) == len(self.classes) > 0
+        check(unique, f"{self.name}: classes", self.classes[:3], "at least one name, each once")
+        for part in ("train", "held_out"):
+            self._check_part(f"{self.name}: {part}", getattr(self, part), getattr(self, f"{part}_labels"))
+        shape = self.train.shape[1:]
+        check(
+            self.held_out.shape[1:] == shape,
+            f"{self.name}: held_out",
+            self.held_out.shape[1:],
+            f"{shape} as in train",
+        )
+
+    def _check_part(self, where: str, pixels: Pixels, labels: Labels) -> None:
+        got = f"{pixels.dtype}{list(pixels.shape)}"
+        check(
+            pixels.dtype == np.uint8 and pixels.ndim == 4 and pixels.size > 0,
+            where,
+            got,
+            "uint8[N, C, H, W], not empty",
+        )
+        got = f"{labels.dtype}{list(labels.shape)}"
+        check(
+            labels.dtype == np.int64 and labels.shape == pixels.shape[:1],
+            f"{where}_labels",
+            got,
+            f"int64[{len(pixels)}]",
+        )
+        low, high = int(labels.min()), int(labels.max())
+        check(
+            low >= 0 and high < len(self.classes),
+            f"{where}_labels",
+            (low, high),
+            f"0 to {len(self.classes) - 1}",
+        )
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """SHA-256 (hex) of both parts' shapes, decoded bytes and labels, and of the class names."""
+        return sha256(self.train, self.train_labels, self.held_out, self.held_out_labels, text=self.classes)
+
+
+def load(config: DataConfig) -> Images:
+    """Return the data set that `config.name` names, as `name` or `name:argument`.
+
+    Raises UserError for an unknown name, and for data that is missing or unusable.
+    """
+    name, colon, argument = config.name.partition(":")
+    build = DATASETS.load(name)
+    check(not colon or argument != "", "--data", config.name, f"'{name}' or '{name}:' and something after it")
+    images: Images = build(argument, config)
+    return images
+
+
+def refuse_argument(argument: str, config: DataConfig) -> None:
+    """Raise UserError if anything follows the name of a data set that takes no argument."""
+    name = config.name.partition(":")[0]
+    check(not argument, "--data", config.name, f"'{name}', which takes nothing after ':'")
+
+
+def refuse_unused(config: DataConfig, *names: str) -> None:
+    """Raise UserError if a setting that this data set does not use is not at its default."""
+    for name in names:
+        default = getattr(DataConfig, name)
+        check(getattr(config, name) == default, f"data.{option(name)}", getattr(config, name),
+              f"{default}: these pictures come with a size and split of their own")  # fmt: skip
+
+
+def stratified_split(labels: Labels, num_held_out: int) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """Split indices into (train, held out), both sorted, with each class in proportion.
+
+    Each class gives its share of `num_held_out`, rounded by largest remainders, but at least 1 and never all
+    of its pictures; so the total can differ from `num_held_out` where classes are tiny.
+    """
+    counts = np.bincount(labels)
+    quota = counts * (num_held_out / len(labels))
+    take = np.floor(quota).astype(int)
+    take[np.argsort(take - quota, kind="stable")[: num_held_out - take.sum()]] += 1
+    take = np.clip(take, np.minimum(counts, 1), np.maximum(counts - 1, 0))
+    # Raw PCG64 output is promised to stay the same over numpy versions; Generator.permutation is not.
+    order = np.argsort(np.random.PCG64(0).random_raw(len(labels)), kind="stable")
+    chosen = [order[labels[order] == label][:count] for label, count in enumerate(take)]
+    held_out = np.sort(np.concatenate(chosen))
+    return np.setdiff1d(np.arange(len(labels)), held_out), held_out
+
+
+def sha256(*arrays: NDArray[np.generic], text: object = ()) -> str:
+    """SHA-256 (hex) of `text` as JSON, then of the arrays' dtypes and shapes, then of their bytes."""
+    total = hashlib.sha256(json.dumps([text, [(a.dtype.str, a.shape) for a in arrays]]).encode())
+    for array in arrays:
+        total.update(np.ascontiguousarray(array).data)
+    return total.hexdigest()

@@ -1,0 +1,54 @@
+"""A cache of arrays on disk: written atomically, checked by SHA-256 when read, and never needed."""
+
+import os
+import sys
+import uuid
+from contextlib import suppress
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from experiments.datasets.base import sha256
+
+
+def cache_folder() -> Path:
+    """`$ROPE_DIT_CACHE`, or ~/.cache/rope-dit. It may be deleted at any time."""
+    return Path(os.environ.get("ROPE_DIT_CACHE") or Path.home() / ".cache" / "rope-dit")
+
+
+def read(key: str) -> NDArray[np.generic] | None:
+    """Return the array stored under `key`; None if there is none, or if it is damaged (said on stderr)."""
+    path = cache_folder() / f"{key}.npy"
+    try:
+        with path.open("rb") as file:
+            digest = np.load(file, allow_pickle=False)
+            array: NDArray[np.generic] = np.load(file, allow_pickle=False)
+        if sha256(array) == str(digest):
+            return array
+        reason = "its SHA-256 does not match"
+    except FileNotFoundError:
+        return None
+    except Exception as error:  # damaged headers raise anything: ValueError, EOFError, MemoryError, ...
+        reason = str(error)
+    print(f"warning: the cached pictures {path} are damaged and are decoded again: {reason}", file=sys.stderr)
+    return None
+
+
+def write(key: str, array: NDArray[np.generic]) -> None:
+    """Store `array` under `key`. A full or read-only disk is said on stderr, and stops nothing."""
+    path = cache_folder() / f"{key}.npy"
+    temporary = path.with_name(f".{key}.{uuid.uuid4().hex}")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with temporary.open("wb") as file:
+            np.save(file, np.array(sha256(array)))
+            np.save(file, array)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    except OSError as error:
+        print(f"warning: the pictures could not be cached in {path.parent}: {error}", file=sys.stderr)
+    finally:
+        with suppress(OSError):  # gone already, or its folder could not be made
+            temporary.unlink()

@@ -1,0 +1,152 @@
+"""One run, from wherever an earlier process left it to its last score."""
+
+import hashlib
+import os
+import resource
+import shlex
+import socket
+import sys
+from collections.abc import Mapping
+
+import torch
+
+from experiments.cli import OK, StopFlag
+from experiments.config import RunConfig
+from experiments.data import Batches
+from experiments.features import load_extractor
+from experiments.progress import Progress
+from experiments.resolve import Resolved, device_text
+from experiments.sampling import Generator
+from experiments.scoring import Scorer, curve_jobs, final_jobs
+from experiments.summary import summary
+from experiments.tracking import Mirror, git_commit
+from rope_dit import ema, flow
+from rope_dit.checkpoint import Checkpoints
+from rope_dit.errors import Stopped
+from rope_dit.registry import POS_EMBEDS
+from rope_dit.trainer import Diverged, State, train
+
+PAIRED_STEPS = 100
+
+
+def execute(resolved: Resolved, stop: StopFlag) -> int:
+    """Train, score and track a checked run whose folder is locked; returns the exit code.
+
+    Raises:
+        Stopped, Diverged, OSError: after the run was marked accordingly in the tracking store.
+    """
+    config, folder = resolved.config, resolved.folder
+    scorer = make_scorer(resolved, stop)
+    state = State.fresh(resolved.build_model(), config.train)
+    checkpoints = Checkpoints(folder.path / "checkpoints", resolved.identity)
+    state.resume(checkpoints)
+    folder.open_metrics(state.step)
+    batches = make_batches(resolved)
+    if folder.info is None:
+        folder.create(resolved.identity, config, pairing(resolved, state, batches))
+    if state.step == config.train.steps and not scorer.missing(state.step, final_jobs(config.eval)):
+        print(f"{folder.path} is finished; nothing to do.")
+    mirror = Mirror(folder, config.study, tags(resolved))
+    mirror.start()
+    status, outcome = "FAILED", "error"
+    try:
+        _train(resolved, state, batches, scorer, checkpoints, stop)
+        scorer.generator.load(state.ema.profiles[scorer.ema])
+        scorer.score(state.step, final_jobs(config.eval))
+        status, outcome = "FINISHED", "finished"
+    except Stopped:
+        status, outcome = "KILLED", "stopped"
+        raise
+    except Diverged:
+        outcome = "diverged"
+        raise
+    finally:
+        mirror.close(status, outcome)
+    print(summary(folder, mirror))
+    return OK
+
+
+def _train(
+    resolved: Resolved, state: State, batches: Batches, scorer: Scorer, checkpoints: Checkpoints, stop: StopFlag
+) -> None:
+    config, folder = resolved.config, resolved.folder
+    bar = Progress("training", config.train.steps, "step", state.step)
+    shown = ""
+
+    def log(step: int, values: Mapping[str, float]) -> None:
+        nonlocal shown
+        shown = f"loss {values['train/loss']:.4f}, {values['train/images_per_second']:.0f} pictures/s"
+        folder.log(step, {**values, "system/peak_memory_mib": peak_memory_mib(resolved.device)})
+
+    def after(state: State) -> None:
+        bar.update(state.step, shown)
+        if config.eval.every and state.step and state.step % config.eval.every == 0:
+            if scorer.missing(state.step, curve_jobs(config.eval)):
+                scorer.generator.load(state.ema.profiles[scorer.ema])
+                scorer.score(state.step, curve_jobs(config.eval))
+
+    try:
+        train(state, batches, config.train, seed=config.seed, checkpoints=checkpoints, log=log, after=after, stop=stop)
+    finally:
+        bar.close()
+
+
+def make_batches(resolved: Resolved) -> Batches:
+    """The training pictures on the device."""
+    config, images, device = resolved.config, resolved.images, resolved.device
+    pictures, labels = (torch.from_numpy(a).to(device) for a in (images.train, images.train_labels))
+    return Batches(pictures, labels, batch=config.train.batch, seed=config.seed, flip=config.train.flip)
+
+
+def make_scorer(resolved: Resolved, stop: StopFlag) -> Scorer:
+    """The scorer of a run. Raises UserError where the extractor cannot be had or does not fit the pictures."""
+    config, images, device = resolved.config, resolved.images, resolved.device
+    extractor = load_extractor(config.eval.extractor, device, config.eval.inception_weights)
+    extractor.check_fits(images.train.shape[1:])
+    generator = Generator(resolved.build_model(), config, images.train_labels, images.train.shape[1:], stop)
+    arm, profile = POS_EMBEDS.canonical(config.variant), ema.name(config.train.ema_decay)
+    return Scorer(arm, config.seed, profile, generator, extractor, images, resolved.folder, stop)
+
+
+def pairing(resolved: Resolved, state: State, batches: Batches) -> dict[str, str]:
+    """SHA-256 of the first 100 steps' inputs and of the shared initial weights: runs are paired where these agree."""
+    config = resolved.config
+    inputs, weights = hashlib.sha256(), hashlib.sha256()
+    for step in range(min(PAIRED_STEPS, config.train.steps)):
+        images, labels = batches(step)
+        draw = flow.draws(config.train, config.seed, step, images.shape, images.device)
+        for tensor in (images, labels, draw.t_B, draw.noise_BCHW, draw.drop_B):
+            inputs.update(tensor.cpu().numpy().tobytes())
+    for name, p in sorted(resolved.build_model().named_parameters()):
+        if not name.startswith("pos_embed."):
+            weights.update(name.encode() + p.detach().cpu().numpy().tobytes())
+    return {"inputs_sha256": inputs.hexdigest(), "shared_weights_sha256": weights.hexdigest()}
+
+
+def tags(resolved: Resolved) -> dict[str, str]:
+    """What a run is found by in the tracking store."""
+    config, info = resolved.config, resolved.folder.info
+    assert info is not None, "create the run folder first"
+    return {
+        "study": config.study,
+        "arm": POS_EMBEDS.canonical(config.variant),
+        "variant": POS_EMBEDS.slug(config.variant),
+        "seed": str(config.seed),
+        "fingerprint": resolved.fingerprint,
+        "device": device_text(resolved.device),
+        "git_commit": git_commit(),
+        "outcome": "running",
+        "command": shlex.join(["python", "-m", "experiments.run", *sys.argv[1:]]),
+        "folder": str(resolved.folder.path.absolute()),
+        "host": socket.gethostname(),
+        "torch": str(torch.__version__),
+        **info["pairing"],
+    }
+
+
+def peak_memory_mib(device: torch.device) -> float:
+    """Largest memory so far, MiB: of the GPU's allocator, or of the process on a CPU."""
+    if device.type == "cuda":
+        return torch.cuda.max_memory_allocated(device) / 2**20
+    kilo = 1 if sys.platform == "darwin" else 1024  # macOS counts bytes, Linux kilobytes
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * kilo / 2**20

@@ -1,0 +1,105 @@
+"""From what the user asked for to what this machine does: device, precision, compilation, threads; all checks."""
+
+import os
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import torch
+
+from experiments.config import RunConfig, fingerprint, identity, run_name
+from experiments.datasets.base import Images, load
+from experiments.runfolder import RunFolder
+from rope_dit.config import TrainConfig, check
+from rope_dit.errors import UserError
+from rope_dit.model import DiT
+
+BF16_MIN_DIM = 128  # on CPUs with bf16 instructions narrower models train faster in fp32 (python -m experiments.bench)
+
+
+@dataclass(frozen=True)
+class Resolved:
+    """A checked run: nothing has been written yet."""
+
+    config: RunConfig
+    device: torch.device
+    images: Images
+    identity: dict[str, str]
+    fingerprint: str
+    folder: RunFolder
+
+    def build_model(self) -> DiT:
+        """Make the network on the device, with the weights of the run's seed."""
+        model = build_model(self.config, self.images)
+        model.init_weights(self.config.seed)
+        return model.to(self.device)
+
+
+def resolve(config: RunConfig) -> Resolved:
+    """Check everything that can be checked before anything is written. Raises UserError."""
+    device = choose_device(config.device)
+    train = resolve_train(config.train, config.model.dim, device)
+    config = replace(config, device=device.type, train=train)  # type: ignore[arg-type]
+    torch.set_num_threads(train.threads)
+    images = load(config.data)
+    check(train.batch <= len(images.train), "train.batch", train.batch, f"at most the {len(images.train)} training pictures")
+    with torch.device("meta"):
+        build_model(config, images)
+    found = identity(config, images.fingerprint, device.type)
+    print8 = fingerprint(found)
+    folder = RunFolder(config.out or config.runs / run_name(config, print8[:8]))
+    _check_writable(folder.path)
+    folder.check_free_for(found)
+    return Resolved(config, device, images, found, print8, folder)
+
+
+def build_model(config: RunConfig, images: Images) -> DiT:
+    """The network that fits config and pictures; its weights are not set yet."""
+    return DiT(
+        config.model,
+        config.variant,
+        channels=images.train.shape[1],
+        image_size=images.train.shape[2:],
+        num_classes=len(images.classes),
+        null_class=config.train.label_dropout > 0,
+    )
+
+
+def choose_device(name: str) -> torch.device:
+    """Return the device of that name; for auto the first of cuda, mps, cpu that is there. Raises UserError."""
+    there = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
+    if name == "auto":
+        return torch.device(next(kind for kind, ok in there.items() if ok))
+    if not there[name]:
+        has = ", ".join(kind for kind, ok in there.items() if ok)
+        raise UserError(f"device got '{name}', which this machine or this torch does not have; expected auto or {has}.")
+    return torch.device(name)
+
+
+def device_text(device: torch.device) -> str:
+    """Name of the device for people: the GPU's own, or the CPU and its threads."""
+    if device.type == "cuda":
+        return str(torch.cuda.get_device_name(device))
+    return f"{device.type} with {torch.get_num_threads()} threads"
+
+
+def resolve_train(train: TrainConfig, dim: int, device: torch.device) -> TrainConfig:
+    """Replace every `auto` by what it means here; the rules are fixed, so that a resumed run decides the same."""
+    precision, compiling = train.precision, train.compile
+    if precision == "auto":
+        wide = dim >= BF16_MIN_DIM and device.type == "cpu" and _cpu_has_bf16()
+        precision = "bf16" if device.type == "cuda" or wide else "fp32"
+    if compiling == "auto":
+        compiling = "on" if device.type == "cuda" else "off"
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return replace(train, precision=precision, compile=compiling, threads=train.threads or cores)
+
+
+def _cpu_has_bf16() -> bool:
+    return bool(torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported())
+
+
+def _check_writable(path: Path) -> None:
+    """The nearest existing ancestor must be a folder that we may write into."""
+    above = next(p for p in (path.absolute(), *path.absolute().parents) if p.exists() or p.is_symlink())
+    if not above.is_dir() or not os.access(above, os.W_OK):
+        raise UserError(f"run folder {path}: {above} is no folder that can be written; choose another --runs or --out.")

@@ -1,0 +1,133 @@
+"""The folder of one run: what is true about it. MLflow is a projection that can be made again from here.
+
+    config.json         identity and settings, written once
+    metrics.jsonl       one line a logging step; cut back to the checkpoint's step on resume
+    scores.csv          one row a ScoreKey
+    checkpoints/        see rope_dit.checkpoint
+    pictures/           sample grids, PNG
+    samples/            pictures of a scoring under way
+"""
+
+import contextlib
+import csv
+import fcntl
+import io
+import json
+import math
+import os
+import socket
+import time
+import uuid
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from experiments.config import SCORE_COLUMNS, ScoreKey, flatten
+from rope_dit.checkpoint import write_durably
+from rope_dit.errors import UserError
+
+Row = dict[str, Any]
+Point = tuple[str, int, float, float]
+"""key, step, value, seconds since 1970"""
+
+
+class RunFolder:
+    """Files of one run. Everything but `lock` may be used without holding the lock."""
+
+    def __init__(self, path: Path):
+        self.path = path
+        self._rows: list[Row] = []
+        self._known: set[tuple[str, int]] = set()
+
+    @property
+    def info(self) -> Row | None:
+        """What `create` wrote, or None where there is no run."""
+        file = self.path / "config.json"
+        if not file.is_file():
+            return None
+        try:
+            return json.loads(file.read_text())  # type: ignore[no-any-return]
+        except ValueError as error:
+            raise UserError(f"{file} is damaged ({error}). Remove the run folder to start again.") from None
+
+    def check_free_for(self, identity: Mapping[str, str]) -> None:
+        """Raise UserError where the folder holds another run or is no run folder."""
+        if self.path.exists() and not self.path.is_dir():
+            raise UserError(f"run folder {self.path} is a file; choose another --out.")
+        if self.info is None:
+            if self.path.is_dir() and any(p.name != "lock" for p in self.path.iterdir()):
+                raise UserError(f"{self.path} is not empty and holds no run; choose another --out or empty it.")
+            return
+        theirs = self.info["identity"]
+        differing = [f"{key}: there {theirs.get(key, '-')}, now {identity.get(key, '-')}"
+                     for key in sorted(theirs.keys() | identity.keys()) if theirs.get(key) != identity.get(key)]  # fmt: skip
+        if differing:
+            raise UserError(f"{self.path} holds another run; choose another --out. Fields that differ:", differing)
+
+    @contextlib.contextmanager
+    def lock(self) -> Iterator[None]:
+        """Hold the folder alone; the lock goes with the process, however it ends."""
+        self.path.mkdir(parents=True, exist_ok=True)
+        with open(self.path / "lock", "a+") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                file.seek(0)
+                raise UserError(f"{self.path} is locked by {file.read().strip()}; wait or stop that process.") from None
+            file.truncate(0)
+            file.write(f"process {os.getpid()} on {socket.gethostname()}")
+            file.flush()
+            yield
+
+    def create(self, identity: Mapping[str, str], config: Any, pairing: Mapping[str, str]) -> None:
+        """Write config.json: who this run is."""
+        content = {"id": uuid.uuid4().hex, "created": time.time(), "pairing": dict(pairing),
+                   "identity": dict(identity), "config": flatten(config)}  # fmt: skip
+        write_durably(self.path / "config.json", json.dumps(content, indent=1).encode())
+
+    def open_metrics(self, step: int) -> None:
+        """Read the metric log, dropping rows past `step` (they will come again) and a torn last line."""
+        file = self.path / "metrics.jsonl"
+        lines = file.read_bytes().splitlines(keepends=True) if file.exists() else []
+        rows = [json.loads(line) for line in lines if line.endswith(b"\n")]
+        self._rows = [row for row in rows if row["step"] <= step]
+        self._known = {(key, step) for key, step, _, _ in self.points()}
+        if len(self._rows) != len(lines):
+            write_durably(file, "".join(json.dumps(row) + "\n" for row in self._rows).encode())
+
+    def log(self, step: int, values: Mapping[str, float]) -> None:
+        """Append one row; a (key, step) that is there already keeps its first value."""
+        fresh = {k: v for k, v in values.items() if (k, step) not in self._known and math.isfinite(v)}
+        if fresh:
+            row = {"step": step, "time": time.time(), "values": fresh}
+            with open(self.path / "metrics.jsonl", "a") as file:
+                file.write(json.dumps(row) + "\n")
+            self._rows.append(row)
+            self._known |= {(key, step) for key in fresh}
+
+    def points(self) -> list[Point]:
+        """All that was logged."""
+        return [(key, row["step"], value, row["time"]) for row in self._rows for key, value in row["values"].items()]
+
+    def scores(self) -> list[dict[str, str]]:
+        """Rows of scores.csv."""
+        file = self.path / "scores.csv"
+        return list(csv.DictReader(io.StringIO(file.read_text()))) if file.exists() else []
+
+    def add_scores(self, keys: list[ScoreKey], rest: list[Mapping[str, Any]]) -> None:
+        """Add rows for keys that have none yet."""
+        rows = self.scores()
+        known = {_as_text(row) for row in rows}
+        for key, values in zip(keys, rest, strict=True):
+            if _as_text(asdict(key)) not in known:
+                rows.append({**asdict(key), **values, "time": time.time()})
+        text = io.StringIO()
+        writer = csv.DictWriter(text, SCORE_COLUMNS, lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)
+        write_durably(self.path / "scores.csv", text.getvalue().encode())
+
+
+def _as_text(row: Mapping[str, Any]) -> tuple[str, ...]:
+    return tuple(str(row[name]) for name in ScoreKey.__dataclass_fields__)

@@ -1,0 +1,198 @@
+"""One pass: sample -> uint8 pictures -> features, once -> every metric -> rows of scores.csv.
+
+Does only what is missing, so it can be killed at any moment and called again.
+"""
+
+import hashlib
+import os
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+import safetensors
+import safetensors.torch
+import torch
+from torch import Tensor
+
+from experiments.config import EvalConfig, ScoreKey
+from experiments.datasets.base import Images
+from experiments.features import Extractor, Features
+from experiments.metrics import measure_all, real_floor, value_name
+from experiments.pictures import write_grid
+from experiments.progress import Progress
+from experiments.registries import METRICS
+from experiments.runfolder import RunFolder
+from experiments.sampling import Generator
+from rope_dit.checkpoint import write_durably
+from rope_dit.errors import Stopped
+from rope_dit.samplers.spec import SamplerSpec
+
+
+@dataclass(frozen=True)
+class Job:
+    """One set of pictures and the numbers of pictures to score of it."""
+
+    sampler: SamplerSpec
+    guidance: float
+    ns: tuple[int, ...]
+    sampling_seed: int = 0
+
+    def name(self, step: int) -> str:
+        """Name for files, for example `00000800-heun-25-cfg1-seed0`."""
+        return f"{step:08d}-{self.sampler.slug}-cfg{self.guidance:g}-seed{self.sampling_seed}"
+
+
+def final_jobs(config: EvalConfig) -> list[Job]:
+    """What is scored once training has ended: seeds x samplers x guidances."""
+    return [
+        Job(SamplerSpec.parse(sampler), guidance, config.n, seed)
+        for seed in range(config.sampling_seeds)
+        for sampler in config.samplers
+        for guidance in config.guidances
+    ]
+
+
+def curve_jobs(config: EvalConfig) -> list[Job]:
+    """What is scored during training: the first sampler at the first guidance, with few pictures."""
+    return [Job(SamplerSpec.parse(config.samplers[0]), config.guidances[0], (config.every_n,))]
+
+
+@dataclass(frozen=True)
+class Scorer:
+    """Scores one run against the training pictures.
+
+    Args:
+        arm: canonical spec of the variant.
+        seed: training seed.
+        ema: name of the weight profile that is scored.
+        generator: makes the pictures of a job.
+        extractor: turns pictures into features.
+        images: the data set; its train part is the reference, its held-out part gives the real floor.
+        folder: where scores, pictures and unfinished samples go.
+        stop: asked between chunks; a True raises Stopped.
+    """
+
+    arm: str
+    seed: int
+    ema: str
+    generator: Generator
+    extractor: Extractor
+    images: Images
+    folder: RunFolder
+    stop: Callable[[], bool]
+
+    def missing(self, step: int, jobs: list[Job]) -> list[Job]:
+        """Jobs of which scores.csv lacks a row."""
+        names = ("train_step", "sampler", "guidance", "sampling_seed", "n", "ema", "extractor")
+        there = {tuple(row[name] for name in names) for row in self.folder.scores()}
+
+        def done(job: Job, n: int) -> bool:
+            key = (step, job.sampler, float(job.guidance), job.sampling_seed, n, self.ema, self.extractor.name)
+            return tuple(map(str, key)) in there
+
+        return [job for job in jobs if not all(done(job, n) for n in job.ns)]
+
+    def score(self, step: int, jobs: list[Job]) -> None:
+        """Sample and score each missing job at training step `step`, and write a sample grid of it."""
+        for job in self.missing(step, jobs):
+            pictures, labels, nfe = self._pictures(step, job)
+            features = self.extractor(pictures)
+            features.check_finite()
+            for n in job.ns:
+                self._write(step, job, n, features[:n], nfe, hashlib.sha256(pictures[:n].numpy().tobytes()).hexdigest())
+            grid = self.folder.path / "pictures" / f"{job.name(step)}.png"
+            write_grid(grid, pictures.numpy(), labels.numpy(), len(self.images.classes))
+            for file in self._chunk_files(step, job):
+                file.unlink(missing_ok=True)
+
+    def _write(self, step: int, job: Job, n: int, features: Features, nfe: float, images_sha256: str) -> None:
+        values = measure_all(features, self.reference)
+        floors = self._held_out_values | {"fd": real_floor(self.held_out, n, len(self.reference))}
+        better = {value: direction for metric in METRICS for value, direction in metric.claims["values"].items()}
+        keys = [
+            ScoreKey(
+                arm=self.arm, seed=self.seed, train_step=step, sampler=str(job.sampler), guidance=float(job.guidance),
+                nfe=nfe, grid=job.sampler.grid, ema=self.ema, extractor=self.extractor.name,
+                metric=value_name(value, self.extractor.name), n=n, n_real=len(self.reference), sampling_seed=job.sampling_seed,
+            )  # fmt: skip
+            for value in values
+        ]
+        rest = {"images_sha256": images_sha256, "reference_sha256": self.images.fingerprint,
+                "extractor_sha256": self.extractor.sha256}  # fmt: skip
+        rows = [{**rest, "value": values[v], "better": better[v], "real_floor": floors[v]} for v in values]
+        self.folder.add_scores(keys, rows)
+
+    def _pictures(self, step: int, job: Job) -> tuple[Tensor, Tensor, float]:
+        """Pictures [n, C, H, W] uint8, labels [n] and evaluations a picture; chunks that are there are not made again."""
+        n, chunk = max(job.ns), self.generator.chunk
+        bar = Progress(f"sampling {job.sampler.slug}", n, "picture")
+        made: list[Tensor] = []
+        nfes: list[float] = []
+        for i, file in enumerate(self._chunk_files(step, job)):
+            if self.stop():
+                raise Stopped
+            found = _read_chunk(file) if file.exists() else None
+            if found is None:
+                pictures, nfe = self.generator.chunk_of(i, job.sampler, job.guidance, job.sampling_seed)
+                file.parent.mkdir(parents=True, exist_ok=True)
+                found = {"pictures": pictures.cpu(), "nfe": torch.tensor(nfe, dtype=torch.float64)}
+                write_durably(file, safetensors.torch.save(found))
+            made.append(found["pictures"])
+            nfes.append(found["nfe"].item())
+            bar.update(min(n, (i + 1) * chunk))
+        bar.close()
+        labels = self.generator.labels(range(n), job.sampling_seed).cpu()
+        return torch.cat(made)[:n], labels, sum(nfes) / len(nfes)
+
+    def _chunk_files(self, step: int, job: Job) -> Iterator[Path]:
+        for i in range(-(-max(job.ns) // self.generator.chunk)):
+            yield self.folder.path / "samples" / f"{job.name(step)}-{i:05d}.safetensors"
+
+    @cached_property
+    def reference(self) -> Features:
+        """Features of the training pictures."""
+        return self._real(self.images.train, "train")
+
+    @cached_property
+    def held_out(self) -> Features:
+        """Features of the held-out pictures."""
+        return self._real(self.images.held_out, "held-out")
+
+    @cached_property
+    def _held_out_values(self) -> dict[str, float]:
+        """What the held-out pictures themselves score: the floor of every value but the Frechet distance's."""
+        return measure_all(self.held_out, self.reference)
+
+    def _real(self, pictures: np.ndarray, part: str) -> Features:
+        """Compute features of real pictures once for each (data, part, extractor), and keep them on disk."""
+        key = f"{self.images.fingerprint} {part} {self.extractor.name} {self.extractor.sha256}"
+        file = cache_folder() / f"features-{hashlib.sha256(key.encode()).hexdigest()[:32]}.safetensors"
+        found = _read_chunk(file) if file.exists() else None
+        if found is None:
+            bar = Progress(f"features of {len(pictures)} {part} pictures", len(pictures), "picture")
+            parts = []
+            for i in range(0, len(pictures), 1000):
+                parts.append(self.extractor(torch.from_numpy(pictures[i : i + 1000])))
+                bar.update(min(i + 1000, len(pictures)))
+            bar.close()
+            features = Features.cat(parts)
+            features.check_finite()
+            found = {"pool": features.pool, "logits": features.logits}
+            file.parent.mkdir(parents=True, exist_ok=True)
+            write_durably(file, safetensors.torch.save(found))
+        return Features(found["pool"], found["logits"])
+
+
+def cache_folder() -> Path:
+    """Where decoded pictures and features of real pictures are kept: ROPE_DIT_CACHE or ~/.cache/rope-dit."""
+    return Path(os.environ.get("ROPE_DIT_CACHE") or Path.home() / ".cache" / "rope-dit")
+
+
+def _read_chunk(file: Path) -> dict[str, Tensor] | None:
+    """Tensors of a file, or None where it is torn: it is made again."""
+    try:
+        return safetensors.torch.load(file.read_bytes())
+    except (safetensors.SafetensorError, KeyError):
+        return None

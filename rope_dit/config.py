@@ -1,0 +1,152 @@
+"""Settings of the library's parts, as frozen dataclasses. Imports no torch, so that `--help` stays fast.
+
+Every field here changes the weights of a run and is part of its fingerprint, except those in `NOT_WEIGHTS`.
+"""
+
+import math
+from dataclasses import dataclass, fields
+from typing import Any, Literal
+
+from rope_dit.errors import UserError
+
+NOT_WEIGHTS = frozenset({"log_every", "save_seconds"})
+
+
+def check(ok: bool, name: str, got: Any, expected: str) -> None:
+    """Raise UserError in the one form all settings use, unless `ok`."""
+    if not ok:
+        raise UserError(f"{name} got {got!r}, expected {expected}.")
+
+
+def check_finite(config: Any, prefix: str) -> None:
+    """Refuse nan and inf in any float field."""
+    for f in fields(config):
+        value = getattr(config, f.name)
+        check(
+            not isinstance(value, float) or math.isfinite(value),
+            f"{prefix}.{option(f.name)}",
+            value,
+            "a finite number",
+        )
+
+
+def option(name: str) -> str:
+    """Write a field's name as the command line does: `num_heads` -> `num-heads`."""
+    return name.replace("_", "-")
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelConfig:
+    """The DiT. Image size, channels and classes come from the data."""
+
+    dim: int = 64
+    """width of the tokens"""
+    depth: int = 4
+    """number of blocks"""
+    num_heads: int = 4
+    """attention heads; the head width is dim / num-heads"""
+    patch: int = 2
+    """side of a square patch, in pixels"""
+    mlp_ratio: float = 4.0
+    """hidden width of the MLP, in multiples of dim"""
+    mlp: Literal["gelu", "swiglu"] = "gelu"
+    """swiglu uses 2/3 of the hidden width, so that both have equally many weights"""
+    norm: Literal["layernorm", "rmsnorm"] = "layernorm"
+    """normalisation before attention and MLP, without weights of its own (adaLN has them)"""
+    qk_norm: bool = False
+    """RMS-normalise queries and keys per head, with learned scales"""
+    adaln: Literal["per_block", "shared"] = "per_block"
+    """shared: one modulation for all blocks plus a learned offset per block (PixArt's adaLN-single)"""
+    conditional: bool = True
+    """condition on the class; False trains an unconditional model"""
+
+    def __post_init__(self) -> None:
+        check_finite(self, "model")
+        for name in ("dim", "depth", "num_heads", "patch"):
+            check(
+                getattr(self, name) >= 1,
+                f"model.{option(name)}",
+                getattr(self, name),
+                "a whole number of at least 1",
+            )
+        check(
+            self.dim % self.num_heads == 0,
+            "model.num-heads",
+            self.num_heads,
+            f"a divisor of model.dim ({self.dim})",
+        )
+        check(self.dim % 2 == 0, "model.dim", self.dim, "an even number (the time embedding has pairs)")
+        check(
+            self.mlp_ratio > 0 and round(self.dim * self.mlp_ratio) >= 1,
+            "model.mlp-ratio",
+            self.mlp_ratio,
+            "a number above 0",
+        )
+
+    @property
+    def head_dim(self) -> int:
+        """Width of one attention head."""
+        return self.dim // self.num_heads
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainConfig:
+    """Optimisation. AdamW; the loss is the rectified flow's mean squared error on the velocity."""
+
+    steps: int = 800
+    """optimizer steps"""
+    batch: int = 128
+    """pictures per step"""
+    lr: float = 2e-3
+    """learning rate after the warm-up"""
+    schedule: Literal["constant", "cosine"] = "cosine"
+    """what the learning rate does after the warm-up; cosine ends at 0"""
+    warmup_steps: int = 50
+    """steps over which the learning rate rises linearly"""
+    beta2: float = 0.99
+    """AdamW's second decay (beta1 is 0.9)"""
+    weight_decay: float = 0.0
+    """AdamW's decoupled weight decay, on matrices only"""
+    clip: float = 1.0
+    """largest gradient norm; larger gradients are scaled down"""
+    ema_decay: float = 0.999
+    """decay of the averaged weights, warmed up as min(decay, (1 + step) / (10 + step))"""
+    t_density: Literal["uniform", "logit_normal"] = "logit_normal"
+    """how training times are drawn; logit_normal is sigmoid of a standard normal"""
+    label_dropout: float = 0.1
+    """share of pictures trained with the null class; 0 leaves the null class out, and guidance with it"""
+    flip: bool = False
+    """mirror half of the pictures"""
+    precision: Literal["auto", "fp32", "bf16"] = "auto"
+    """auto: bf16 autocast on CUDA and on CPUs with bf16 instructions for models wide enough to gain"""
+    compile: Literal["auto", "off", "on", "graphs"] = "auto"
+    """torch.compile, graphs: with CUDA graphs; auto: on for CUDA, off elsewhere"""
+    threads: int = 0
+    """CPU threads; 0 means all cores of this process; part of the fingerprint, since it changes bits"""
+    log_every: int = 20
+    """steps between two points of the training curves"""
+    save_seconds: float = 30.0
+    """time between two checkpoints; when they are made changes no result"""
+
+    def __post_init__(self) -> None:
+        check_finite(self, "train")
+        for name in ("steps", "batch", "log_every"):
+            check(
+                getattr(self, name) >= 1,
+                f"train.{option(name)}",
+                getattr(self, name),
+                "a whole number of at least 1",
+            )
+        for name in ("lr", "clip"):
+            check(getattr(self, name) > 0, f"train.{option(name)}", getattr(self, name), "a number above 0")
+        for name in ("weight_decay", "warmup_steps", "threads", "save_seconds"):
+            check(getattr(self, name) >= 0, f"train.{option(name)}", getattr(self, name), "0 or more")
+        for name in ("beta2", "ema_decay", "label_dropout"):
+            check(
+                0 <= getattr(self, name) < 1,
+                f"train.{option(name)}",
+                getattr(self, name),
+                "a number from 0 to below 1",
+            )
+        check(self.warmup_steps <= self.steps, "train.warmup-steps", self.warmup_steps,
+              f"at most train.steps ({self.steps})")  # fmt: skip

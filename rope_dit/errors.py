@@ -1,0 +1,31 @@
+"""The two ways a run ends early that are nobody's bug: bad input, and a wish to stop."""
+
+import difflib
+from collections.abc import Iterable, Sequence
+
+
+class UserError(ValueError):
+    """Bad input. Says what was got, what is expected and how to mend it; the commands exit with 2.
+
+    Args:
+        message: one line of at most 200 characters.
+        details: lines that follow, indented (damaged files, differing fields); 20 are shown.
+    """
+
+    def __init__(self, message: str, details: Iterable[str] = ()):
+        super().__init__(message)
+        self.details = tuple(details)
+
+
+class Stopped(Exception):
+    """Raised between two steps after a signal asked the process to stop; everything is saved by then."""
+
+
+def nearest(word: str, known: Sequence[str]) -> str:
+    """Return ` Did you mean 'x'?` for the closest known word, or an empty string.
+
+    >>> nearest("rope2dd", ["rope1d", "rope2d", "none"])
+    " Did you mean 'rope2d'?"
+    """
+    close = difflib.get_close_matches(word, known, n=1)
+    return f" Did you mean '{close[0]}'?" if close else ""

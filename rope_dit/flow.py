@@ -1,0 +1,64 @@
+"""Rectified flow: the straight path from noise to data, its velocity, the densities of t, and the loss.
+
+Liu et al., "Flow straight and fast", arXiv:2209.03003, equation 1, with x0 noise and x1 data.
+"""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from rope_dit.config import TrainConfig
+from rope_dit.randomness import Stream, normal, uniform
+
+NUM_BINS = 10
+
+
+@dataclass(frozen=True)
+class Draws:
+    """What chance decides in one step: t [B] in (0, 1), noise [B, C, H, W], and which labels to drop, bool [B]."""
+
+    t_B: Tensor
+    noise_BCHW: Tensor
+    drop_B: Tensor
+
+
+def draws(config: TrainConfig, seed: int, step: int, shape: tuple[int, ...], device: torch.device) -> Draws:
+    """Draw for the global batch of `step`; every number is a function of (seed, stream, step, position)."""
+    index, batch = torch.tensor([step], device=device), shape[0]
+    if (
+        config.t_density == "logit_normal"
+    ):  # Esser et al., arXiv:2403.03206, section 3.1, location 0 and scale 1
+        t_B = torch.sigmoid(normal(seed, Stream.TIME, index, batch)[0])
+    else:
+        t_B = uniform(seed, Stream.TIME, index, batch)[0]
+    noise = normal(seed, Stream.NOISE, index, torch.Size(shape).numel()).view(shape)
+    drop_B = uniform(seed, Stream.LABEL_DROPOUT, index, batch)[0] < config.label_dropout
+    return Draws(t_B, noise, drop_B)
+
+
+def interpolate(x0: Tensor, x1: Tensor, t_B: Tensor) -> Tensor:
+    """x_t = t*x1 + (1-t)*x0 for images [B, C, H, W] and times [B]."""
+    t = t_B.view(-1, *[1] * (x1.dim() - 1))
+    return t * x1 + (1 - t) * x0
+
+
+def target(x0: Tensor, x1: Tensor) -> Tensor:
+    """Velocity of the path: its derivative in t, the same at every t."""
+    return x1 - x0
+
+
+def loss(model: nn.Module, x1_BCHW: Tensor, labels_B: Tensor, draw: Draws, null_label: int | None) -> Tensor:
+    """Mean squared error on the velocity for each image, [B]; its mean is the training loss."""
+    if null_label is not None:
+        labels_B = torch.where(draw.drop_B, null_label, labels_B)
+    x_t = interpolate(draw.noise_BCHW, x1_BCHW, draw.t_B)
+    error = model(x_t, draw.t_B, labels_B).float() - target(draw.noise_BCHW, x1_BCHW)
+    return error.square().flatten(1).mean(1)
+
+
+def bin_sums(loss_B: Tensor, t_B: Tensor) -> Tensor:
+    """Sum of losses and number of images in each tenth of t: [2, 10], float32 on the device."""
+    bins = (t_B * NUM_BINS).long().clamp(0, NUM_BINS - 1)
+    both = torch.stack((loss_B.detach().float(), torch.ones_like(t_B)))
+    return torch.zeros(2, NUM_BINS, device=t_B.device).index_add_(1, bins, both)

@@ -1,0 +1,221 @@
+"""DiT: a transformer over patches whose blocks are modulated by time and class (Peebles & Xie, arXiv:2212.09748).
+
+It calls the three hooks of its positional embedding and never asks which variant it has. Any image size that the
+patch divides is accepted at call time, square or not.
+"""
+
+import math
+from collections.abc import Callable
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from rope_dit.config import ModelConfig
+from rope_dit.errors import UserError
+from rope_dit.pos_embed.base import Geometry, PosEmbed, Site
+from rope_dit.pos_embed.compose import build
+from rope_dit.randomness import Stream, name_index, normal, uniform
+
+
+class DiT(nn.Module):
+    """The velocity network v(x, t, class).
+
+    Args:
+        config: widths and options.
+        variant: spec of the positional embedding, for example `rope2d:theta=100`.
+        channels: image channels C.
+        image_size: (height, width) in pixels of the training images.
+        num_classes: number of classes; ignored where config.conditional is False.
+        null_class: add a class `num_classes` that stands for none, as guidance needs.
+    """
+
+    def __init__(
+        self,
+        config: ModelConfig,
+        variant: str,
+        *,
+        channels: int,
+        image_size: tuple[int, int],
+        num_classes: int,
+        null_class: bool,
+    ):
+        super().__init__()
+        self.config, self.channels = config, channels
+        grid = self._grid(*image_size)
+        self.pos_embed = build(
+            variant, Geometry(config.dim, config.num_heads, config.head_dim, config.depth, grid)
+        )
+        self.patchify = nn.Linear(channels * config.patch**2, config.dim)
+        self.time = nn.Sequential(
+            nn.Linear(config.dim, config.dim), nn.SiLU(), nn.Linear(config.dim, config.dim)
+        )
+        self.null_label = num_classes if null_class and config.conditional else None
+        self.label = nn.Embedding(num_classes + null_class, config.dim) if config.conditional else None
+        self.modulation = nn.Linear(config.dim, 6 * config.dim) if config.adaln == "shared" else None
+        self.blocks = nn.ModuleList(Block(config) for _ in range(config.depth))
+        self.final_norm = _norm(config)
+        self.final_modulation = nn.Linear(config.dim, 2 * config.dim)
+        self.final = nn.Linear(config.dim, channels * config.patch**2)
+
+    def forward(self, x_BCHW: Tensor, t_B: Tensor, labels_B: Tensor | None = None) -> Tensor:
+        """Velocity [B, C, H, W] at images x, times t in [0, 1] and labels (ints; ignored if unconditional)."""
+        grid, patch = self._grid(*x_BCHW.shape[2:]), self.config.patch
+        x_BTD = self.patchify(_to_patches(x_BCHW, grid, patch))
+        site = Site(grid, 0, t_B)
+        x_BTD = self.pos_embed.add(site, x_BTD)
+        c_BD = self.time(time_features(t_B, self.config.dim).to(x_BCHW.dtype))
+        if self.label is not None:
+            assert labels_B is not None, "a class-conditional model needs labels"
+            c_BD = c_BD + self.label(labels_B)
+        c_BD = F.silu(c_BD)
+        shared = self.modulation(c_BD) if self.modulation is not None else None
+        for layer, block in enumerate(self.blocks):
+            x_BTD = block(x_BTD, c_BD, shared, Site(grid, layer, t_B), self.pos_embed)
+        shift, scale = self.final_modulation(c_BD)[:, None].chunk(2, dim=-1)
+        return _to_image(self.final(_modulate(self.final_norm(x_BTD), shift, scale)), grid, patch)
+
+    @torch.no_grad()
+    def init_weights(self, seed: int) -> None:
+        """Set all weights as functions of (seed, name): equal names start equal in every arm of a seed.
+
+        Xavier-uniform matrices, embeddings normal with 0.02, and zeros for biases, modulations and the output
+        (adaLN-Zero: each block starts as the identity, the velocity as 0).
+        """
+        for name, module in self.named_modules():
+            if isinstance(module, Block):
+                module.init_offset()
+            if isinstance(module, nn.Embedding):
+                module.weight.copy_(
+                    0.02 * draw(seed, Stream.SHARED_WEIGHTS, name, tuple(module.weight.shape))
+                )
+            if isinstance(module, nn.Linear) and not name.startswith("pos_embed"):
+                bound = (
+                    0.0 if name.endswith(("modulation", "final")) else math.sqrt(6 / sum(module.weight.shape))
+                )
+                signs = 2 * draw(seed, Stream.SHARED_WEIGHTS, name, tuple(module.weight.shape), uniform) - 1
+                module.weight.copy_(bound * signs)
+                module.bias.zero_()
+        self.pos_embed.init_weights(lambda name, shape: draw(seed, Stream.VARIANT_WEIGHTS, name, shape))
+
+    def _grid(self, height: int, width: int) -> tuple[int, int]:
+        patch = self.config.patch
+        if height % patch or width % patch:
+            raise UserError(
+                f"model.patch got {patch}, expected a divisor of the image's sides ({height} x {width})."
+            )
+        return height // patch, width // patch
+
+
+class Block(nn.Module):
+    """Attention and MLP, each shifted, scaled and gated by the condition; gates start at zero."""
+
+    def __init__(self, config: ModelConfig):
+        super().__init__()
+        shared = (
+            config.adaln == "shared"
+        )  # PixArt-alpha's adaLN-single, arXiv:2310.00426: only an offset a block
+        self.modulation = None if shared else nn.Linear(config.dim, 6 * config.dim)
+        self.offset = nn.Parameter(torch.empty(6 * config.dim)) if shared else None
+        self.attention_norm, self.mlp_norm = _norm(config), _norm(config)
+        self.attention = Attention(config)
+        self.mlp = SwiGLU(config) if config.mlp == "swiglu" else MLP(config)
+
+    def init_offset(self) -> None:
+        """Start the shared modulation's offset at zero, as the modulation itself does."""
+        if self.offset is not None:
+            self.offset.zero_()
+
+    def forward(
+        self, x_BTD: Tensor, c_BD: Tensor, shared: Tensor | None, site: Site, pos_embed: PosEmbed
+    ) -> Tensor:
+        """Return x [B, T, D] after one block; `shared` is the modulation [B, 6D] of all blocks, or None."""
+        modulation = self.modulation(c_BD) if self.modulation is not None else shared + self.offset
+        shift1, scale1, gate1, shift2, scale2, gate2 = modulation[:, None].chunk(6, dim=-1)
+        attended = self.attention(_modulate(self.attention_norm(x_BTD), shift1, scale1), site, pos_embed)
+        x_BTD = x_BTD + gate1 * attended
+        return x_BTD + gate2 * self.mlp(_modulate(self.mlp_norm(x_BTD), shift2, scale2))
+
+
+class Attention(nn.Module):
+    """Multi-head attention with the positional embedding's `rotate` and `bias`."""
+
+    def __init__(self, config: ModelConfig):
+        super().__init__()
+        self.num_heads = config.num_heads
+        self.qkv = nn.Linear(config.dim, 3 * config.dim)
+        self.proj = nn.Linear(config.dim, config.dim)
+        self.q_norm = nn.RMSNorm(config.head_dim, eps=1e-6) if config.qk_norm else None
+        self.k_norm = nn.RMSNorm(config.head_dim, eps=1e-6) if config.qk_norm else None
+
+    def forward(self, x_BTD: Tensor, site: Site, pos_embed: PosEmbed) -> Tensor:
+        """Return the attended values [B, T, D]."""
+        q, k, v = (
+            self.qkv(x_BTD).unflatten(-1, (3, self.num_heads, -1)).permute(2, 0, 3, 1, 4)
+        )  # [B, H, T, K] each
+        if self.q_norm is not None and self.k_norm is not None:
+            q, k = self.q_norm(q), self.k_norm(k)
+        q, k = pos_embed.rotate(site, q, k)
+        out_BHTK = F.scaled_dot_product_attention(q, k, v, attn_mask=pos_embed.bias(site, q, k))
+        return self.proj(out_BHTK.transpose(1, 2).flatten(2))
+
+
+class MLP(nn.Sequential):
+    """Two matrices with a tanh-approximated GELU between them."""
+
+    def __init__(self, config: ModelConfig):
+        hidden = round(config.dim * config.mlp_ratio)
+        super().__init__(
+            nn.Linear(config.dim, hidden), nn.GELU(approximate="tanh"), nn.Linear(hidden, config.dim)
+        )
+
+
+class SwiGLU(nn.Module):
+    """Gated MLP (Shazeer, arXiv:2002.05202) with 2/3 of the hidden width, so that the number of weights is kept."""
+
+    def __init__(self, config: ModelConfig):
+        super().__init__()
+        hidden = max(1, round(config.dim * config.mlp_ratio * 2 / 3))
+        self.gate_and_up = nn.Linear(config.dim, 2 * hidden)
+        self.down = nn.Linear(hidden, config.dim)
+
+    def forward(self, x_BTD: Tensor) -> Tensor:
+        """Return [B, T, D]."""
+        gate, up = self.gate_and_up(x_BTD).chunk(2, dim=-1)
+        return self.down(F.silu(gate) * up)
+
+
+def time_features(t_B: Tensor, dim: int) -> Tensor:
+    """Sines and cosines of 1000*t at dim/2 frequencies from 1 to 1/10000 (DiT's sinusoid, whose time is 0..1000)."""
+    omega = torch.exp(torch.arange(dim // 2, device=t_B.device) * (-math.log(10000) / (dim // 2)))
+    angle = 1000 * t_B[:, None].float() * omega
+    return torch.cat((angle.cos(), angle.sin()), dim=-1)
+
+
+def draw(
+    seed: int, stream: Stream, name: str, shape: tuple[int, ...], how: Callable[..., Tensor] = normal
+) -> Tensor:
+    """Random numbers [shape] for the weight called `name`, on the CPU."""
+    return how(seed, stream, name_index(name, torch.device("cpu")), math.prod(shape)).reshape(shape)
+
+
+def _norm(config: ModelConfig) -> nn.Module:
+    if config.norm == "rmsnorm":
+        return nn.RMSNorm(config.dim, eps=1e-6, elementwise_affine=False)
+    return nn.LayerNorm(config.dim, eps=1e-6, elementwise_affine=False)
+
+
+def _modulate(x_BTD: Tensor, shift: Tensor, scale: Tensor) -> Tensor:
+    return x_BTD * (1 + scale) + shift
+
+
+def _to_patches(x_BCHW: Tensor, grid: tuple[int, int], patch: int) -> Tensor:
+    """[B, C, H, W] -> [B, T, C*patch*patch], tokens row-major."""
+    blocks = x_BCHW.unflatten(3, (grid[1], patch)).unflatten(2, (grid[0], patch))  # B C h p w q
+    return blocks.permute(0, 2, 4, 1, 3, 5).flatten(3).flatten(1, 2)
+
+
+def _to_image(x_BTP: Tensor, grid: tuple[int, int], patch: int) -> Tensor:
+    """[B, T, C*patch*patch] -> [B, C, H, W], the inverse of `_to_patches`."""
+    blocks = x_BTP.unflatten(2, (-1, patch, patch)).unflatten(1, grid)  # B h w C p q
+    return blocks.permute(0, 3, 1, 4, 2, 5).flatten(4).flatten(2, 3)

@@ -1,0 +1,60 @@
+"""From a spec to a module: one variant, or several joined by '+' of which each acts through its own hooks."""
+
+from torch import Tensor, nn
+
+from rope_dit.errors import UserError
+from rope_dit.pos_embed.base import Geometry, Normal, PosEmbed, Site
+from rope_dit.registry import POS_EMBEDS, Part
+
+
+def build(spec: str, geometry: Geometry) -> PosEmbed:
+    """Build the variant that `spec` names, for example `rope2d:theta=100` or `learned+rope2d`.
+
+    Raises:
+        UserError: unknown variant or option, a geometry that a part cannot serve, or two rotary parts.
+    """
+    parts = [Part.parse(text) for text in POS_EMBEDS.canonical(spec).split("+")]
+    built = [POS_EMBEDS.load(part.name)(geometry, **POS_EMBEDS[part.name].resolve(part)) for part in parts]
+    return built[0] if len(built) == 1 else Composite(geometry, built)
+
+
+class Composite(PosEmbed):
+    """Several variants at once; additions and biases add up, and at most one part may rotate."""
+
+    def __init__(self, geometry: Geometry, parts: list[PosEmbed]):
+        super().__init__(geometry)
+        names = [type(part).__name__ for part in parts if type(part).rotate is not PosEmbed.rotate]
+        if len(names) > 1:
+            raise UserError(
+                f"a variant may rotate queries and keys once; got {' and '.join(names)}. Keep one of them."
+            )
+        self.parts = nn.ModuleList(parts)
+        self.relative = all(part.relative for part in parts)
+        self.symmetric = all(part.symmetric for part in parts)
+        self.extrapolates = all(part.extrapolates for part in parts)
+        self.sees = tuple(axis for axis in ("row", "column") if any(axis in part.sees for part in parts))
+
+    def init_weights(self, normal: Normal) -> None:
+        """Set the weights of each part, under names of its own."""
+        for i, part in enumerate(self.parts):
+            part.init_weights(lambda name, shape, i=i: normal(f"{i}.{name}", shape))
+
+    def add(self, site: Site, x_BTD: Tensor) -> Tensor:
+        """Add what each part adds."""
+        for part in self.parts:
+            x_BTD = part.add(site, x_BTD)
+        return x_BTD
+
+    def rotate(self, site: Site, q_BHTK: Tensor, k_BHTK: Tensor) -> tuple[Tensor, Tensor]:
+        """Rotate as the one part that rotates does."""
+        for part in self.parts:
+            q_BHTK, k_BHTK = part.rotate(site, q_BHTK, k_BHTK)
+        return q_BHTK, k_BHTK
+
+    def bias(self, site: Site, q_BHTK: Tensor, k_BHTK: Tensor) -> Tensor | None:
+        """Sum the biases of the parts that have one."""
+        total: Tensor | None = None
+        for part in self.parts:
+            bias = part.bias(site, q_BHTK, k_BHTK)
+            total = bias if total is None else total if bias is None else total + bias
+        return total

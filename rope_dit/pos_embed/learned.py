@@ -1,0 +1,35 @@
+"""Learned absolute embeddings."""
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from rope_dit.pos_embed.base import Geometry, Normal, PosEmbed, Site
+from rope_dit.registry import POS_EMBEDS
+
+
+@POS_EMBEDS.register("learned")
+class Learned(PosEmbed):
+    """Learned absolute embedding, one vector a token, added after patchify (ViT, arXiv:2010.11929).
+
+    Weights: table_TD [h*w, D], initially normal with standard deviation `std`. On another grid than the trained
+    one the table is resized bicubically, as ViT does when the resolution changes (its section 3.2 says 2D interpolation).
+    """
+
+    sees = ("row", "column")
+
+    def __init__(self, geometry: Geometry, *, std: float = 0.02):
+        super().__init__(geometry)
+        self.std = std
+        self.table_TD = nn.Parameter(torch.empty(geometry.grid[0] * geometry.grid[1], geometry.dim))
+
+    def init_weights(self, normal: Normal) -> None:
+        """Draw the table."""
+        self.table_TD.copy_(self.std * normal("table_TD", tuple(self.table_TD.shape)))
+
+    def add(self, site: Site, x_BTD: Tensor) -> Tensor:
+        """Add the table, resized where the grid asks for it."""
+        if site.grid == self.geometry.grid:
+            return x_BTD + self.table_TD
+        table_1Dhw = self.table_TD.T.unflatten(1, self.geometry.grid)[None]
+        return x_BTD + F.interpolate(table_1Dhw, site.grid, mode="bicubic")[0].flatten(1).T

@@ -1,0 +1,36 @@
+"""Rotary embedding over the raster order of the tokens."""
+
+from torch import Tensor
+
+from rope_dit.errors import UserError
+from rope_dit.pos_embed.base import Geometry, Grid
+from rope_dit.pos_embed.rotation import Rotary, frequencies, positions
+from rope_dit.registry import POS_EMBEDS
+
+
+@POS_EMBEDS.register("rope1d")
+class Rope1D(Rotary):
+    """1-D RoPE over raster order: the angle of pair i (of K/2) is (row*w + column) * theta^(-2i/K) (arXiv:2104.09864).
+
+    The default base is 100, so that rope1d and rope2d differ in one thing. Logits depend on the offset in raster order,
+    so on the offset in rows and columns too; but a row's length enters it, so a grid of another width changes them.
+    Nothing is learned; no bias; nothing added.
+    """
+
+    relative = True
+    sees = ("row", "column")
+
+    def __init__(self, geometry: Geometry, *, theta: float = 100.0):
+        if geometry.head_dim % 2:
+            raise UserError(
+                f"rope1d needs an even head width (channels turn in pairs); got {geometry.head_dim} (dim "
+                f"{geometry.dim} / {geometry.num_heads} heads). Change model.num-heads or model.dim."
+            )
+        self.theta = theta
+        super().__init__(geometry)
+
+    def angles(self, grid: Grid) -> list[Tensor]:
+        """Raster angles, [T, K/2]."""
+        rows, columns = positions(grid)
+        omega = frequencies(self.geometry.head_dim // 2, self.theta, "rope1d")
+        return [(rows * grid[1] + columns)[:, None] * omega]

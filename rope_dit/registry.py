@@ -1,0 +1,295 @@
+"""Registries: a new variant, solver, grid, metric or data set is one new file in its folder.
+
+A registry reads names, first lines, options, defaults and claims from the files' syntax trees, so that
+`--help` and `--list` import nothing; a file is imported when its thing is built. Specs are text:
+
+    spec := part ('+' part)*        part := name [':' key=value (',' key=value)*]
+
+>>> str(Part.parse("heun:steps=25,grid=shifted"))
+'heun:grid=shifted,steps=25'
+"""
+
+import ast
+import importlib
+import importlib.util
+import math
+import re
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Generic, TypeVar
+
+from rope_dit.errors import UserError, nearest
+
+Value = bool | int | float | str
+T = TypeVar("T")
+_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
+_TYPES: dict[str, type] = {"bool": bool, "int": int, "float": float, "str": str}
+
+
+@dataclass(frozen=True)
+class Part:
+    """One `name:key=value,...` of a spec, as written: values are still text, keys are sorted."""
+
+    name: str
+    options: tuple[tuple[str, str], ...] = ()
+
+    @classmethod
+    def parse(cls, text: str) -> "Part":
+        """Split one part of a spec; what the names and values mean is the registry's business."""
+        name, colon, rest = text.strip().partition(":")
+        if not _NAME.fullmatch(name):
+            raise UserError(f"spec '{text}': got the name '{name}', expected letters, digits and '_'.")
+        pairs = [item.partition("=") for item in rest.split(",")] if colon else []
+        for key, equals, value in pairs:
+            if not (_NAME.fullmatch(key.strip()) and equals and value.strip()):
+                raise UserError(f"spec '{text}': got '{key}{equals}{value}', expected key=value.")
+        keys = [key.strip() for key, _, _ in pairs]
+        if twice := {key for key in keys if keys.count(key) > 1}:
+            raise UserError(f"spec '{text}': '{min(twice)}' is given twice; give it once.")
+        return cls(name, tuple(sorted((key.strip(), value.strip()) for key, _, value in pairs)))
+
+    def __str__(self) -> str:
+        return self.name + (":" + ",".join(f"{k}={v}" for k, v in self.options) if self.options else "")
+
+
+@dataclass(frozen=True)
+class Option:
+    """A keyword option of a registered thing: its type and default, read from the signature."""
+
+    name: str
+    type: type
+    default: Value
+
+    def convert(self, text: str, owner: str) -> Value:
+        """Turn the text of a spec into this option's type, or say what was expected."""
+        if self.type is bool and text in ("true", "false"):
+            return text == "true"
+        try:
+            if self.type is not bool and not re.search(r"[_\s]|[^\x00-\x7f]", text):
+                value: Value = self.type(text)
+                if not isinstance(value, float) or math.isfinite(value):
+                    return value
+        except ValueError:
+            pass
+        wanted = "true or false" if self.type is bool else self.type.__name__
+        raise UserError(
+            f"{owner}: option '{self.name}' got '{text}', expected {wanted} (default {show(self.default)})."
+        )
+
+
+@dataclass(frozen=True)
+class Entry:
+    """What is known of a registered thing without importing its file."""
+
+    name: str
+    path: Path
+    summary: str
+    options: Mapping[str, Option] = field(default_factory=dict)
+    claims: Mapping[str, Any] = field(default_factory=dict)
+
+    def resolve(self, part: Part, extra: Mapping[str, Option] | None = None) -> dict[str, Value]:
+        """Return every option of `part` with defaults filled in; `extra` are options of the caller's own."""
+        known = {**self.options, **(extra or {})}
+        for key, _ in part.options:
+            if key not in known:
+                has = ", ".join(sorted(known)) or "none"
+                raise UserError(
+                    f"{self.name}: unknown option '{key}'; its options are: {has}.{nearest(key, list(known))}"
+                )
+        given = {key: known[key].convert(text, self.name) for key, text in part.options}
+        return {key: given.get(key, option.default) for key, option in sorted(known.items())}
+
+
+PLUGINS: list[Path] = []
+REGISTRIES: dict[str, "Registry[Any]"] = {}
+
+
+class Registry(Generic[T]):
+    """Named things of one kind, one file each, in a package folder and in the folders of plugins.
+
+    Args:
+        kind: what they are called in messages and after `--list`, for example 'variant'.
+        variable: the name by which files register, as in `@POS_EMBEDS.register("rope2d")`.
+        package: the package whose folder is scanned.
+    """
+
+    def __init__(self, kind: str, variable: str, package: str):
+        self.kind, self.variable, self.package = kind, variable, package
+        self._made: dict[str, Any] = {}
+        self._entries: dict[str, Entry] | None = None
+        REGISTRIES[f"{kind}s"] = self
+
+    def register(self, name: str) -> Callable[[T], T]:
+        """Decorate the class or function that `name` stands for."""
+
+        def keep(thing: T) -> T:
+            self._made[name] = thing
+            return thing
+
+        return keep
+
+    def entries(self) -> dict[str, Entry]:
+        """All entries by name, sorted, from the package's folder and then the plugins'."""
+        if self._entries is None:
+            found: dict[str, Entry] = {}
+            for folder in [_package_folder(self.package), *PLUGINS]:
+                for path in sorted(folder.glob("*.py")):
+                    for entry in _scan(path, self.variable):
+                        if entry.name in found:
+                            raise UserError(f"{self.kind} '{entry.name}' is registered twice: "
+                                            f"{found[entry.name].path.name} and {path}. Rename one.")  # fmt: skip
+                        found[entry.name] = entry
+            self._entries = dict(sorted(found.items()))
+        return self._entries
+
+    def names(self) -> list[str]:
+        """All registered names."""
+        return list(self.entries())
+
+    def __iter__(self) -> Iterator[Entry]:
+        return iter(self.entries().values())
+
+    def __getitem__(self, name: str) -> Entry:
+        if name not in self.entries():
+            raise UserError(f"unknown {self.kind} '{name}'.{nearest(name, self.names())} "
+                            f"`--list {self.kind}s` shows all.")  # fmt: skip
+        return self.entries()[name]
+
+    def load(self, name: str) -> T:
+        """Import the file of `name` and return the class or function it registered."""
+        entry = self[name]
+        if name not in self._made:
+            if entry.path.parent == _package_folder(self.package):
+                importlib.import_module(f"{self.package}.{entry.path.stem}")
+            else:
+                _import_plugin(entry.path)
+        return self._made[name]  # type: ignore[no-any-return]
+
+    def canonical(self, spec: str) -> str:
+        """Return `spec` with defaults filled in and keys sorted, so that equal things have equal text."""
+        return "+".join(sorted(self._canonical_part(Part.parse(text)) for text in spec.split("+")))
+
+    def _canonical_part(self, part: Part) -> str:
+        values = self[part.name].resolve(part)
+        return str(Part(part.name, tuple((key, show(value)) for key, value in values.items())))
+
+    def slug(self, spec: str) -> str:
+        """Return a short unique name for folders and metrics: options at their default are left out."""
+        parts = []
+        for text in self.canonical(spec).split("+"):
+            part = Part.parse(text)
+            defaults = self[part.name].options
+            parts.append(slug(part.name, {k: v for k, v in part.options if v != show(defaults[k].default)}))
+        return ".".join(parts)
+
+
+def slug(name: str, options: Mapping[str, str]) -> str:
+    """Return `name-key1value1-key2value2` in the characters that MLflow allows in a metric's name.
+
+    >>> slug("rope2d", {"theta": "10000"})
+    'rope2d-theta10000'
+    """
+    return re.sub(r"[^A-Za-z0-9._-]", "_", "-".join([name, *(f"{k}{v}" for k, v in options.items())]))
+
+
+def show(value: Value) -> str:
+    """Write a value the one way specs write it.
+
+    >>> [show(100.0), show(1e22), show(True), show("shifted")]
+    ['100', '1e22', 'true', 'shifted']
+    """
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, float) and value.is_integer() and abs(value) < 1e15:
+        return str(int(value))
+    return str(value).replace("e+", "e")
+
+
+def add_plugins(folder: Path) -> None:
+    """Scan `folder` too, in every registry. Raises UserError where it is no folder."""
+    if not folder.is_dir():
+        raise UserError(
+            f"--plugins {folder}: no such folder; expected a folder of .py files that register things."
+        )
+    if folder.resolve() not in PLUGINS:
+        PLUGINS.append(folder.resolve())
+        for registry in REGISTRIES.values():
+            registry._entries = None
+
+
+def _package_folder(package: str) -> Path:
+    """Find a package's folder without importing it (importing rope_dit itself imports nothing)."""
+    root, _, rest = package.partition(".")
+    return Path(importlib.import_module(root).__file__ or "").parent.joinpath(*rest.split("."))
+
+
+def _import_plugin(path: Path) -> None:
+    name = f"rope_dit_plugin_{path.stem}"
+    spec = importlib.util.spec_from_file_location(name, path)
+    assert spec is not None and spec.loader is not None, path
+    module = sys.modules[name] = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+
+
+def _scan(path: Path, variable: str) -> Iterator[Entry]:
+    """Yield an entry for each `@VARIABLE.register("name")` in a file, from its syntax tree alone."""
+    try:
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+    except (SyntaxError, UnicodeDecodeError) as error:
+        raise UserError(f"{path}: not valid Python: {error}. Mend or remove the file.") from None
+    for node in tree.body:
+        if isinstance(node, ast.ClassDef | ast.FunctionDef) and (name := _registered_name(node, variable)):
+            lines = (ast.get_docstring(node) or "").splitlines()
+            yield Entry(name, path, lines[0] if lines else "", _options(node, path), _claims(node))
+
+
+def _registered_name(node: ast.ClassDef | ast.FunctionDef, variable: str) -> str | None:
+    for call in node.decorator_list:
+        match call:
+            case ast.Call(func=ast.Attribute(value=ast.Name(id=owner), attr="register"),
+                          args=[ast.Constant(value=str(name))]) if owner == variable:  # fmt: skip
+                return name
+    return None
+
+
+def _options(node: ast.ClassDef | ast.FunctionDef, path: Path) -> dict[str, Option]:
+    """Read keyword-only arguments with defaults of the function, or of the class's __init__."""
+    if isinstance(node, ast.ClassDef):
+        inits = [f for f in node.body if isinstance(f, ast.FunctionDef) and f.name == "__init__"]
+        if not inits:
+            return {}
+        node = inits[0]
+    options = {}
+    for arg, default in zip(node.args.kwonlyargs, node.args.kw_defaults, strict=True):
+        annotation = ast.unparse(arg.annotation) if arg.annotation else ""
+        if annotation in _TYPES and default is not None:
+            options[arg.arg] = Option(
+                arg.arg, _TYPES[annotation], _TYPES[annotation](ast.literal_eval(default))
+            )
+        else:
+            raise UserError(f"{path.name}:{node.lineno}: option '{arg.arg}' needs a default and a type "
+                            f"of {', '.join(_TYPES)}; got '{annotation}'.")  # fmt: skip
+    return options
+
+
+def _claims(node: ast.ClassDef | ast.FunctionDef) -> dict[str, Any]:
+    """Read class attributes whose value is a literal, such as `relative = True` or `order = 2`."""
+    claims: dict[str, Any] = {}
+    for item in node.body if isinstance(node, ast.ClassDef) else []:
+        match item:
+            case (
+                ast.Assign(targets=[ast.Name(id=key)], value=value)
+                | ast.AnnAssign(target=ast.Name(id=key), value=ast.expr() as value)
+            ):
+                try:
+                    claims[key] = ast.literal_eval(value)
+                except ValueError:
+                    continue
+    return claims
+
+
+POS_EMBEDS: Registry[Any] = Registry("variant", "POS_EMBEDS", "rope_dit.pos_embed")
+SOLVERS: Registry[Any] = Registry("sampler", "SOLVERS", "rope_dit.samplers")
+GRIDS: Registry[Any] = Registry("grid", "GRIDS", "rope_dit.grids")
