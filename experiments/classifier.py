@@ -6,17 +6,17 @@ from torch.nn import functional as F
 
 
 class Block(nn.Sequential):
-    """Two 3x3 convolutions with batch norm and GELU; the first halves the picture."""
+    """Two 3x3 convolutions with batch norm and ReLU; the first halves the picture."""
 
     def __init__(self, fan_in: int, fan_out: int):
         super().__init__(
             nn.Conv2d(fan_in, fan_out, 3, padding=1, bias=False),
             nn.MaxPool2d(2),
             nn.BatchNorm2d(fan_out),
-            nn.GELU(),
+            nn.ReLU(),
             nn.Conv2d(fan_out, fan_out, 3, padding=1, bias=False),
             nn.BatchNorm2d(fan_out),
-            nn.GELU(),
+            nn.ReLU(),
         )
 
 
@@ -42,7 +42,7 @@ class Classifier(nn.Module):
 
     def features(self, images_BCHW: Tensor) -> Tensor:
         """Map pictures in [-1, 1] to features [B, 2 * width]."""
-        return self.blocks(F.gelu(self.norm(self.stem(images_BCHW)))).mean((2, 3))
+        return self.blocks(F.relu(self.norm(self.stem(images_BCHW)))).mean((2, 3))
 
     def forward(self, images_u8_BCHW: Tensor) -> tuple[Tensor, Tensor]:
         """Map uint8 pictures to (features [B, 2 * width], logits [B, classes])."""

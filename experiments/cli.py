@@ -80,12 +80,13 @@ def list_registered(args: list[str]) -> bool:
     return True
 
 
-def parse(config_type: type[C], default: C, args: Sequence[str], prog: str, description: str) -> C:
+def parse(config_type: type[C], default: C | None, args: Sequence[str], prog: str, description: str) -> C:
     """Read the command line over `default`. Raises UserError with tyro's own explanation as one line."""
+    over = {} if default is None else {"default": default}
     stderr = io.StringIO()
     try:
         with contextlib.redirect_stderr(stderr):
-            return tyro.cli(config_type, default=default, args=list(args), prog=prog, description=description)
+            return tyro.cli(config_type, args=list(args), prog=prog, description=description, **over)
     except SystemExit as stop:
         if stop.code in (0, None):
             raise

@@ -5,9 +5,9 @@ Imports no torch. The library's own settings live in `rope_dit.config`.
 
 import hashlib
 import json
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields, is_dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeVar, get_type_hints
 
 import tyro
 
@@ -15,6 +15,8 @@ from rope_dit.config import NOT_WEIGHTS, ModelConfig, TrainConfig, check, check_
 from rope_dit.errors import UserError
 from rope_dit.registry import POS_EMBEDS
 from rope_dit.samplers.spec import SamplerSpec
+
+C = TypeVar("C")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -124,6 +126,30 @@ def flatten(config: Any, prefix: str = "") -> dict[str, str]:
     return flat
 
 
+def to_json(config: Any) -> dict[str, Any]:
+    """A config as JSON values; `from_json` is the inverse."""
+    return json.loads(json.dumps(asdict(config), default=str))  # type: ignore[no-any-return]
+
+
+def from_json(kind: type[C], saved: dict[str, Any]) -> C:
+    """Build a config of this kind, and those inside it, from what `to_json` gave. Raises UserError."""
+    hints = get_type_hints(kind)
+    values: dict[str, Any] = {}
+    for name, value in saved.items():
+        hint = hints.get(name)
+        if isinstance(value, dict) and is_dataclass(hint):
+            value = from_json(hint, value)
+        elif isinstance(value, list):
+            value = tuple(value)
+        elif value is not None and hint in (Path, Path | None):
+            value = Path(value)
+        values[name] = value
+    try:
+        return kind(**values)
+    except TypeError as error:
+        raise UserError(f"the saved settings are of another version: {error}.") from None
+
+
 def identity(config: RunConfig, data_fingerprint: str, device_type: str) -> dict[str, str]:
     """Every field that changes the weights, as text: a checkpoint is used only where all of them agree.
 
@@ -160,7 +186,7 @@ class ScoreKey:
     seed: int
     train_step: int
     sampler: str
-    guidance: float
+    guidance: str
     nfe: float
     grid: str
     ema: str
@@ -169,6 +195,16 @@ class ScoreKey:
     n: int
     n_real: int
     sampling_seed: int
+
+
+def guidance_name(weight: float, interval: tuple[float, float]) -> str:
+    """Guidance as a ScoreKey has it: the weight, and the interval where it is not everywhere.
+
+    >>> guidance_name(1.0, (0.2, 0.9)), guidance_name(3.0, (0.0, 1.0)), guidance_name(3.0, (0.2, 0.9))
+    ('1', '3', '3-0.2to0.9')
+    """
+    everywhere = weight == 1 or interval == (0.0, 1.0)
+    return f"{weight:g}" + ("" if everywhere else f"-{interval[0]:g}to{interval[1]:g}")
 
 
 SCORE_COLUMNS = (

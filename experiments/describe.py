@@ -23,7 +23,7 @@ def describe(resolved: Resolved) -> str:
     own = sum(p.numel() for p in model.pos_embed.parameters())
     flops = forward_flops(resolved)
     step_seconds, forward_seconds = _time(resolved, State.fresh(model, config.train))
-    forwards = sum((job.sampler.nfe or 150) * (1 + (job.guidance != 1)) * max(job.ns) for job in final_jobs(config.eval))
+    forwards = sum((job.sampler.nfe or 150) * (1 + (job.weight != 1)) * max(job.ns) for job in final_jobs(config.eval))
     train_minutes, sample_minutes = config.train.steps * step_seconds / 60, forwards * forward_seconds / 60
     lines = [f"{key:<26}{value}" for key, value in sorted(flatten(config).items())]
     lines += [

@@ -23,7 +23,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from experiments.config import SCORE_COLUMNS, ScoreKey, flatten
+from experiments.config import SCORE_COLUMNS, ScoreKey, to_json
 from rope_dit.checkpoint import write_durably
 from rope_dit.errors import UserError
 
@@ -83,7 +83,7 @@ class RunFolder:
     def create(self, identity: Mapping[str, str], config: Any, pairing: Mapping[str, str]) -> None:
         """Write config.json: who this run is."""
         content = {"id": uuid.uuid4().hex, "created": time.time(), "pairing": dict(pairing),
-                   "identity": dict(identity), "config": flatten(config)}  # fmt: skip
+                   "identity": dict(identity), "config": to_json(config)}  # fmt: skip
         write_durably(self.path / "config.json", json.dumps(content, indent=1).encode())
 
     def open_metrics(self, step: int) -> None:

@@ -61,13 +61,14 @@ class Generator:
         return normal(sampling_seed, Stream.EVAL_NOISE, index, count).view(-1, *self.shape)
 
     @torch.inference_mode()
-    def chunk_of(self, number: int, sampler: SamplerSpec, guidance: float, sampling_seed: int) -> tuple[Tensor, float]:
+    def chunk_of(
+        self, number: int, sampler: SamplerSpec, weight: float, interval: tuple[float, float], sampling_seed: int
+    ) -> tuple[Tensor, float]:
         """Pictures [chunk, C, H, W] uint8 of chunk `number`, and network evaluations a picture."""
         indices = range(number * self.chunk, (number + 1) * self.chunk)
         network = Counted(self._evaluate)
-        velocity = Guided(
-            network, self.labels(indices, sampling_seed), self.model.null_label, guidance, self.config.eval.guidance_interval
-        )
+        labels = self.labels(indices, sampling_seed)
+        velocity = Guided(network, labels, self.model.null_label, weight, interval)
         x = sampler.build()(velocity, self.noise(indices, sampling_seed))
         return to_uint8(x), network.rows / self.chunk
 

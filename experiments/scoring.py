@@ -16,7 +16,7 @@ import safetensors.torch
 import torch
 from torch import Tensor
 
-from experiments.config import EvalConfig, ScoreKey
+from experiments.config import EvalConfig, ScoreKey, guidance_name
 from experiments.datasets.base import Images
 from experiments.features import Extractor, Features
 from experiments.metrics import measure_all, real_floor, value_name
@@ -35,28 +35,35 @@ class Job:
     """One set of pictures and the numbers of pictures to score of it."""
 
     sampler: SamplerSpec
-    guidance: float
+    weight: float
+    interval: tuple[float, float]
     ns: tuple[int, ...]
     sampling_seed: int = 0
 
+    @property
+    def guidance(self) -> str:
+        """Guidance as it stands in the ScoreKey."""
+        return guidance_name(self.weight, self.interval)
+
     def name(self, step: int) -> str:
         """Name for files, for example `00000800-heun-25-cfg1-seed0`."""
-        return f"{step:08d}-{self.sampler.slug}-cfg{self.guidance:g}-seed{self.sampling_seed}"
+        return f"{step:08d}-{self.sampler.slug}-cfg{self.guidance}-seed{self.sampling_seed}"
 
 
 def final_jobs(config: EvalConfig) -> list[Job]:
     """What is scored once training has ended: seeds x samplers x guidances."""
     return [
-        Job(SamplerSpec.parse(sampler), guidance, config.n, seed)
+        Job(SamplerSpec.parse(sampler), weight, config.guidance_interval, config.n, seed)
         for seed in range(config.sampling_seeds)
         for sampler in config.samplers
-        for guidance in config.guidances
+        for weight in config.guidances
     ]
 
 
 def curve_jobs(config: EvalConfig) -> list[Job]:
     """What is scored during training: the first sampler at the first guidance, with few pictures."""
-    return [Job(SamplerSpec.parse(config.samplers[0]), config.guidances[0], (config.every_n,))]
+    sampler = SamplerSpec.parse(config.samplers[0])
+    return [Job(sampler, config.guidances[0], config.guidance_interval, (config.every_n,))]
 
 
 @dataclass(frozen=True)
@@ -89,7 +96,7 @@ class Scorer:
         there = {tuple(row[name] for name in names) for row in self.folder.scores()}
 
         def done(job: Job, n: int) -> bool:
-            key = (step, job.sampler, float(job.guidance), job.sampling_seed, n, self.ema, self.extractor.name)
+            key = (step, job.sampler, job.guidance, job.sampling_seed, n, self.ema, self.extractor.name)
             return tuple(map(str, key)) in there
 
         return [job for job in jobs if not all(done(job, n) for n in job.ns)]
@@ -113,7 +120,7 @@ class Scorer:
         better = {value: direction for metric in METRICS for value, direction in metric.claims["values"].items()}
         keys = [
             ScoreKey(
-                arm=self.arm, seed=self.seed, train_step=step, sampler=str(job.sampler), guidance=float(job.guidance),
+                arm=self.arm, seed=self.seed, train_step=step, sampler=str(job.sampler), guidance=job.guidance,
                 nfe=nfe, grid=job.sampler.grid, ema=self.ema, extractor=self.extractor.name,
                 metric=value_name(value, self.extractor.name), n=n, n_real=len(self.reference), sampling_seed=job.sampling_seed,
             )  # fmt: skip
@@ -135,7 +142,7 @@ class Scorer:
                 raise Stopped
             found = _read_chunk(file) if file.exists() else None
             if found is None:
-                pictures, nfe = self.generator.chunk_of(i, job.sampler, job.guidance, job.sampling_seed)
+                pictures, nfe = self.generator.chunk_of(i, job.sampler, job.weight, job.interval, job.sampling_seed)
                 file.parent.mkdir(parents=True, exist_ok=True)
                 found = {"pictures": pictures.cpu(), "nfe": torch.tensor(nfe, dtype=torch.float64)}
                 write_durably(file, safetensors.torch.save(found))

@@ -11,7 +11,7 @@ def summary(folder: RunFolder, mirror: Mirror) -> str:
     lines = [f"{'score':<20}{'value':>10}  {'better':<7}{'real floor':>10}  {'n':>6}  {'NFE':>6}  sampler"]
     for row in rows:
         if int(row["train_step"]) == last:
-            guided = "" if float(row["guidance"]) == 1 else f", guidance {float(row['guidance']):g}"
+            guided = "" if row["guidance"] == "1" else f", guidance {row['guidance']}"
             seed = "" if row["sampling_seed"] == "0" else f", sampling seed {row['sampling_seed']}"
             lines.append(
                 f"{row['metric']:<20}{float(row['value']):>10.4g}  {row['better']:<7}{float(row['real_floor']):>10.4g}"

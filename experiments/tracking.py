@@ -17,6 +17,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from experiments.config import flatten
 from experiments.runfolder import Point, RunFolder
 from rope_dit.errors import UserError
 from rope_dit.samplers.spec import SamplerSpec
@@ -61,7 +62,7 @@ def score_points(scores: list[dict[str, str]]) -> Iterator[Point]:
     for row in scores:
         spec, value, seconds = SamplerSpec.parse(row["sampler"]), float(row["value"]), float(row["time"])
         metric = row["metric"] + ("" if row["n"] == main_n.get(row["metric"]) else f"_n{row['n']}")
-        end = f"cfg{float(row['guidance']):g}" + ("" if row["sampling_seed"] == "0" else f"/seed{row['sampling_seed']}")
+        end = f"cfg{row['guidance']}" + ("" if row["sampling_seed"] == "0" else f"/seed{row['sampling_seed']}")
         if math.isfinite(value):
             yield f"{metric}/{spec.slug}/{end}", int(row["train_step"]), value, seconds
             if int(row["train_step"]) == last and metric == row["metric"]:
@@ -153,7 +154,7 @@ class Mirror:
             run = client.create_run(experiment.experiment_id, start_time=int(info["created"] * 1000), tags=tags)
             from mlflow.entities import Param
 
-            client.log_batch(run.info.run_id, params=[Param(k, v) for k, v in info["config"].items()])
+            client.log_batch(run.info.run_id, params=[Param(k, v) for k, v in flatten(info["config"]).items()])
             return str(run.info.run_id)
 
     def _send_metrics(self, client: Any) -> None:

@@ -128,7 +128,7 @@ def _report(tree: Tree) -> None:
         return
     bad = sum(source.name in tree.problems for source in tree.sources)
     kinds = Counter(reason.partition(":")[0] for reason in tree.problems.values()).most_common()
-    summary = ", ".join(f"{count} {kind}" for kind, count in kinds[:3]) + (", ..." if kinds[3:] else "")
+    summary = ", ".join(f"{count} {kind}" for kind, count in kinds[:3]) + (" and others" if kinds[3:] else "")
     pictures = f"{bad} of {len(tree.sources)} pictures" if bad else "the folders"
     place = shorten(tree.root)
     raise UserError(f"{pictures} in {place} cannot be used: {summary}. Mend or remove these:", _lines(tree))

@@ -1,0 +1,1 @@
+"""Time grids, one file each: functions from a number of steps to steps + 1 times from 0 to 1, float64."""

@@ -1,0 +1,36 @@
+# The same commands in plain pip: pip install -e . (to use it), pip install -e '.[dev]' (to test it)
+PYTHON ?= python3
+BIN := .venv/bin
+
+.PHONY: demo test test-all lint bench clean
+
+demo: .venv/installed
+	$(BIN)/python -m experiments.run --variant rope2d
+
+test: .venv/installed-dev
+	$(BIN)/python -m pytest -m "not slow and not gpu" --cov --cov-report=term
+
+test-all: .venv/installed-dev
+	$(BIN)/python -m pytest --cov --cov-report=term
+
+lint: .venv/installed-dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+bench: .venv/installed
+	$(BIN)/python -m experiments.bench
+
+.venv/bin/python:
+	$(PYTHON) -m venv .venv
+
+.venv/installed: pyproject.toml | .venv/bin/python
+	$(BIN)/pip install -e .
+	touch $@
+
+.venv/installed-dev: pyproject.toml | .venv/bin/python
+	$(BIN)/pip install -e '.[dev]'
+	touch .venv/installed $@
+
+clean:
+	rm -rf .venv build *.egg-info

@@ -1,0 +1,86 @@
+"""A sampler as text: solver + steps + time grid, for example `heun:steps=25,grid=shifted,shift=3`. Imports no torch."""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from rope_dit.config import check
+from rope_dit.errors import UserError
+from rope_dit.registry import GRIDS, SOLVERS, Option, Part, Value, show, slug
+
+if TYPE_CHECKING:
+    from rope_dit.samplers.sampler import Sampler
+
+STEPS, GRID = Option("steps", int, 50), Option("grid", str, "uniform")
+
+
+@dataclass(frozen=True)
+class SamplerSpec:
+    """A solver with its options, and for those that do not choose their own times the steps and the grid.
+
+    >>> spec = SamplerSpec.parse("heun:steps=25")
+    >>> str(spec), spec.slug, spec.family, spec.nfe
+    ('heun:grid=uniform,steps=25', 'heun-25', 'heun', 50)
+    """
+
+    solver: str
+    solver_options: tuple[tuple[str, Value], ...]
+    steps: int | None = None
+    grid: str = ""
+    grid_options: tuple[tuple[str, Value], ...] = ()
+
+    @classmethod
+    def parse(cls, text: str) -> "SamplerSpec":
+        """Read a spec. Raises UserError for what is unknown, out of range, or without effect."""
+        if "+" in text:
+            raise UserError(f"sampler got '{text}', expected one solver; only variants are joined by '+'.")
+        part = Part.parse(text)
+        solver, given = SOLVERS[part.name], dict(part.options)
+        if solver.claims.get("adaptive"):
+            if useless := sorted({"steps", "grid"} & given.keys()):
+                raise UserError(f"{part.name} chooses its own times: '{useless[0]}' has no effect; leave it out.")
+            return cls(part.name, tuple(solver.resolve(part).items()))
+        grid = GRIDS[given.get("grid", str(GRID.default))]
+        values = solver.resolve(part, {"steps": STEPS, "grid": GRID, **grid.options})
+        steps = values["steps"]
+        check(isinstance(steps, int) and 1 <= steps <= 100_000, f"{part.name}: option 'steps'", steps, "1 to 100000")
+        return cls(
+            part.name,
+            tuple((k, v) for k, v in values.items() if k in solver.options),
+            int(steps),
+            grid.name,
+            tuple((k, v) for k, v in values.items() if k in grid.options),
+        )
+
+    def __str__(self) -> str:
+        given = dict(self.solver_options + self.grid_options)
+        if self.steps is not None:
+            given |= {"steps": self.steps, "grid": self.grid}
+        return str(Part(self.solver, tuple((k, show(v)) for k, v in sorted(given.items()))))
+
+    @property
+    def family(self) -> str:
+        """Slug of everything but the steps: samplers of one family lie on one curve against NFE."""
+        solver = {k: show(v) for k, v in self.solver_options if v != SOLVERS[self.solver].options[k].default}
+        grid = {k: show(v) for k, v in self.grid_options if v != GRIDS[self.grid].options[k].default}
+        return slug(self.solver, solver) + ("-" + slug(self.grid, grid) if self.grid not in ("", GRID.default) else "")
+
+    @property
+    def slug(self) -> str:
+        """Short unique name for files and metrics; options at their default are left out."""
+        name, _, rest = self.family.partition("-")
+        return "-".join(filter(None, [name, "" if self.steps is None else str(self.steps), rest]))
+
+    @property
+    def nfe(self) -> int | None:
+        """Declared evaluations of the velocity, or None where the path decides."""
+        claims = SOLVERS[self.solver].claims
+        per_step = claims.get("evals_per_step")
+        return None if self.steps is None or per_step is None else self.steps * per_step + claims.get("start_evals", 0)
+
+    def build(self) -> "Sampler":
+        """Import the solver and the grid and put them together."""
+        from rope_dit.samplers.sampler import Sampler
+
+        solver = SOLVERS.load(self.solver)(**dict(self.solver_options))
+        times = GRIDS.load(self.grid or str(GRID.default))(self.steps or 1, **dict(self.grid_options))
+        return Sampler(solver, times)
