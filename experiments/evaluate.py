@@ -55,6 +55,7 @@ def command(args: list[str], stop: StopFlag) -> int:
         mirror = Mirror(resolved.folder, config.study, tags(resolved))
         try:
             scorer.score(step, final_jobs(evaluation))
+            scorer.clean()
         finally:
             mirror.close("FINISHED", "finished")  # which the training is, whatever became of this
     print(summary(resolved.folder, mirror))

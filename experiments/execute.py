@@ -53,6 +53,7 @@ def execute(resolved: Resolved, stop: StopFlag) -> int:
         _train(resolved, state, batches, scorer, checkpoints, stop)
         scorer.generator.load(state.ema.profiles[scorer.ema])
         scorer.score(state.step, final_jobs(config.eval))
+        scorer.clean()
         status, outcome = "FINISHED", "finished"
     except Stopped:
         status, outcome = "KILLED", "stopped"

@@ -89,7 +89,7 @@ class Extractor:
         """Raise UserError if pictures of this [C, H, W] are not what the network was made for."""
         channels, *size = shape
         if channels not in self.channels or (self.size and tuple(size) != self.size):
-            wants = " or ".join(map(str, self.channels)) + ("x{}x{}".format(*self.size) if self.size else "x any size")
+            wants = "x".join(map(str, (*self.channels, *self.size))) if self.size else "1 or 3 channels, any size"
             raise UserError(f"extractor {self.name} wants pictures of {wants}; got {'x'.join(map(str, shape))}. Choose "
                             "inception, or a file of your own: python -m experiments.train_extractor.")  # fmt: skip
 
@@ -137,22 +137,20 @@ def _classifier(device: torch.device, path: Path) -> Extractor:
     data = _read(path)
     sha256 = hashlib.sha256(data).hexdigest()
     record = path.with_suffix(".json")
-    if record.exists() and json.loads(record.read_text(encoding="utf-8"))["sha256"] != sha256:
-        raise UserError(f"extractor {path.name} is damaged: its SHA-256 is not the one in {record.name}. "
-                        "Get both files anew.")  # fmt: skip
     try:
+        if record.exists() and json.loads(record.read_text(encoding="utf-8"))["sha256"] != sha256:
+            raise ValueError(f"its SHA-256 is not the one in {record.name}")
         with safe_open(path, "pt") as file:
             meta = file.metadata() or {}
         if meta.get("kind") != Classifier.__name__:
-            raise UserError(f"extractor {path.name} has no description in its metadata; expected a file that "
-                            "python -m experiments.train_extractor wrote.")  # fmt: skip
+            raise ValueError("no description in its metadata")
         options = {key: int(meta[key]) for key in ("channels", "classes", "width", "stride")}
         height, width = map(int, meta["image_size"].split("x"))
         network = Classifier(**options)
         network.load_state_dict({key: tensor.float() for key, tensor in load(data).items()})
-    except (SafetensorError, KeyError, RuntimeError, OSError) as error:
-        raise UserError(f"extractor {path.name} is damaged ({' '.join(str(error).split())[:60]}). "
-                        "Get it anew, or train it again: python -m experiments.train_extractor.") from None  # fmt: skip
+    except (SafetensorError, KeyError, RuntimeError, ValueError) as error:
+        raise UserError(f"extractor {path.name} is damaged or no extractor ({_short(error)}). Get it anew, "
+                        "or make one: python -m experiments.train_extractor.") from None  # fmt: skip
     network = network.eval().requires_grad_(False).to(device)
     channels = (options["channels"],)
     return Extractor(path.stem, sha256, network.head.in_features, channels, (height, width), network, device, 256)
@@ -174,7 +172,7 @@ def _inception(device: torch.device, path: Path) -> Extractor:
         )
     except (pickle.UnpicklingError, RuntimeError, EOFError, TypeError, AttributeError, ValueError) as error:
         raise UserError(f"eval.inception-weights: {path.name} does not hold torch-fidelity's InceptionV3 "
-                        f"({' '.join(str(error).split())[:60]}); expected {_url().rpartition('/')[2]}.") from None  # fmt: skip
+                        f"({_short(error)}); expected {_url().rpartition('/')[2]}.") from None  # fmt: skip
     name = "inception" if sha256.startswith(PUBLISHED) else f"inception_{sha256[:8]}"
     return Extractor(name, sha256, 2048, (1, 3), None, network.to(device), device, 64)
 
@@ -196,6 +194,10 @@ def _download() -> Path:
             raise UserError("the Inception weights could not be downloaded. Give --eval.inception-weights PATH "
                             f"({path.name}) or choose --eval.extractor cifar10.") from None  # fmt: skip
     return path
+
+
+def _short(error: Exception) -> str:
+    return " ".join(str(error).split())[:60]
 
 
 def _read(path: Path) -> bytes:

@@ -87,7 +87,9 @@ class RunFolder:
         write_durably(self.path / "config.json", json.dumps(content, indent=1).encode())
 
     def open_metrics(self, step: int) -> None:
-        """Read the metric log, dropping rows past `step` (they will come again) and a torn last line."""
+        """Clean up after a kill: drop half-written files, rows past `step` (they come again), a torn last line."""
+        for left in self.path.rglob(".tmp-*"):
+            left.unlink(missing_ok=True)
         file = self.path / "metrics.jsonl"
         lines = file.read_bytes().splitlines(keepends=True) if file.exists() else []
         rows = [json.loads(line) for line in lines if line.endswith(b"\n")]

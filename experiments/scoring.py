@@ -5,6 +5,7 @@ Does only what is missing, so it can be killed at any moment and called again.
 
 import hashlib
 import os
+import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
@@ -107,12 +108,16 @@ class Scorer:
             pictures, labels, nfe = self._pictures(step, job)
             features = self.extractor(pictures)
             features.check_finite()
-            for n in job.ns:
-                self._write(step, job, n, features[:n], nfe, hashlib.sha256(pictures[:n].numpy().tobytes()).hexdigest())
             grid = self.folder.path / "pictures" / f"{job.name(step)}.png"
             write_grid(grid, pictures.numpy(), labels.numpy(), len(self.images.classes))
+            for n in job.ns:  # the rows come last: they say that the job is done
+                self._write(step, job, n, features[:n], nfe, hashlib.sha256(pictures[:n].numpy().tobytes()).hexdigest())
             for file in self._chunk_files(step, job):
                 file.unlink(missing_ok=True)
+
+    def clean(self) -> None:
+        """Remove samples of jobs that are done but were killed before they cleaned up."""
+        shutil.rmtree(self.folder.path / "samples", ignore_errors=True)
 
     def _write(self, step: int, job: Job, n: int, features: Features, nfe: float, images_sha256: str) -> None:
         values = measure_all(features, self.reference)

@@ -1,9 +1,11 @@
 """Checkpoints that survive kills, full disks and bit rot, and never run code.
 
-A checkpoint is one safetensors file named STEP-SHA256.safetensors: nothing in it is unpickled, and its own name tells
-what its bytes must hash to. It is written to a temporary file, flushed to the disk, renamed, and the folder flushed.
+A checkpoint is one safetensors file named STEP-SHA256.safetensors: nothing in it is unpickled, and its own
+name tells what its bytes must hash to. It is written to a temporary file, flushed to the disk and renamed;
+then the folder is flushed.
 """
 
+import contextlib
 import hashlib
 import json
 import logging
@@ -12,6 +14,7 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import safetensors
 import safetensors.torch
@@ -42,7 +45,8 @@ class Checkpoints:
     def save(self, step: int, tensors: Mapping[str, Tensor]) -> Path:
         """Write a checkpoint durably, then remove all but the newest `keep` verified ones."""
         self.folder.mkdir(parents=True, exist_ok=True)
-        metadata = {"format": str(FORMAT), "step": str(step), "identity": json.dumps(dict(self.identity))}
+        about = {"format": str(FORMAT), "step": str(step), "identity": dict(self.identity)}
+        metadata = {"rope_dit": json.dumps(about, sort_keys=True)}  # one key: safetensors shuffles several
         data = safetensors.torch.save(
             {k: v.detach().cpu().contiguous() for k, v in tensors.items()}, metadata
         )
@@ -52,7 +56,7 @@ class Checkpoints:
         return path
 
     def load(self) -> tuple[int, dict[str, Tensor]] | None:
-        """Return step and tensors of the newest checkpoint that is whole, or None where there has never been one.
+        """Return step and tensors of the newest whole checkpoint, or None where there has never been one.
 
         Raises:
             UserError: all are damaged, or the newest whole one belongs to another run or format.
@@ -60,7 +64,7 @@ class Checkpoints:
         damaged: list[str] = []
         for step, path in self._files():
             try:
-                tensors, metadata = _read(path)
+                tensors, metadata = _read(path, step)
             except (OSError, ValueError) as error:
                 damaged.append(f"{path.name}: {error}")
                 _log.warning("checkpoint %s is damaged (%s); trying the one before", path, error)
@@ -76,23 +80,22 @@ class Checkpoints:
     def _files(self) -> Iterator[tuple[int, Path]]:
         """Yield (step, path), newest first; whatever is no checkpoint by name is passed over."""
         names = self.folder.iterdir() if self.folder.is_dir() else []
-        found = [
-            (int(m[1]), path) for path in names if (m := _NAME.fullmatch(path.name)) and not path.is_symlink()
+        files = [
+            (m, p) for p in names if (m := _NAME.fullmatch(p.name)) and p.is_file() and not p.is_symlink()
         ]
-        yield from sorted(found, reverse=True)
+        yield from sorted(((int(m[1]), path) for m, path in files), reverse=True)
 
-    def _check_identity(self, path: Path, metadata: Mapping[str, str]) -> None:
+    def _check_identity(self, path: Path, metadata: Mapping[str, Any]) -> None:
         if metadata.get("format") != str(FORMAT):
-            raise UserError(f"checkpoint {path.name} has format {metadata.get('format')}, expected {FORMAT}: "
-                            "it is from another version of rope_dit.")  # fmt: skip
-        theirs, ours = json.loads(metadata["identity"]), dict(self.identity)
+            raise UserError(f"checkpoint {path.name[:16]}... has format {metadata.get('format')}, expected "
+                            f"{FORMAT}: it is from another version of rope_dit.")  # fmt: skip
+        theirs, ours = metadata["identity"], self.identity
         differing = [f"{key}: checkpoint {theirs.get(key, '-')}, now {ours.get(key, '-')}"
-                     for key in sorted(theirs.keys() | ours.keys()) if theirs.get(key) != ours.get(key)]  # fmt: skip
+                     for key in sorted(theirs.keys() | ours.keys())
+                     if theirs.get(key) != ours.get(key)]  # fmt: skip
         if differing:
-            raise UserError(
-                f"{self.folder} holds checkpoints of another run; choose another --out, or set back:",
-                differing,
-            )
+            text = f"{self.folder} holds checkpoints of another run; choose another --out, or set back:"
+            raise UserError(text, differing)
 
     def _purge(self, newest: Path) -> None:
         kept = 1
@@ -102,69 +105,82 @@ class Checkpoints:
             if kept < self.keep and _is_whole(path):
                 kept += 1
                 continue
-            try:
-                path.unlink()
-            except OSError as error:
-                _log.warning("cannot remove the old checkpoint %s: %s", path, error)
+            _remove(path)
         for left in self.folder.glob(".tmp-*"):  # of a process that died: the run's lock is ours
-            left.unlink(missing_ok=True)
+            _remove(left)
 
 
 def write_durably(path: Path, data: bytes) -> None:
-    """Write a file so that after a crash at any moment either the old or the new content is there, whole."""
+    """Write a file so that after a crash at any moment either the old or the new content is there, whole.
+
+    Raises:
+        OSError: the disk is full, say; it names `path`, and what was there before is untouched.
+    """
     temporary = path.with_name(f".tmp-{os.getpid()}-{path.name[-40:]}")
     try:
-        with open(
-            temporary, "wb"
-        ) as file:  # a Python file, so that a full disk is an OSError with its reason
+        with open(temporary, "wb") as file:  # a Python file: a full disk is an OSError that tells its reason
             file.write(data)
             file.flush()
             os.fsync(file.fileno())
         os.replace(temporary, path)
+        folder = os.open(path.parent, os.O_RDONLY)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)
     except OSError as error:
-        temporary.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            temporary.unlink()
         raise OSError(error.errno, error.strerror, str(path)) from None
-    folder = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
 
 
 def same_layout(expected: Mapping[str, Tensor], got: Mapping[str, Tensor]) -> None:
     """Raise UserError unless both have the same names, shapes and types."""
-    wrong = [f"{k}: {_layout(got.get(k))}, expected {_layout(expected.get(k))}"
-             for k in sorted(expected.keys() | got.keys()) if _layout(expected.get(k)) != _layout(got.get(k))]  # fmt: skip
+    pairs = {key: (_layout(got.get(key)), _layout(expected.get(key))) for key in sorted({*expected, *got})}
+    wrong = [f"{key}: {there}, expected {here}" for key, (there, here) in pairs.items() if there != here]
     if wrong:
         raise UserError(f"the checkpoint does not fit this model: {len(wrong)} tensors differ.", wrong)
 
 
+@torch.no_grad()
+def restore(tensors: Mapping[str, Tensor], into: Mapping[str, Tensor]) -> None:
+    """Copy checkpointed tensors over live ones of the same layout. Raises what `same_layout` does."""
+    same_layout(into, tensors)
+    for key, tensor in into.items():
+        tensor.copy_(tensors[key])
+
+
 def _layout(tensor: Tensor | None) -> str:
-    return (
-        "missing" if tensor is None else f"{tuple(tensor.shape)} {str(tensor.dtype).removeprefix('torch.')}"
-    )
+    if tensor is None:
+        return "missing"
+    return f"{tuple(tensor.shape)} {str(tensor.dtype).removeprefix('torch.')}"
+
+
+def _remove(path: Path) -> None:
+    try:
+        path.unlink()
+    except OSError as error:
+        _log.warning("cannot remove %s: %s", path, error)
 
 
 def _is_whole(path: Path) -> bool:
-    return hashlib.sha256(path.read_bytes()).hexdigest() == path.stem.partition("-")[2]
+    try:
+        return hashlib.sha256(path.read_bytes()).hexdigest() == path.stem.partition("-")[2]
+    except OSError:
+        return False
 
 
-def _read(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
-    """Return tensors and metadata; ValueError where the bytes are not those that were written."""
+def _read(path: Path, step: int) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """Return tensors and metadata; ValueError where the bytes are not those that were written for `step`."""
     data = path.read_bytes()
     if hashlib.sha256(data).hexdigest() != path.stem.partition("-")[2]:
         raise ValueError(f"SHA-256 does not match its name, {len(data)} bytes")
     try:
-        header = json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")])
         tensors: dict[str, Tensor] = safetensors.torch.load(data)
-    except (safetensors.SafetensorError, json.JSONDecodeError, UnicodeDecodeError) as error:
+    except (safetensors.SafetensorError, KeyError) as error:  # KeyError: a type that torch does not have
         raise ValueError(f"not a safetensors file: {error}") from None
-    return tensors, header.get("__metadata__", {})
-
-
-@torch.no_grad()
-def restore(tensors: Mapping[str, Tensor], into: Mapping[str, Tensor]) -> None:
-    """Copy checkpointed tensors over live ones of the same layout."""
-    same_layout(into, tensors)
-    for key, tensor in into.items():
-        tensor.copy_(tensors[key])
+    header = json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")])
+    metadata: dict[str, Any] = json.loads((header.get("__metadata__") or {}).get("rope_dit", "{}"))
+    if metadata.get("step", str(step)) != str(step):
+        raise ValueError(f"renamed: it holds step {metadata['step']}")
+    return tensors, metadata

@@ -7,8 +7,8 @@ from torch import Tensor
 
 
 def name(decay: float) -> str:
-    """Name of the profile with this decay, as it stands in a ScoreKey: `0.999`; the weights themselves are `raw`."""
-    return f"{decay:g}"
+    """Name of a profile by its decay, as a ScoreKey has it: `0.999`; the weights themselves are `raw`."""
+    return f"{decay:.9g}"
 
 
 class EMA:
@@ -24,7 +24,7 @@ class EMA:
 
     @torch.no_grad()
     def update(self, weights: Sequence[Tensor], step: int, keep: Tensor) -> None:
-        """Move each average towards `weights` after optimizer step `step` (from 0); nothing moves where `keep` is 0.
+        """Move each average towards `weights` after optimizer step `step` (from 0), unless `keep` is 0.
 
         `keep` stays on the device: a lerp with it as its weight would make the host wait.
         """

@@ -16,7 +16,7 @@ NUM_BINS = 10
 
 @dataclass(frozen=True)
 class Draws:
-    """What chance decides in one step: t [B] in (0, 1), noise [B, C, H, W], and which labels to drop, bool [B]."""
+    """What chance decides in one step: t [B] in (0, 1), noise [B, C, H, W], labels to drop, bool [B]."""
 
     t_B: Tensor
     noise_BCHW: Tensor
@@ -25,11 +25,10 @@ class Draws:
 
 def draws(config: TrainConfig, seed: int, step: int, shape: tuple[int, ...], device: torch.device) -> Draws:
     """Draw for the global batch of `step`; every number is a function of (seed, stream, step, position)."""
-    index, batch = torch.tensor([step], device=device), shape[0]
-    if (
-        config.t_density == "logit_normal"
-    ):  # Esser et al., arXiv:2403.03206, section 3.1, location 0 and scale 1
-        t_B = torch.sigmoid(normal(seed, Stream.TIME, index, batch)[0])
+    index, batch = torch.full((1,), step, device=device), shape[0]  # torch.tensor would make the host wait
+    if config.t_density == "logit_normal":  # Esser et al., arXiv:2403.03206, section 3.1, scale 1
+        # in float64, because devices differ in the last bit of an exponential
+        t_B = torch.sigmoid(normal(seed, Stream.TIME, index, batch)[0].double()).float()
     else:
         t_B = uniform(seed, Stream.TIME, index, batch)[0]
     noise = normal(seed, Stream.NOISE, index, torch.Size(shape).numel()).view(shape)
@@ -51,14 +50,19 @@ def target(x0: Tensor, x1: Tensor) -> Tensor:
 def loss(model: nn.Module, x1_BCHW: Tensor, labels_B: Tensor, draw: Draws, null_label: int | None) -> Tensor:
     """Mean squared error on the velocity for each image, [B]; its mean is the training loss."""
     if null_label is not None:
-        labels_B = torch.where(draw.drop_B, null_label, labels_B)
+        labels_B = labels_B.masked_fill(draw.drop_B, null_label)
     x_t = interpolate(draw.noise_BCHW, x1_BCHW, draw.t_B)
-    error = model(x_t, draw.t_B, labels_B).float() - target(draw.noise_BCHW, x1_BCHW)
+    v_BCHW: Tensor = model(x_t, draw.t_B, labels_B)
+    error = v_BCHW.float() - target(draw.noise_BCHW, x1_BCHW)
     return error.square().flatten(1).mean(1)
 
 
 def bin_sums(loss_B: Tensor, t_B: Tensor) -> Tensor:
-    """Sum of losses and number of images in each tenth of t: [2, 10], float32 on the device."""
+    """Sum of losses and number of images in each tenth of t: [2, 10], float32 on the device.
+
+    Not by index_add_, which on CUDA adds in any order and so gives other bits each time.
+    """
     bins = (t_B * NUM_BINS).long().clamp(0, NUM_BINS - 1)
-    both = torch.stack((loss_B.detach().float(), torch.ones_like(t_B)))
-    return torch.zeros(2, NUM_BINS, device=t_B.device).index_add_(1, bins, both)
+    outside = bins[:, None] != torch.arange(NUM_BINS, device=t_B.device)
+    sums = loss_B.detach().float()[:, None].masked_fill(outside, 0.0).sum(0)
+    return torch.stack((sums, (~outside).sum(0, dtype=torch.float32)))

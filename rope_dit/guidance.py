@@ -6,15 +6,13 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from rope_dit.samplers.sampler import as_time
-
 Network = Callable[[Tensor, Tensor, Tensor], Tensor]
-"""(x [B, C, H, W], t [B], labels [B]) -> velocity [B, C, H, W]"""
+"""(x [B, C, H, W], t [B] float32, labels [B]) -> velocity [B, C, H, W]"""
 
 
 @dataclass(eq=False)
 class Counted:
-    """Counts the pictures that a network really evaluates; divided by the number of pictures this is the NFE."""
+    """Counts the rows that a network really evaluates; divided by the number of pictures this is the NFE."""
 
     network: Network
     rows: int = 0
@@ -29,8 +27,8 @@ class Counted:
 class Guided:
     """A velocity for pictures of given classes (Ho and Salimans, arXiv:2207.12598).
 
-    v = v_null + weight (v_class - v_null) on all channels at times within `interval` (arXiv:2404.07724), both ends
-    included; elsewhere, and at weight 1, the class's velocity alone, at one evaluation instead of two.
+    v = v_null + weight (v_class - v_null) on all channels at times within `interval` (arXiv:2404.07724), both
+    ends included; elsewhere, and at weight 1, the class's velocity alone, at one evaluation instead of two.
 
     Args:
         network: evaluates velocities.
@@ -48,8 +46,10 @@ class Guided:
 
     def __call__(self, x_BCHW: Tensor, t: Tensor) -> Tensor:
         """Velocity at x [B, C, H, W] and t (0-dimensional)."""
-        t_B = as_time(t, x_BCHW)
-        if self.weight == 1 or not self.interval[0] <= float(t) <= self.interval[1]:
+        time = float(t)
+        # filled, not copied: a copy to the device would make the host wait at every evaluation
+        t_B = torch.full(x_BCHW.shape[:1], time, dtype=torch.float32, device=x_BCHW.device)
+        if self.weight == 1 or not self.interval[0] <= time <= self.interval[1]:
             return self.network(x_BCHW, t_B, self.labels_B)
         assert self.null_label is not None, "guidance needs a model with a null class"
         labels = torch.cat((self.labels_B, torch.full_like(self.labels_B, self.null_label)))

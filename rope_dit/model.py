@@ -1,7 +1,7 @@
-"""DiT: a transformer over patches whose blocks are modulated by time and class (Peebles & Xie, arXiv:2212.09748).
+"""DiT: a transformer over patches, modulated by time and class (Peebles & Xie, arXiv:2212.09748).
 
-It calls the three hooks of its positional embedding and never asks which variant it has. Any image size that the
-patch divides is accepted at call time, square or not.
+It calls the three hooks of its positional embedding and never asks which variant it has. Any image size that
+the patch divides is accepted at call time, square or not.
 """
 
 import math
@@ -59,12 +59,14 @@ class DiT(nn.Module):
         self.final = nn.Linear(config.dim, channels * config.patch**2)
 
     def forward(self, x_BCHW: Tensor, t_B: Tensor, labels_B: Tensor | None = None) -> Tensor:
-        """Velocity [B, C, H, W] at images x, times t in [0, 1] and labels (ints; ignored if unconditional)."""
+        """Velocity [B, C, H, W] at images x, times t in [0, 1] and labels (ints; unused if unconditional).
+
+        The residual stream has the images' type, also under autocast: it must not depend on the variant.
+        """
         grid, patch = self._grid(*x_BCHW.shape[2:]), self.config.patch
-        x_BTD = self.patchify(_to_patches(x_BCHW, grid, patch))
-        site = Site(grid, 0, t_B)
-        x_BTD = self.pos_embed.add(site, x_BTD)
-        c_BD = self.time(time_features(t_B, self.config.dim).to(x_BCHW.dtype))
+        x_BTD: Tensor = self.patchify(_to_patches(x_BCHW, grid, patch))
+        x_BTD = self.pos_embed.add(Site(grid, 0, t_B), x_BTD.to(x_BCHW.dtype))
+        c_BD: Tensor = self.time(time_features(t_B, self.config.dim).to(x_BCHW.dtype))
         if self.label is not None:
             assert labels_B is not None, "a class-conditional model needs labels"
             c_BD = c_BD + self.label(labels_B)
@@ -83,18 +85,19 @@ class DiT(nn.Module):
         (adaLN-Zero: each block starts as the identity, the velocity as 0).
         """
         for name, module in self.named_modules():
-            if isinstance(module, Block):
-                module.init_offset()
-            if isinstance(module, nn.Embedding):
-                module.weight.copy_(
-                    0.02 * draw(seed, Stream.SHARED_WEIGHTS, name, tuple(module.weight.shape))
-                )
-            if isinstance(module, nn.Linear) and not name.startswith("pos_embed"):
-                bound = (
-                    0.0 if name.endswith(("modulation", "final")) else math.sqrt(6 / sum(module.weight.shape))
-                )
-                signs = 2 * draw(seed, Stream.SHARED_WEIGHTS, name, tuple(module.weight.shape), uniform) - 1
-                module.weight.copy_(bound * signs)
+            if name.startswith("pos_embed"):
+                continue
+            if isinstance(module, Block) and module.offset is not None:
+                module.offset.zero_()
+            elif isinstance(module, nn.RMSNorm) and module.weight is not None:
+                module.weight.fill_(1.0)
+            elif isinstance(module, nn.Embedding):
+                shape = tuple(module.weight.shape)
+                module.weight.copy_(0.02 * draw(seed, Stream.SHARED_WEIGHTS, name, shape))
+            elif isinstance(module, nn.Linear):
+                shape = tuple(module.weight.shape)
+                bound = 0.0 if name.endswith(("modulation", "final")) else math.sqrt(6 / sum(shape))
+                module.weight.copy_(bound * (2 * draw(seed, Stream.SHARED_WEIGHTS, name, shape, uniform) - 1))
                 module.bias.zero_()
         self.pos_embed.init_weights(lambda name, shape: draw(seed, Stream.VARIANT_WEIGHTS, name, shape))
 
@@ -112,29 +115,31 @@ class Block(nn.Module):
 
     def __init__(self, config: ModelConfig):
         super().__init__()
-        shared = (
-            config.adaln == "shared"
-        )  # PixArt-alpha's adaLN-single, arXiv:2310.00426: only an offset a block
+        shared = config.adaln == "shared"  # PixArt-alpha's adaLN-single, arXiv:2310.00426: an offset a block
         self.modulation = None if shared else nn.Linear(config.dim, 6 * config.dim)
         self.offset = nn.Parameter(torch.empty(6 * config.dim)) if shared else None
         self.attention_norm, self.mlp_norm = _norm(config), _norm(config)
         self.attention = Attention(config)
         self.mlp = SwiGLU(config) if config.mlp == "swiglu" else MLP(config)
 
-    def init_offset(self) -> None:
-        """Start the shared modulation's offset at zero, as the modulation itself does."""
-        if self.offset is not None:
-            self.offset.zero_()
-
     def forward(
         self, x_BTD: Tensor, c_BD: Tensor, shared: Tensor | None, site: Site, pos_embed: PosEmbed
     ) -> Tensor:
         """Return x [B, T, D] after one block; `shared` is the modulation [B, 6D] of all blocks, or None."""
-        modulation = self.modulation(c_BD) if self.modulation is not None else shared + self.offset
-        shift1, scale1, gate1, shift2, scale2, gate2 = modulation[:, None].chunk(6, dim=-1)
-        attended = self.attention(_modulate(self.attention_norm(x_BTD), shift1, scale1), site, pos_embed)
-        x_BTD = x_BTD + gate1 * attended
-        return x_BTD + gate2 * self.mlp(_modulate(self.mlp_norm(x_BTD), shift2, scale2))
+        modulation_B1D = self._modulation(c_BD, shared)[:, None]
+        shift1, scale1, gate1, shift2, scale2, gate2 = modulation_B1D.chunk(6, dim=-1)
+        in_BTD = _modulate(self.attention_norm(x_BTD), shift1, scale1)
+        x_BTD = x_BTD + gate1 * self.attention(in_BTD, site, pos_embed)
+        x_BTD = x_BTD + gate2 * self.mlp(_modulate(self.mlp_norm(x_BTD), shift2, scale2))
+        return x_BTD
+
+    def _modulation(self, c_BD: Tensor, shared: Tensor | None) -> Tensor:
+        if self.modulation is not None:
+            own: Tensor = self.modulation(c_BD)
+            return own
+        assert shared is not None, "adaln=shared needs the modulation of all blocks"
+        assert self.offset is not None, "made where there is no modulation"
+        return shared + self.offset
 
 
 class Attention(nn.Module):
@@ -150,14 +155,15 @@ class Attention(nn.Module):
 
     def forward(self, x_BTD: Tensor, site: Site, pos_embed: PosEmbed) -> Tensor:
         """Return the attended values [B, T, D]."""
-        q, k, v = (
-            self.qkv(x_BTD).unflatten(-1, (3, self.num_heads, -1)).permute(2, 0, 3, 1, 4)
-        )  # [B, H, T, K] each
+        qkv: Tensor = self.qkv(x_BTD)
+        q, k, v = qkv.unflatten(-1, (3, self.num_heads, -1)).permute(2, 0, 3, 1, 4)  # [B, H, T, K] each
         if self.q_norm is not None and self.k_norm is not None:
+            q, k = (x.to(self.q_norm.weight.dtype) for x in (q, k))  # norms in float32, also under autocast
             q, k = self.q_norm(q), self.k_norm(k)
         q, k = pos_embed.rotate(site, q, k)
         out_BHTK = F.scaled_dot_product_attention(q, k, v, attn_mask=pos_embed.bias(site, q, k))
-        return self.proj(out_BHTK.transpose(1, 2).flatten(2))
+        out_BTD: Tensor = self.proj(out_BHTK.transpose(1, 2).flatten(2))
+        return out_BTD
 
 
 class MLP(nn.Sequential):
@@ -171,7 +177,7 @@ class MLP(nn.Sequential):
 
 
 class SwiGLU(nn.Module):
-    """Gated MLP (Shazeer, arXiv:2002.05202) with 2/3 of the hidden width, so that the number of weights is kept."""
+    """Gated MLP (Shazeer, arXiv:2002.05202) with 2/3 of the hidden width, to keep the number of weights."""
 
     def __init__(self, config: ModelConfig):
         super().__init__()
@@ -182,11 +188,12 @@ class SwiGLU(nn.Module):
     def forward(self, x_BTD: Tensor) -> Tensor:
         """Return [B, T, D]."""
         gate, up = self.gate_and_up(x_BTD).chunk(2, dim=-1)
-        return self.down(F.silu(gate) * up)
+        out_BTD: Tensor = self.down(F.silu(gate) * up)
+        return out_BTD
 
 
 def time_features(t_B: Tensor, dim: int) -> Tensor:
-    """Sines and cosines of 1000*t at dim/2 frequencies from 1 to 1/10000 (DiT's sinusoid, whose time is 0..1000)."""
+    """Cosines, then sines of 1000*t at dim/2 frequencies from 1 down to 1/10000 (DiT's time is 0..1000)."""
     omega = torch.exp(torch.arange(dim // 2, device=t_B.device) * (-math.log(10000) / (dim // 2)))
     angle = 1000 * t_B[:, None].float() * omega
     return torch.cat((angle.cos(), angle.sin()), dim=-1)
@@ -212,10 +219,12 @@ def _modulate(x_BTD: Tensor, shift: Tensor, scale: Tensor) -> Tensor:
 def _to_patches(x_BCHW: Tensor, grid: tuple[int, int], patch: int) -> Tensor:
     """[B, C, H, W] -> [B, T, C*patch*patch], tokens row-major."""
     blocks = x_BCHW.unflatten(3, (grid[1], patch)).unflatten(2, (grid[0], patch))  # B C h p w q
-    return blocks.permute(0, 2, 4, 1, 3, 5).flatten(3).flatten(1, 2)
+    patches_BTP: Tensor = blocks.permute(0, 2, 4, 1, 3, 5).flatten(3).flatten(1, 2)
+    return patches_BTP
 
 
 def _to_image(x_BTP: Tensor, grid: tuple[int, int], patch: int) -> Tensor:
     """[B, T, C*patch*patch] -> [B, C, H, W], the inverse of `_to_patches`."""
     blocks = x_BTP.unflatten(2, (-1, patch, patch)).unflatten(1, grid)  # B h w C p q
-    return blocks.permute(0, 3, 1, 4, 2, 5).flatten(4).flatten(2, 3)
+    x_BCHW: Tensor = blocks.permute(0, 3, 1, 4, 2, 5).flatten(4).flatten(2, 3)
+    return x_BCHW

@@ -63,11 +63,12 @@ def integers(seed: int, stream: Stream, index: Tensor, count: int) -> Tensor:
         count: numbers an index.
 
     Returns:
-        int64 [N, count]. Row i depends on index[i] alone, column j on j alone: a longer draw begins with a shorter.
+        int64 [N, count]. Row i depends on index[i] alone, column j on j alone, so that a longer draw begins
+        with a shorter one.
     """
     blocks = torch.arange((count + 3) // 4, device=index.device)
     counter = (blocks[None, :], (index & _MASK)[:, None], (index >> 32)[:, None],
-               torch.tensor(int(stream), device=index.device))  # fmt: skip
+               torch.full((), int(stream), device=index.device))  # fmt: skip
     words = philox(counter, (seed & _MASK, seed >> 32))
     return torch.stack(words, dim=-1).reshape(len(index), -1)[:, :count]
 

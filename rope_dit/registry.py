@@ -12,11 +12,13 @@ A registry reads names, first lines, options, defaults and claims from the files
 import ast
 import importlib
 import importlib.util
+import itertools
 import math
 import re
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from importlib.machinery import SourceFileLoader
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
@@ -26,6 +28,12 @@ Value = bool | int | float | str
 T = TypeVar("T")
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
 _TYPES: dict[str, type] = {"bool": bool, "int": int, "float": float, "str": str}
+_TEXTS: dict[type, tuple[str, str]] = {
+    bool: (r"true|false", "true or false"),
+    int: (r"-?[0-9]+", "a whole number"),
+    float: (r"-?([0-9]+\.?[0-9]*|\.[0-9]+)([eE]-?[0-9]+)?", "a finite number"),
+    str: (r"[A-Za-z0-9_]+", "letters, digits and '_'"),  # no '-' and no '.', so that slugs stay unique
+}
 
 
 @dataclass(frozen=True)
@@ -64,16 +72,14 @@ class Option:
 
     def convert(self, text: str, owner: str) -> Value:
         """Turn the text of a spec into this option's type, or say what was expected."""
-        if self.type is bool and text in ("true", "false"):
-            return text == "true"
+        pattern, wanted = _TEXTS[self.type]
         try:
-            if self.type is not bool and not re.search(r"[_\s]|[^\x00-\x7f]", text):
-                value: Value = self.type(text)
+            if re.fullmatch(pattern, text):
+                value: Value = text == "true" if self.type is bool else self.type(text)
                 if not isinstance(value, float) or math.isfinite(value):
                     return value
-        except ValueError:
+        except ValueError:  # more digits than Python reads
             pass
-        wanted = "true or false" if self.type is bool else self.type.__name__
         raise UserError(
             f"{owner}: option '{self.name}' got '{text}', expected {wanted} (default {show(self.default)})."
         )
@@ -138,8 +144,9 @@ class Registry(Generic[T]):
                 for path in sorted(folder.glob("*.py")):
                     for entry in _scan(path, self.variable):
                         if entry.name in found:
-                            raise UserError(f"{self.kind} '{entry.name}' is registered twice: "
-                                            f"{found[entry.name].path.name} and {path}. Rename one.")  # fmt: skip
+                            other = found[entry.name].path.name
+                            raise UserError(f"{self.kind} '{entry.name}' is registered twice, in {other} and "
+                                            f"{path}. Rename one.")  # fmt: skip
                         found[entry.name] = entry
             self._entries = dict(sorted(found.items()))
         return self._entries
@@ -165,7 +172,8 @@ class Registry(Generic[T]):
                 importlib.import_module(f"{self.package}.{entry.path.stem}")
             else:
                 _import_plugin(entry.path)
-        return self._made[name]  # type: ignore[no-any-return]
+        made: T = self._made[name]
+        return made
 
     def canonical(self, spec: str) -> str:
         """Return `spec` with defaults filled in and keys sorted, so that equal things have equal text."""
@@ -227,20 +235,23 @@ def _package_folder(package: str) -> Path:
 
 def _import_plugin(path: Path) -> None:
     name = f"rope_dit_plugin_{path.stem}"
-    spec = importlib.util.spec_from_file_location(name, path)
-    assert spec is not None and spec.loader is not None, path
+    loader = SourceFileLoader(name, str(path))
+    spec = importlib.util.spec_from_file_location(name, path, loader=loader)
+    assert spec is not None, path
     module = sys.modules[name] = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
+    loader.exec_module(module)
 
 
 def _scan(path: Path, variable: str) -> Iterator[Entry]:
     """Yield an entry for each `@VARIABLE.register("name")` in a file, from its syntax tree alone."""
     try:
-        tree = ast.parse(path.read_text(encoding="utf-8"))
-    except (SyntaxError, UnicodeDecodeError) as error:
+        tree = ast.parse(path.read_bytes())
+    except (SyntaxError, ValueError, OSError) as error:  # ValueError: a null byte
         raise UserError(f"{path}: not valid Python: {error}. Mend or remove the file.") from None
     for node in tree.body:
         if isinstance(node, ast.ClassDef | ast.FunctionDef) and (name := _registered_name(node, variable)):
+            if not _NAME.fullmatch(name):
+                raise UserError(f"{path.name}: got the name '{name}', expected letters, digits and '_'.")
             lines = (ast.get_docstring(node) or "").splitlines()
             yield Entry(name, path, lines[0] if lines else "", _options(node, path), _claims(node))
 
@@ -263,15 +274,28 @@ def _options(node: ast.ClassDef | ast.FunctionDef, path: Path) -> dict[str, Opti
         node = inits[0]
     options = {}
     for arg, default in zip(node.args.kwonlyargs, node.args.kw_defaults, strict=True):
-        annotation = ast.unparse(arg.annotation) if arg.annotation else ""
-        if annotation in _TYPES and default is not None:
-            options[arg.arg] = Option(
-                arg.arg, _TYPES[annotation], _TYPES[annotation](ast.literal_eval(default))
-            )
-        else:
-            raise UserError(f"{path.name}:{node.lineno}: option '{arg.arg}' needs a default and a type "
-                            f"of {', '.join(_TYPES)}; got '{annotation}'.")  # fmt: skip
+        options[arg.arg] = _option(arg, default, f"{path.name}:{node.lineno}")
+    for short, long in itertools.permutations(options.values(), 2):
+        rest = long.name.removeprefix(short.name)
+        if rest != long.name and (short.type is str or rest.isdigit()):  # their slugs could be equal
+            raise UserError(f"{path.name}:{node.lineno}: option '{long.name}' begins as '{short.name}' does; "
+                            "rename one.")  # fmt: skip
     return options
+
+
+def _option(arg: ast.arg, default: ast.expr | None, where: str) -> Option:
+    kind = _TYPES.get(ast.unparse(arg.annotation) if arg.annotation else "")
+    try:
+        value = ast.literal_eval(default) if default else None
+    except ValueError:
+        value = None
+    if kind is None or type(value) not in ((int, float) if kind is float else (kind,)):
+        got = ast.unparse(arg) + (f" = {ast.unparse(default)}" if default else "")
+        raise UserError(f"{where}: got the option '{got}', expected a type of {', '.join(_TYPES)} "
+                        "and a plain value of it as default.")  # fmt: skip
+    option = Option(arg.arg, kind, kind(value))
+    option.convert(show(option.default), where)  # a default must be something that a spec can say
+    return option
 
 
 def _claims(node: ast.ClassDef | ast.FunctionDef) -> dict[str, Any]:

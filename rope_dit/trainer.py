@@ -19,6 +19,8 @@ from rope_dit.model import DiT
 
 Batch = Callable[[int], tuple[Tensor, Tensor]]
 Log = Callable[[int, Mapping[str, float]], None]
+CHECKED_EACH_STEP = frozenset({"cpu"})
+"""devices on which a look at the loss costs nothing, so that a bad step is reported at once"""
 
 
 class Diverged(FloatingPointError):
@@ -26,8 +28,32 @@ class Diverged(FloatingPointError):
 
     def __init__(self, step: int, loss: float, norm: float, lr: float):
         self.step = step
-        super().__init__(f"diverged at step {step}: loss {loss:g}, gradient norm {norm:g}. "
-                         f"Lower train.lr (now {lr:g}) or train.clip, or lengthen train.warmup-steps.")  # fmt: skip
+        super().__init__(
+            f"diverged at step {step}: loss {loss:g}, gradient norm {norm:g}. "
+            f"Lower train.lr (now {lr:g}) or train.clip, or lengthen train.warmup-steps."
+        )
+
+
+class Guard:
+    """Remembers the first step whose loss or gradient was not finite; only `check` makes the host wait."""
+
+    def __init__(self, device: torch.device):
+        self._step = torch.full((), -1, device=device)
+        self._values = torch.zeros(2, device=device)
+
+    def skip(self, step: int, loss: Tensor, norm: Tensor) -> Tensor:
+        """Return 1.0 from the first bad step on, else 0.0, on the device: whether all must stay as it is."""
+        values = torch.stack((loss, norm)).float()
+        first = (self._step < 0) & ~torch.isfinite(values).all()
+        self._step = torch.where(first, torch.full_like(self._step, step), self._step)
+        self._values = torch.where(first, values, self._values)
+        return (self._step >= 0).float()
+
+    def check(self, config: TrainConfig) -> None:
+        """Raise Diverged where a step was bad."""
+        if (step := int(self._step)) >= 0:
+            loss, norm = self._values.tolist()
+            raise Diverged(step, loss, norm, learning_rate(config, step))
 
 
 @dataclass
@@ -51,16 +77,12 @@ class State:
             {"params": vectors, "weight_decay": 0.0},
         ]
         device = weights[0].device
-        fused = device.type in ("cuda", "cpu", "mps")
-        optimizer = torch.optim.AdamW(groups, lr=config.lr, betas=(0.9, config.beta2), fused=fused)
-        for (
-            p
-        ) in weights:  # made here and not at the first step, so that a checkpoint always has the same layout
+        optimizer = torch.optim.AdamW(groups, lr=config.lr, betas=(0.9, config.beta2), fused=True)
+        for p in weights:  # made here, not at the first step, so that a checkpoint always has the same layout
             zeros = {key: torch.zeros_like(p) for key in ("exp_avg", "exp_avg_sq")}
             optimizer.state[p] = {"step": torch.zeros((), device=device), **zeros}
-        return cls(
-            model, optimizer, EMA(weights, [config.ema_decay]), torch.zeros(2, flow.NUM_BINS, device=device)
-        )
+        meter = torch.zeros(2, flow.NUM_BINS, device=device)
+        return cls(model, optimizer, EMA(weights, [config.ema_decay]), meter)
 
     def resume(self, checkpoints: Checkpoints) -> None:
         """Go back to the newest whole checkpoint, where there is one. Raises what `Checkpoints.load` does."""
@@ -97,59 +119,71 @@ def train(
         config: settings with precision, compile and threads resolved.
         seed: training seed of all draws.
         checkpoints: where to save to.
-        log: called with (step, values) every `config.log_every` steps; must be safe to call again after a resume.
+        log: called with (step, values) every `config.log_every` steps; after a resume with the same again.
         after: called with the state at the start and after every step; must do nothing the second time.
         stop: asked once a step; a True saves a checkpoint and raises Stopped.
 
     Raises:
-        Diverged: a loss or gradient was not finite. On CUDA noticed at the next logging step, with all later
-            steps masked out of weights, optimizer and averages, so that the loop never waits for the device.
+        Diverged: a loss or gradient was not finite. On CUDA noticed at the next log or checkpoint, with all
+            steps from the bad one on masked out of weights, optimizer and averages: the loop never waits.
         Stopped: `stop` said so, or `after` raised it.
     """
-    saved_step, saved_at, logged_at, logged_step = state.step, time.monotonic(), time.monotonic(), state.step
-    weights = list(state.model.parameters())
-    device = weights[0].device
-    losses = compiled(config)
-    first_bad = torch.full((), -1, device=device)
+    saved_step, saved_at, logged_step, logged_at = state.step, time.monotonic(), state.step, time.monotonic()
+    losses, guard = compiled(config), Guard(state.meter.device)
     try:
         after(state)
         while state.step < config.steps:
             if stop():
                 raise Stopped
-            images, labels = batch(state.step)
-            draw = flow.draws(config, seed, state.step, images.shape, device)
-            with autocast(config, device):
-                loss_B = losses(state.model, images, labels, draw, state.model.null_label)
-            loss = loss_B.mean()
-            loss.backward()
-            norm = nn.utils.clip_grad_norm_(weights, config.clip)
-
-            bad = ~(torch.isfinite(loss.detach()) & torch.isfinite(norm))
-            first_bad = torch.where(bad & (first_bad < 0), state.step, first_bad)
-            skip = (first_bad >= 0).float()  # once bad, nothing changes any more
-            state.meter += torch.where(skip > 0, 0.0, flow.bin_sums(loss_B, draw.t_B))
             lr = learning_rate(config, state.step)
-            _adamw(state.optimizer, lr, skip)
-            state.ema.update(weights, state.step, 1 - skip)
-            state.step += 1
-
-            due = state.step % config.log_every == 0 or state.step == config.steps
-            save = time.monotonic() - saved_at >= config.save_seconds
-            if (device.type == "cpu" or due or save) and int(first_bad) >= 0:
-                raise Diverged(int(first_bad), loss.item(), norm.item(), lr)
+            norm = _step(state, *batch(state.step), config, seed, losses, guard)
+            last = state.step == config.steps
+            due = last or state.step % config.log_every == 0
+            save = last or time.monotonic() - saved_at >= config.save_seconds
+            if due or save or state.meter.device.type in CHECKED_EACH_STEP:
+                guard.check(config)
             if due:
-                rate = (state.step - logged_step) * config.batch / (time.monotonic() - logged_at)
-                log(state.step, {"train/lr": lr, "train/grad_norm": norm.item(), "train/images_per_second": rate,
-                                 **_read_meter(state.meter)})  # fmt: skip
-                logged_at, logged_step = time.monotonic(), state.step
-            if save or state.step == config.steps:
+                seconds = max(time.monotonic() - logged_at, 1e-9)
+                rate = (state.step - logged_step) * config.batch / seconds
+                values = {"train/lr": lr, "train/grad_norm": norm.item(), "train/images_per_second": rate}
+                log(state.step, {**values, **_read_meter(state.meter)})
+                logged_step, logged_at = state.step, time.monotonic()
+            paused_at = time.monotonic()
+            if save:
                 checkpoints.save(state.step, state.tensors())
                 saved_step, saved_at = state.step, time.monotonic()
             after(state)
+            logged_at += time.monotonic() - paused_at  # neither saving nor scoring is training
     except Stopped:
-        if state.step != saved_step and int(first_bad) < 0:
+        guard.check(config)
+        if state.step != saved_step:
             checkpoints.save(state.step, state.tensors())
         raise
+
+
+def _step(
+    state: State,
+    images: Tensor,
+    labels: Tensor,
+    config: TrainConfig,
+    seed: int,
+    losses: Callable[..., Tensor],
+    guard: Guard,
+) -> Tensor:
+    """Make one step of weights, averages and meter; returns the gradient's norm, on the device."""
+    weights = list(state.model.parameters())
+    draw = flow.draws(config, seed, state.step, images.shape, images.device)
+    with autocast(config, images.device):
+        loss_B = losses(state.model, images, labels, draw, state.model.null_label)
+    loss = loss_B.mean()
+    loss.backward()
+    norm = nn.utils.clip_grad_norm_(weights, config.clip)
+    skip = guard.skip(state.step, loss.detach(), norm)
+    state.meter += flow.bin_sums(loss_B, draw.t_B).masked_fill(skip > 0, 0.0)
+    _adamw(state.optimizer, learning_rate(config, state.step), skip)
+    state.ema.update(weights, state.step, 1 - skip)
+    state.step += 1
+    return norm
 
 
 def learning_rate(config: TrainConfig, step: int) -> float:
@@ -158,20 +192,15 @@ def learning_rate(config: TrainConfig, step: int) -> float:
         return config.lr * (step + 1) / config.warmup_steps
     if config.schedule == "constant":
         return config.lr
-    return (
-        config.lr
-        * 0.5
-        * (1 + cos(pi * (step - config.warmup_steps) / max(1, config.steps - config.warmup_steps)))
-    )
+    done = (step - config.warmup_steps) / max(1, config.steps - config.warmup_steps)
+    return config.lr * 0.5 * (1 + cos(pi * done))
 
 
 def autocast(config: TrainConfig, device: torch.device) -> contextlib.AbstractContextManager[Any]:
     """bf16 autocast where the (resolved) precision says so."""
-    return (
-        torch.autocast(device.type, torch.bfloat16)
-        if config.precision == "bf16"
-        else contextlib.nullcontext()
-    )
+    if config.precision == "bf16":
+        return torch.autocast(device.type, torch.bfloat16)
+    return contextlib.nullcontext()
 
 
 def compiled(config: TrainConfig) -> Callable[..., Tensor]:

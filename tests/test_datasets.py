@@ -585,11 +585,22 @@ def test_a_cut_cache_is_noticed_and_mended(cached, capsys, length):
     assert file.read_bytes() == content
 
 
-def test_a_cache_with_pickled_objects_is_not_opened(cached, capsys):
+class Trap:
+    """Unpickling it makes a file."""
+
+    def __init__(self, path):
+        self.path = path
+
+    def __reduce__(self):
+        return Path.touch, (self.path,)
+
+
+def test_a_cache_with_pickled_objects_is_not_opened(cached, capsys, tmp_path):
     root, images, file = cached
-    np.save(file, np.array([{}], dtype=object))
+    np.save(file, np.array([Trap(tmp_path / "sprung")], dtype=object))
     assert folder(root).fingerprint == images.fingerprint
     assert "damaged" in capsys.readouterr().err
+    assert not (tmp_path / "sprung").exists()
 
 
 def test_a_changed_picture_is_noticed_even_at_equal_size_and_time(cached):
@@ -600,6 +611,17 @@ def test_a_changed_picture_is_noticed_even_at_equal_size_and_time(cached):
     os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
     assert (path.stat().st_size, path.stat().st_mtime_ns) == (before.st_size, before.st_mtime_ns)
     assert folder(root).fingerprint != images.fingerprint
+
+
+def test_a_cache_belongs_to_one_folder(cached, tmp_path, cache_folder):
+    root, images, file = cached
+    for path in root.glob("*/*"):  # hard links: names, sizes and times are those of the other folder
+        (tmp_path / "copy" / path.parent.name).mkdir(parents=True, exist_ok=True)
+        (tmp_path / "copy" / path.parent.name / path.name).hardlink_to(path)
+    folder(root)
+    for file in cache_folder.iterdir():
+        cache.write(file.stem, np.zeros((8, 3, 6, 8), np.uint8))
+    assert folder(tmp_path / "copy").fingerprint == images.fingerprint
 
 
 def test_a_renamed_picture_and_another_size_are_noticed(cached, cache_folder):

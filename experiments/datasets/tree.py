@@ -57,7 +57,7 @@ def scan(root: Path) -> Tree:
 
 def _scan_part(tree: Tree, part: str) -> None:
     folders, files = _visible(tree, part)
-    tree.classes.update(folders or [NO_CLASS])
+    tree.classes.update(folders or {NO_CLASS})
     for name in files:
         _add(tree, _join(part, name), part, NO_CLASS)
         if folders:
@@ -70,19 +70,19 @@ def _scan_part(tree: Tree, part: str) -> None:
             _add(tree, _join(part, label, name), part, label)
 
 
-def _visible(tree: Tree, folder: str) -> tuple[list[str], list[str]]:
-    """Return the sorted names of the folders and of the pictures in `folder`."""
+def _visible(tree: Tree, folder: str) -> tuple[set[str], set[str]]:
+    """Return the names of the folders and of the pictures in `folder`, in no certain order."""
     if not _inside(tree.root, folder):
         tree.problems[folder + "/"] = "link: leads out of the folder, which is not followed"
-        return [], []
+        return set(), set()
     try:
         entries = [entry for entry in os.scandir(tree.root / folder) if not entry.name.startswith(".")]
     except OSError as error:
         tree.problems[folder + "/"] = f"unreadable: {error.strerror}"
-        return [], []
-    folders = sorted(entry.name for entry in entries if os.path.isdir(entry.path))
-    files = sorted(entry.name for entry in entries if Path(entry.name).suffix.lower() in SUFFIXES)
-    return folders, [name for name in files if name not in folders]
+        return set(), set()
+    folders = {entry.name for entry in entries if os.path.isdir(entry.path)}
+    pictures = {entry.name for entry in entries if Path(entry.name).suffix.lower() in SUFFIXES}
+    return folders, pictures - folders
 
 
 def _add(tree: Tree, name: str, part: str, label: str) -> None:

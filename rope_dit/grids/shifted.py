@@ -9,10 +9,12 @@ from rope_dit.registry import GRIDS
 
 @GRIDS.register("shifted")
 def shifted(steps: int, *, shift: float = 3.0) -> Tensor:
-    """More steps near noise for shift > 1, near data below 1; 1 is uniform (arXiv:2403.03206, equation 23).
+    """More steps near noise for shift > 1, near data below 1; 1 is uniform (arXiv:2403.03206, section 5.3.2).
 
-    With that paper's time s = 1 - t, where s = 1 is noise: s' = shift s / (1 + (shift - 1) s).
+    That paper's time is s = 1 - t, where s = 1 is noise, and its shift is s' = shift s / (1 + (shift - 1) s).
+    Hence t' = t / (t + shift (1 - t)), which has both ends exact and loses no digits near either.
     """
-    check(shift > 0, "grid shifted: option 'shift'", shift, "a number above 0")
-    s = torch.linspace(1, 0, steps + 1, dtype=torch.float64)
-    return 1 - shift * s / (1 + (shift - 1) * s)
+    # wider, neighbouring times near an end would round to the same number
+    check(1e-3 <= shift <= 1e3, "grid shifted: option 'shift'", shift, "a number from 0.001 to 1000")
+    t = torch.linspace(0, 1, steps + 1, dtype=torch.float64)
+    return t / (t + shift * (1 - t))

@@ -1,1 +1,1 @@
-"""Positional embeddings, one file a variant; `base.py` says what a variant is, `compose.py` builds one from a spec."""
+"""Positional embeddings, one file a variant: `base.py` says what that is, `compose.py` builds from a spec."""

@@ -1,7 +1,7 @@
 """What a positional embedding is: three hooks that do nothing by default, and claims that tests hold it to.
 
-Shapes: B batch, T = h*w tokens in row-major order, D width, H heads, K head width. Positions are patch indices
-(row 0..h-1, column 0..w-1); angles are radians.
+Shapes: B batch, T = h*w tokens in row-major order, D width, H heads, K head width. Positions are patch
+indices (row 0..h-1, column 0..w-1); angles are radians.
 """
 
 from collections.abc import Callable
@@ -34,9 +34,9 @@ class Site:
 
 
 class PosEmbed(nn.Module):
-    """Base of all variants: no position at all. Options are keyword-only arguments of `__init__` with defaults.
+    """Base of all variants: no position. Options are keyword-only arguments of `__init__`, with defaults.
 
-    Claims, read from the class and tested on every registered variant. The logits they speak of are those
+    Claims are class attributes, tested on every registered variant. The logits they speak of are those
     between tokens of equal content:
     """
 
@@ -54,7 +54,7 @@ class PosEmbed(nn.Module):
         self.geometry = geometry
 
     def init_weights(self, normal: Normal) -> None:
-        """Set learned weights from `normal(name, shape)`, standard normals that depend on seed and name alone."""
+        """Set all weights from `normal(name, shape)`: standard normals that depend on seed and name alone."""
 
     def add(self, site: Site, x_BTD: Tensor) -> Tensor:
         """Change the tokens after patchify."""

@@ -1,5 +1,7 @@
 """From a spec to a module: one variant, or several joined by '+' of which each acts through its own hooks."""
 
+from typing import cast
+
 from torch import Tensor, nn
 
 from rope_dit.errors import UserError
@@ -34,27 +36,34 @@ class Composite(PosEmbed):
         self.extrapolates = all(part.extrapolates for part in parts)
         self.sees = tuple(axis for axis in ("row", "column") if any(axis in part.sees for part in parts))
 
+    def _parts(self) -> list[PosEmbed]:
+        return cast("list[PosEmbed]", list(self.parts))
+
     def init_weights(self, normal: Normal) -> None:
         """Set the weights of each part, under names of its own."""
-        for i, part in enumerate(self.parts):
-            part.init_weights(lambda name, shape, i=i: normal(f"{i}.{name}", shape))
+        for i, part in enumerate(self._parts()):
+            part.init_weights(_prefixed(normal, f"{i}."))
 
     def add(self, site: Site, x_BTD: Tensor) -> Tensor:
         """Add what each part adds."""
-        for part in self.parts:
+        for part in self._parts():
             x_BTD = part.add(site, x_BTD)
         return x_BTD
 
     def rotate(self, site: Site, q_BHTK: Tensor, k_BHTK: Tensor) -> tuple[Tensor, Tensor]:
         """Rotate as the one part that rotates does."""
-        for part in self.parts:
+        for part in self._parts():
             q_BHTK, k_BHTK = part.rotate(site, q_BHTK, k_BHTK)
         return q_BHTK, k_BHTK
 
     def bias(self, site: Site, q_BHTK: Tensor, k_BHTK: Tensor) -> Tensor | None:
         """Sum the biases of the parts that have one."""
         total: Tensor | None = None
-        for part in self.parts:
+        for part in self._parts():
             bias = part.bias(site, q_BHTK, k_BHTK)
             total = bias if total is None else total if bias is None else total + bias
         return total
+
+
+def _prefixed(normal: Normal, prefix: str) -> Normal:
+    return lambda name, shape: normal(prefix + name, shape)

@@ -12,8 +12,8 @@ from rope_dit.registry import POS_EMBEDS
 class Learned(PosEmbed):
     """Learned absolute embedding, one vector a token, added after patchify (ViT, arXiv:2010.11929).
 
-    Weights: table_TD [h*w, D], initially normal with standard deviation `std`. On another grid than the trained
-    one the table is resized bicubically, as ViT does when the resolution changes (its section 3.2 says 2D interpolation).
+    Weights: table_TD [h*w, D], initially normal with standard deviation `std`. On another grid than the
+    trained one the table is resized bicubically, as ViT does (its section 3.2 says 2D interpolation).
     """
 
     sees = ("row", "column")
@@ -29,7 +29,8 @@ class Learned(PosEmbed):
 
     def add(self, site: Site, x_BTD: Tensor) -> Tensor:
         """Add the table, resized where the grid asks for it."""
-        if site.grid == self.geometry.grid:
-            return x_BTD + self.table_TD
-        table_1Dhw = self.table_TD.T.unflatten(1, self.geometry.grid)[None]
-        return x_BTD + F.interpolate(table_1Dhw, site.grid, mode="bicubic")[0].flatten(1).T
+        table_TD: Tensor = self.table_TD
+        if site.grid != self.geometry.grid:
+            table_1Dhw = table_TD.T.unflatten(1, self.geometry.grid)[None]
+            table_TD = F.interpolate(table_1Dhw, site.grid, mode="bicubic")[0].flatten(1).T
+        return x_BTD + table_TD.to(x_BTD.dtype)

@@ -10,11 +10,11 @@ from rope_dit.registry import POS_EMBEDS
 
 @POS_EMBEDS.register("rope1d")
 class Rope1D(Rotary):
-    """1-D RoPE over raster order: the angle of pair i (of K/2) is (row*w + column) * theta^(-2i/K) (arXiv:2104.09864).
+    """1-D RoPE over raster order (arXiv:2104.09864): pair i of K/2 turns by (row*w + column) * theta^(-2i/K).
 
-    The default base is 100, so that rope1d and rope2d differ in one thing. Logits depend on the offset in raster order,
-    so on the offset in rows and columns too; but a row's length enters it, so a grid of another width changes them.
-    Nothing is learned; no bias; nothing added.
+    The default base is 100, so that rope1d and rope2d differ in one thing. Logits depend on the offset in
+    raster order, so on the offset in rows and columns too; but a row's length enters it, so a grid of another
+    width changes them. Nothing is learned; no bias; nothing added.
     """
 
     relative = True

@@ -10,10 +10,11 @@ from rope_dit.registry import POS_EMBEDS
 
 @POS_EMBEDS.register("rope2d")
 class Rope2D(Rotary):
-    """Axial 2-D RoPE: half of each head turns with the row, half with the column (arXiv:2403.13298, equation 9).
+    """Axial 2-D RoPE: half of each head turns with the row, half with the column (arXiv:2403.13298, eq. 9).
 
-    The angle of pair i (of K/4 an axis) is position * theta^(-4i/K), in radians; base 100 is that paper's choice for
-    images, 10000 is RoFormer's for text (arXiv:2104.09864). Nothing is learned; no bias; nothing added.
+    The angle of pair i (of K/4 an axis) is position * theta^(-4i/K), in radians; base 100 is that paper's
+    choice for images, 10000 is RoFormer's for text (arXiv:2104.09864). Nothing is learned; no bias; nothing
+    added.
     """
 
     relative = True
@@ -24,8 +25,8 @@ class Rope2D(Rotary):
     def __init__(self, geometry: Geometry, *, theta: float = 100.0):
         if geometry.head_dim % 4:
             raise UserError(
-                f"rope2d needs a head width divisible by 4 (two axes, in pairs); got {geometry.head_dim} (dim "
-                f"{geometry.dim} / {geometry.num_heads} heads). Change model.num-heads or model.dim."
+                f"rope2d needs a head width divisible by 4 (two axes, in pairs); got {geometry.head_dim} "
+                f"(dim {geometry.dim} / {geometry.num_heads} heads). Change model.num-heads or model.dim."
             )
         self.theta = theta
         super().__init__(geometry)

@@ -18,7 +18,7 @@ def positions(grid: Grid) -> tuple[Tensor, Tensor]:
 
 
 def frequencies(count: int, theta: float, owner: str) -> Tensor:
-    """theta^(-i/count) for i = 0..count-1, float64, in radians a patch (RoFormer, arXiv:2104.09864, section 3.2.2).
+    """theta^(-i/count) for i = 0..count-1, float64, radians a patch (arXiv:2104.09864, section 3.2.2).
 
     >>> frequencies(2, 100.0, "doctest").tolist()
     [1.0, 0.1]
@@ -29,11 +29,11 @@ def frequencies(count: int, theta: float, owner: str) -> Tensor:
 
 
 def turn(x_BHTK: Tensor, cos_TK: Tensor, sin_TK: Tensor, axes: int) -> Tensor:
-    """Rotate pairs of channels by angles; each axis owns K/axes channels and pairs their first with their second half.
+    """Rotate pairs of channels; an axis owns K/axes channels and pairs their first with their second half.
 
     sin_TK carries the sign: minus for the first channel of each pair, plus for the second.
     """
-    partner = x_BHTK.unflatten(-1, (axes, 2, -1)).flip(-2).flatten(-3)
+    partner: Tensor = x_BHTK.unflatten(-1, (axes, 2, -1)).flip(-2).flatten(-3)
     return (x_BHTK * cos_TK + partner * sin_TK).to(x_BHTK.dtype)
 
 
@@ -58,7 +58,7 @@ class Rotary(PosEmbed):
         raise NotImplementedError(f"{type(self).__name__} must say its angles")
 
     def rotate(self, site: Site, q_BHTK: Tensor, k_BHTK: Tensor) -> tuple[Tensor, Tensor]:
-        """Turn queries and keys by the same angles, so that their product depends on the difference of positions."""
+        """Turn queries and keys by the same angles, so that their product depends on the offset alone."""
         cos_TK, sin_TK = self.cos_TK, self.sin_TK
         if site.grid != self.geometry.grid:
             cos_TK, sin_TK = (table.to(q_BHTK.device) for table in self._tables(site.grid))

@@ -11,10 +11,10 @@ from rope_dit.registry import POS_EMBEDS
 
 @POS_EMBEDS.register("sincos2d")
 class SinCos2D(PosEmbed):
-    """Fixed 2-D sine-cosine embedding, added after patchify, as in DiT (arXiv:2212.09748, "ViT frequency-based").
+    """Fixed 2-D sine-cosine embedding, added after patchify (DiT, arXiv:2212.09748, "ViT frequency-based").
 
-    Half of the width encodes the row, half the column; in each, D/4 sines, then D/4 cosines of position * theta^(-4i/D).
-    Buffer: table_TD, float32. Nothing is learned.
+    Half of the width encodes the row, half the column; in each, D/4 sines, then D/4 cosines of
+    position * theta^(-4i/D). Buffer: table_TD, float32. Nothing is learned.
     """
 
     sees = ("row", "column")
@@ -32,10 +32,8 @@ class SinCos2D(PosEmbed):
 
     def add(self, site: Site, x_BTD: Tensor) -> Tensor:
         """Add the table of the grid at hand."""
-        table_TD = (
-            self.table_TD if site.grid == self.geometry.grid else self._table(site.grid).to(x_BTD.device)
-        )
-        return x_BTD + table_TD.to(x_BTD.dtype)
+        table_TD = self.table_TD if site.grid == self.geometry.grid else self._table(site.grid)
+        return x_BTD + table_TD.to(x_BTD)
 
     def _table(self, grid: Grid) -> Tensor:
         omega = frequencies(self.geometry.dim // 4, self.theta, "sincos2d")

@@ -1,7 +1,8 @@
-"""What a solver is: it carries x from noise (t=0) to data (t=1) along a velocity, and declares what that costs."""
+"""What a solver is: it carries x from noise (t=0) to data (t=1) along a velocity, and declares its cost."""
 
 from collections.abc import Callable
 from itertools import pairwise
+from typing import Any
 
 from torch import Tensor
 
@@ -9,14 +10,14 @@ Velocity = Callable[[Tensor, Tensor], Tensor]
 """(x [B, C, H, W], t 0-dimensional) -> velocity [B, C, H, W]"""
 Noise = Callable[[int, Tensor], Tensor]
 """(step, x) -> standard normal noise shaped as x, for stochastic solvers"""
-State = tuple[Tensor, ...]
-"""what a solver carries from step to step; its first entry is x"""
+State = tuple[Any, ...]
+"""what a solver carries from step to step: first x, then its own (earlier velocities, a count of steps)"""
 
 
 class Solver:
     """Base of all solvers. Options are keyword-only arguments of `__init__` with defaults.
 
-    Declarations, read from the class and measured on every registered solver:
+    Declarations, written as literals in the solver's own class and measured on every registered solver:
     """
 
     order: int | None = None
@@ -24,21 +25,26 @@ class Solver:
     evals_per_step: int | None = None
     """velocity evaluations a step; None where it depends on the path"""
     start_evals: int = 0
-    """evaluations before the first step"""
+    """evaluations on top of those, once, as in the first step of a multistep method"""
     adaptive: bool = False
     """chooses its own times: `steps` and `grid` mean nothing to it"""
 
     def start(self, x: Tensor) -> State:
-        """Make the state of the first step."""
+        """Make the state of the first step from x [B, C, H, W]."""
         return (x,)
 
     def step(self, state: State, v: Velocity, t0: Tensor, t1: Tensor, noise: Noise | None) -> State:
-        """Go from time t0 to t1."""
+        """Go from time t0 to t1, both 0-dimensional."""
         raise NotImplementedError(f"{type(self).__name__} takes no single steps")
+
+    def final(self, state: State) -> Tensor:
+        """Return x [B, C, H, W] from the state of the last step."""
+        x: Tensor = state[0]
+        return x
 
     def integrate(self, v: Velocity, x: Tensor, times: Tensor, noise: Noise | None = None) -> Tensor:
         """Carry x [B, C, H, W] from times[0] to times[-1] through all of `times`, float64 [steps + 1]."""
         state = self.start(x)
         for t0, t1 in pairwise(times):
             state = self.step(state, v, t0, t1, noise)
-        return state[0]
+        return self.final(state)

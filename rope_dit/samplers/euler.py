@@ -1,8 +1,9 @@
 """Euler's method."""
 
+from torch import Tensor
+
 from rope_dit.registry import SOLVERS
 from rope_dit.samplers.base import Noise, Solver, State, Velocity
-from torch import Tensor
 
 
 @SOLVERS.register("euler")

@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass
 
-import torch
 from torch import Tensor
 
 from rope_dit.samplers.base import Noise, Solver, Velocity
@@ -21,8 +20,3 @@ class Sampler:
     def __call__(self, v: Velocity, x: Tensor, noise: Noise | None = None) -> Tensor:
         """Integrate from noise x [B, C, H, W] at t=0 to t=1; x keeps its type, whatever that of the times."""
         return self.solver.integrate(v, x, self.times, noise)
-
-
-def as_time(t: Tensor, x: Tensor) -> Tensor:
-    """Time [B] for a network, from a solver's t: float32, on the device of x [B, C, H, W]."""
-    return t.to(torch.float32).to(x.device).expand(len(x))

@@ -1,4 +1,4 @@
-"""A sampler as text: solver + steps + time grid, for example `heun:steps=25,grid=shifted,shift=3`. Imports no torch."""
+"""A sampler as text, as in `heun:steps=25,grid=shifted,shift=3`. Imports no torch."""
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -37,19 +37,16 @@ class SamplerSpec:
         solver, given = SOLVERS[part.name], dict(part.options)
         if solver.claims.get("adaptive"):
             if useless := sorted({"steps", "grid"} & given.keys()):
-                raise UserError(f"{part.name} chooses its own times: '{useless[0]}' has no effect; leave it out.")
+                raise UserError(
+                    f"{part.name} chooses its own times: '{useless[0]}' has no effect; remove it."
+                )
             return cls(part.name, tuple(solver.resolve(part).items()))
         grid = GRIDS[given.get("grid", str(GRID.default))]
         values = solver.resolve(part, {"steps": STEPS, "grid": GRID, **grid.options})
-        steps = values["steps"]
-        check(isinstance(steps, int) and 1 <= steps <= 100_000, f"{part.name}: option 'steps'", steps, "1 to 100000")
-        return cls(
-            part.name,
-            tuple((k, v) for k, v in values.items() if k in solver.options),
-            int(steps),
-            grid.name,
-            tuple((k, v) for k, v in values.items() if k in grid.options),
-        )
+        steps = int(values["steps"])
+        check(1 <= steps <= 100_000, f"{part.name}: option 'steps'", steps, "a whole number from 1 to 100000")
+        own, its = (tuple((k, values[k]) for k in sorted(entry.options)) for entry in (solver, grid))
+        return cls(part.name, own, steps, grid.name, its)
 
     def __str__(self) -> str:
         given = dict(self.solver_options + self.grid_options)
@@ -62,7 +59,8 @@ class SamplerSpec:
         """Slug of everything but the steps: samplers of one family lie on one curve against NFE."""
         solver = {k: show(v) for k, v in self.solver_options if v != SOLVERS[self.solver].options[k].default}
         grid = {k: show(v) for k, v in self.grid_options if v != GRIDS[self.grid].options[k].default}
-        return slug(self.solver, solver) + ("-" + slug(self.grid, grid) if self.grid not in ("", GRID.default) else "")
+        times = "" if self.grid in ("", GRID.default) else "-" + slug(self.grid, grid)
+        return slug(self.solver, solver) + times
 
     @property
     def slug(self) -> str:
@@ -74,8 +72,9 @@ class SamplerSpec:
     def nfe(self) -> int | None:
         """Declared evaluations of the velocity, or None where the path decides."""
         claims = SOLVERS[self.solver].claims
-        per_step = claims.get("evals_per_step")
-        return None if self.steps is None or per_step is None else self.steps * per_step + claims.get("start_evals", 0)
+        if self.steps is None or claims.get("evals_per_step") is None:
+            return None
+        return int(self.steps * claims["evals_per_step"] + claims.get("start_evals", 0))
 
     def build(self) -> "Sampler":
         """Import the solver and the grid and put them together."""

@@ -1,0 +1,35 @@
+"""What all tests share: no GPU tests without a GPU, two threads, no trace left outside temporary folders."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import torch
+
+THREADS = 2
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    if torch.cuda.is_available():
+        return
+    for item in items:
+        if "gpu" in item.keywords:
+            item.add_marker(
+                pytest.mark.skip(reason="needs a CUDA device; this machine or this torch has none")
+            )
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    folder = tmp_path_factory.mktemp("cache")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("ROPE_DIT_CACHE", str(folder))
+        yield folder
+
+
+@pytest.fixture(autouse=True)
+def _isolated(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Results depend on the number of threads, which commands set; tracking goes where the test says."""
+    torch.set_num_threads(min(THREADS, os.cpu_count() or 1))
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)

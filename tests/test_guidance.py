@@ -1,0 +1,140 @@
+"""Guidance: its identities, where it acts, and what it costs."""
+
+from collections.abc import Callable
+
+import pytest
+import torch
+from torch import Tensor
+
+from rope_dit.config import ModelConfig
+from rope_dit.guidance import Counted, Guided
+from rope_dit.model import DiT
+from rope_dit.registry import SOLVERS
+from rope_dit.samplers.spec import SamplerSpec
+
+B, C, H, W = 5, 3, 4, 6
+CLASSES, NULL = 4, 4
+LABELS = torch.tensor([0, 1, 2, 3, 1])
+HALF = torch.tensor(0.5, dtype=torch.float64)
+
+
+@pytest.fixture(scope="module")
+def model() -> DiT:
+    """A small network with a null class, its weights away from their start, where every velocity is 0."""
+    config = ModelConfig(dim=16, depth=1, num_heads=2)
+    made = DiT(config, "rope2d", channels=C, image_size=(H, W), num_classes=CLASSES, null_class=True)
+    made.init_weights(0)
+    for i, weight in enumerate(made.parameters()):
+        weight.detach().add_(0.3 * torch.sin(torch.arange(weight.numel()) * (i + 1.7)).view(weight.shape))
+    return made.requires_grad_(False)
+
+
+@pytest.fixture
+def x() -> Tensor:
+    return torch.sin(torch.arange(B * C * H * W) * 1.3).view(B, C, H, W)
+
+
+def plain(model: DiT, x: Tensor, t: Tensor, labels: Tensor) -> Tensor:
+    return model(x, t.float().expand(B), labels)
+
+
+def nulls() -> Tensor:
+    return torch.full((B,), NULL)
+
+
+def test_weight_1_is_the_network_itself(model, x):
+    counted = Counted(model)
+    assert torch.equal(Guided(counted, LABELS, NULL)(x, HALF), plain(model, x, HALF, LABELS))
+    assert torch.equal(
+        Guided(model, LABELS)(x, HALF), plain(model, x, HALF, LABELS)
+    )  # and needs no null class
+    assert counted.rows == B
+
+
+def test_weight_0_is_unconditional(model, x):
+    torch.testing.assert_close(
+        Guided(model, LABELS, NULL, 0.0)(x, HALF), plain(model, x, HALF, nulls()), rtol=0, atol=1e-5
+    )
+
+
+@pytest.mark.parametrize("weight", [-1.0, 0.5, 3.0, 10.0])
+def test_is_linear_in_the_weight_on_every_channel(model, x, weight):
+    v_class, v_null = plain(model, x, HALF, LABELS), plain(model, x, HALF, nulls())
+    assert ((v_class - v_null).abs().amax(dim=(2, 3)) > 1e-3).all(), "the classes must matter on each channel"
+    torch.testing.assert_close(
+        Guided(model, LABELS, NULL, weight)(x, HALF),
+        v_null + weight * (v_class - v_null),
+        rtol=1e-5,
+        atol=1e-4,
+    )
+
+
+def test_acts_within_the_interval_and_at_both_its_ends(model, x):
+    v = Guided(model, LABELS, NULL, 3.0, (0.25, 0.75))
+    everywhere = Guided(model, LABELS, NULL, 3.0)
+    for inside in (0.25, 0.5, 0.75):
+        t = torch.tensor(inside, dtype=torch.float64)
+        assert torch.equal(v(x, t), everywhere(x, t))
+    for outside in (0.0, 0.25 - 1e-9, 0.75 + 1e-9, 1.0):
+        t = torch.tensor(outside, dtype=torch.float64)
+        assert torch.equal(v(x, t), plain(model, x, t, LABELS))
+        assert not torch.equal(v(x, t), everywhere(x, t))
+
+
+def test_without_an_interval_acts_at_0_and_1_too(model, x):
+    for end in (0.0, 1.0):
+        counted, t = Counted(model), torch.tensor(end)
+        Guided(counted, LABELS, NULL, 3.0)(x, t)
+        assert counted.rows == 2 * B
+
+
+class Watched:
+    """A network that remembers what it was given."""
+
+    def __init__(self, network: Callable[[Tensor, Tensor, Tensor], Tensor]):
+        self.network = network
+        self.calls: list[tuple[Tensor, Tensor, Tensor]] = []
+
+    def __call__(self, x: Tensor, t: Tensor, labels: Tensor) -> Tensor:
+        self.calls.append((x, t, labels))
+        return self.network(x, t, labels)
+
+
+@pytest.mark.parametrize(("weight", "rows"), [(1.0, B), (3.0, 2 * B)])
+def test_a_network_gets_one_batch_with_float32_times(model, x, weight, rows):
+    watched = Watched(model)
+    Guided(watched, LABELS, NULL, weight)(x, torch.tensor(0.1, dtype=torch.float64))
+    ((seen_x, seen_t, seen_labels),) = watched.calls
+    assert (len(seen_x), len(seen_labels)) == (rows, rows)
+    assert seen_t.dtype == torch.float32
+    assert torch.equal(seen_t, torch.full((rows,), 0.1))
+
+
+def smooth(x: Tensor, t: Tensor, labels: Tensor) -> Tensor:
+    """A velocity that costs adaptive solvers few steps."""
+    return x * torch.cos(4 * t + labels).view(-1, 1, 1, 1)
+
+
+@pytest.mark.parametrize("name", SOLVERS.names())
+@pytest.mark.parametrize("weight", [1.0, 3.0])
+def test_counts_what_the_network_evaluates_under_every_sampler(x, name, weight):
+    spec = SamplerSpec.parse(name if SOLVERS[name].claims.get("adaptive") else f"{name}:steps=3")
+    watched = Watched(smooth)
+    counted = Counted(watched)
+    end = spec.build()(Guided(counted, LABELS, NULL, weight), x)
+    assert (end.dtype, end.shape) == (x.dtype, x.shape)
+    assert counted.rows == sum(len(seen) for seen, _, _ in watched.calls)
+    if spec.nfe is not None:
+        assert counted.rows / B == spec.nfe * (1 if weight == 1 else 2)
+
+
+def test_an_interval_costs_two_evaluations_inside_and_one_outside(model, x):
+    counted = Counted(model)
+    velocity = Guided(counted, LABELS, NULL, 3.0, (0.25, 0.65))
+    SamplerSpec.parse("euler:steps=10").build()(velocity, x)
+    assert counted.rows / B == 6 + 2 * 4  # guided at 0.3, 0.4, 0.5 and 0.6
+
+
+def test_guidance_without_a_null_class_is_our_mistake(model, x):
+    with pytest.raises(AssertionError, match="null class"):
+        Guided(model, LABELS, None, 2.0)(x, HALF)
