@@ -1,6 +1,5 @@
-"""The small convolutional classifier whose pooled features stand in for Inception's where a data set is small."""
+"""The small convolutional classifier whose pooled features stand in for Inception's on small pictures."""
 
-import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -42,7 +41,8 @@ class Classifier(nn.Module):
 
     def features(self, images_BCHW: Tensor) -> Tensor:
         """Map pictures in [-1, 1] to features [B, 2 * width]."""
-        return self.blocks(F.relu(self.norm(self.stem(images_BCHW)))).mean((2, 3))
+        pool: Tensor = self.blocks(F.relu(self.norm(self.stem(images_BCHW)))).mean((2, 3))
+        return pool
 
     def forward(self, images_u8_BCHW: Tensor) -> tuple[Tensor, Tensor]:
         """Map uint8 pictures to (features [B, 2 * width], logits [B, classes])."""

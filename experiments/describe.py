@@ -41,7 +41,7 @@ def describe(resolved: Resolved) -> str:
 def forward_flops(resolved: Resolved) -> int:
     """Floating-point operations of one evaluation of the network on one picture (a multiply-add counts 2)."""
     with torch.device("meta"):
-        model = build_model(resolved.config, resolved.images)
+        model = build_model(resolved.config, resolved.images).to("meta")  # tables of angles are made on the CPU
         x, t = torch.empty(1, *resolved.images.train.shape[1:]), torch.empty(1)
         labels = torch.zeros(1, dtype=torch.int64)
         counter = FlopCounterMode(display=False)
@@ -63,16 +63,17 @@ def _time(resolved: Resolved, state: State) -> tuple[float, float]:
             flow.loss(state.model, images, labels, draw, state.model.null_label).mean().backward()
         state.optimizer.step()
         state.optimizer.zero_grad()
-        _wait(device)
+        wait_for(device)
         middle = time.perf_counter()
         with torch.no_grad(), autocast(config, device):
             state.model(images, draw.t_B, labels)
-        _wait(device)
+        wait_for(device)
         steps.append(middle - begun)
         forwards.append(time.perf_counter() - middle)
     return min(steps[1:]), min(forwards[1:]) / config.batch
 
 
-def _wait(device: torch.device) -> None:
+def wait_for(device: torch.device) -> None:
+    """Wait until the device has done all it was given."""
     if device.type == "cuda":
         torch.cuda.synchronize(device)

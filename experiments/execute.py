@@ -6,12 +6,12 @@ import resource
 import shlex
 import socket
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import torch
 
 from experiments.cli import OK, StopFlag
-from experiments.config import RunConfig
+from experiments.config import EvalConfig
 from experiments.data import Batches
 from experiments.features import load_extractor
 from experiments.progress import Progress
@@ -50,7 +50,7 @@ def execute(resolved: Resolved, stop: StopFlag) -> int:
     mirror.start()
     status, outcome = "FAILED", "error"
     try:
-        _train(resolved, state, batches, scorer, checkpoints, stop)
+        train_logged(resolved, state, batches, checkpoints, stop, curve(config.eval, scorer))
         scorer.generator.load(state.ema.profiles[scorer.ema])
         scorer.score(state.step, final_jobs(config.eval))
         scorer.clean()
@@ -67,9 +67,15 @@ def execute(resolved: Resolved, stop: StopFlag) -> int:
     return OK
 
 
-def _train(
-    resolved: Resolved, state: State, batches: Batches, scorer: Scorer, checkpoints: Checkpoints, stop: StopFlag
+def train_logged(
+    resolved: Resolved,
+    state: State,
+    batches: Batches,
+    checkpoints: Checkpoints,
+    stop: StopFlag,
+    evaluate: Callable[[State], None],
 ) -> None:
+    """Train with a progress bar and the folder's metric log; `evaluate` is called after every step."""
     config, folder = resolved.config, resolved.folder
     bar = Progress("training", config.train.steps, "step", state.step)
     shown = ""
@@ -81,15 +87,24 @@ def _train(
 
     def after(state: State) -> None:
         bar.update(state.step, shown)
-        if config.eval.every and state.step and state.step % config.eval.every == 0:
-            if scorer.missing(state.step, curve_jobs(config.eval)):
-                scorer.generator.load(state.ema.profiles[scorer.ema])
-                scorer.score(state.step, curve_jobs(config.eval))
+        evaluate(state)
 
     try:
         train(state, batches, config.train, seed=config.seed, checkpoints=checkpoints, log=log, after=after, stop=stop)
     finally:
         bar.close()
+
+
+def curve(config: EvalConfig, scorer: Scorer) -> Callable[[State], None]:
+    """What scores the averaged weights every `config.every` steps, and does nothing the second time."""
+
+    def evaluate(state: State) -> None:
+        due = config.every and state.step and state.step % config.every == 0
+        if due and scorer.missing(state.step, curve_jobs(config)):
+            scorer.generator.load(state.ema.profiles[scorer.ema])
+            scorer.score(state.step, curve_jobs(config))
+
+    return evaluate
 
 
 def make_batches(resolved: Resolved) -> Batches:

@@ -57,8 +57,10 @@ class Features:
         """Raise UserError if any row has a NaN or an infinity: one of them can hang a matrix square root."""
         bad = ~(self.pool.isfinite().all(1) & self.logits.isfinite().all(1))
         if bad.any():
-            raise UserError(f"features: got NaN or infinity in {int(bad.sum())} of {len(self)} rows, expected numbers. "
-                            "No score was computed; check the extractor's weights.")  # fmt: skip
+            raise UserError(
+                f"features: got NaN or infinity in {int(bad.sum())} of {len(self)} rows, expected numbers. "
+                "No score was computed; check the extractor's weights."
+            )
 
 
 @dataclass(frozen=True, eq=False)
@@ -89,9 +91,12 @@ class Extractor:
         """Raise UserError if pictures of this [C, H, W] are not what the network was made for."""
         channels, *size = shape
         if channels not in self.channels or (self.size and tuple(size) != self.size):
-            wants = "x".join(map(str, (*self.channels, *self.size))) if self.size else "1 or 3 channels, any size"
-            raise UserError(f"extractor {self.name} wants pictures of {wants}; got {'x'.join(map(str, shape))}. Choose "
-                            "inception, or a file of your own: python -m experiments.train_extractor.")  # fmt: skip
+            fits = "x".join(map(str, (*self.channels, *(self.size or ()))))
+            wants = fits if self.size else "1 or 3 channels, any size"
+            raise UserError(
+                f"extractor {self.name} wants pictures of {wants}; got {'x'.join(map(str, shape))}. "
+                "Choose inception, or make one: python -m experiments.train_extractor."
+            )
 
     @torch.inference_mode()
     def __call__(self, images_u8_BCHW: Tensor) -> Features:
@@ -112,21 +117,27 @@ class Extractor:
 def load_extractor(spec: str, device: torch.device | str, inception_weights: Path | None = None) -> Extractor:
     """Load what `spec` names: inception | digits | cifar10 | PATH.safetensors (from train_extractor).
 
-    `inception_weights` is a local copy of torch-fidelity's file; without it the file is downloaded once. With any
-    other Inception weights the extractor is called `inception_<first 8 digits of their SHA-256>`, so that no score
-    made with them is called FID. Raises UserError for a file that is missing, damaged or of another kind.
+    `inception_weights` is a local copy of torch-fidelity's file; without it the file is downloaded once.
+    With any other Inception weights the extractor is called `inception_<first 8 digits of their SHA-256>`, so
+    that no score made with them is called FID.
+
+    Raises UserError for a file that is missing, damaged or of another kind.
     """
     if spec == "inception":
         return _inception(torch.device(device), inception_weights or _download())
     if inception_weights is not None:
-        raise UserError(f"eval.inception-weights is for eval.extractor inception; got {spec}. Remove one of them.")
+        raise UserError(f"eval.inception-weights is for extractor inception; got {spec}. Remove one of them.")
     path = WEIGHTS / f"{spec}.safetensors" if spec in SHIPPED else Path(spec)
     if path.suffix != ".safetensors":
-        raise UserError(f"eval.extractor got '{spec}', expected inception, digits, cifar10 or a .safetensors file.")
+        raise UserError(
+            f"eval.extractor got '{spec}', expected inception, digits, cifar10 or a .safetensors file."
+        )
     reserved = spec not in SHIPPED and (path.stem in SHIPPED or path.stem.startswith("inception"))
     if reserved or not re.fullmatch(r"[A-Za-z0-9._-]{1,60}", path.stem):
-        raise UserError(f"eval.extractor {path.name}: scores are named after this file; give it another name, "
-                        "of A-Z a-z 0-9 . _ - and not that of a built-in extractor.")  # fmt: skip
+        raise UserError(
+            f"eval.extractor {path.name}: scores are named after this file; give it another name, "
+            "of A-Z a-z 0-9 . _ - and not that of a built-in extractor."
+        )
     return _classifier(torch.device(device), path)
 
 
@@ -149,11 +160,13 @@ def _classifier(device: torch.device, path: Path) -> Extractor:
         network = Classifier(**options)
         network.load_state_dict({key: tensor.float() for key, tensor in load(data).items()})
     except (SafetensorError, KeyError, RuntimeError, ValueError) as error:
-        raise UserError(f"extractor {path.name} is damaged or no extractor ({_short(error)}). Get it anew, "
-                        "or make one: python -m experiments.train_extractor.") from None  # fmt: skip
-    network = network.eval().requires_grad_(False).to(device)
-    channels = (options["channels"],)
-    return Extractor(path.stem, sha256, network.head.in_features, channels, (height, width), network, device, 256)
+        raise UserError(
+            f"extractor {path.name} is damaged or no extractor ({_short(error)}). Get it anew, "
+            "or make one: python -m experiments.train_extractor."
+        ) from None
+    network.eval().requires_grad_(False).to(device)
+    dim, channels = network.head.in_features, (options["channels"],)
+    return Extractor(path.stem, sha256, dim, channels, (height, width), network, device, batch=256)
 
 
 def _inception(device: torch.device, path: Path) -> Extractor:
@@ -174,7 +187,7 @@ def _inception(device: torch.device, path: Path) -> Extractor:
         raise UserError(f"eval.inception-weights: {path.name} does not hold torch-fidelity's InceptionV3 "
                         f"({_short(error)}); expected {_url().rpartition('/')[2]}.") from None  # fmt: skip
     name = "inception" if sha256.startswith(PUBLISHED) else f"inception_{sha256[:8]}"
-    return Extractor(name, sha256, 2048, (1, 3), None, network.to(device), device, 64)
+    return Extractor(name, sha256, 2048, (1, 3), None, network.to(device), device, batch=64)
 
 
 def _url() -> str:
@@ -191,8 +204,10 @@ def _download() -> Path:
             path.parent.mkdir(parents=True, exist_ok=True)
             torch.hub.download_url_to_file(_url(), str(path), hash_prefix=PUBLISHED)
         except (OSError, RuntimeError):  # no network, or cut short
-            raise UserError("the Inception weights could not be downloaded. Give --eval.inception-weights PATH "
-                            f"({path.name}) or choose --eval.extractor cifar10.") from None  # fmt: skip
+            raise UserError(
+                "the Inception weights could not be downloaded. Give --eval.inception-weights PATH "
+                f"({path.name}) or choose --eval.extractor cifar10."
+            ) from None
     return path
 
 
@@ -204,4 +219,4 @@ def _read(path: Path) -> bytes:
     try:
         return path.read_bytes()
     except OSError as error:
-        raise UserError(f"weights file {path.name}: {error.strerror}; expected a file at that path.") from None
+        raise UserError(f"weights file {path.name}: {error.strerror}; expected a file there.") from None

@@ -1,7 +1,7 @@
-"""Train the small classifier whose features score a data set: python -m experiments.train_extractor --out FILE.
+"""Train the small classifier whose features score pictures: python -m experiments.train_extractor --out FILE.
 
-Use the file with --eval.extractor FILE. digits and cifar10 come with the project; the .json beside each has the command
-that made it, and what that command found.
+Use the file with --eval.extractor FILE. digits and cifar10 come with the project; the .json beside each has
+the command that made it, and the held-out accuracy.
 """
 
 import hashlib
@@ -31,12 +31,13 @@ from rope_dit.config import check, check_finite, option
 from rope_dit.errors import Stopped
 from rope_dit.randomness import Stream, integers
 
+PROGRAM = "python -m experiments.train_extractor"
 SAVE_SECONDS = 30.0
 
 
 @dataclass(frozen=True, kw_only=True)
 class ExtractorConfig:
-    """The classifier and how it is trained: SGD with Nesterov momentum; the learning rate rises, then falls to 0."""
+    """The classifier and its training: SGD with Nesterov momentum; the rate rises, then falls to 0."""
 
     out: Path
     """the .safetensors file to write; a .json with its SHA-256 and accuracy comes beside it"""
@@ -66,7 +67,7 @@ class ExtractorConfig:
 
     def __post_init__(self) -> None:
         check_finite(self, "extractor")
-        check(self.out.suffix == ".safetensors", "out", str(self.out), "a file name that ends in .safetensors")
+        check(self.out.suffix == ".safetensors", "out", str(self.out), "a name that ends in .safetensors")
         for name in ("epochs", "width", "stride", "batch"):
             check(getattr(self, name) >= 1, name, getattr(self, name), "a whole number of at least 1")
         for name in ("weight_decay", "shift", "seed"):
@@ -81,17 +82,20 @@ class ExtractorConfig:
 
     def command(self) -> str:
         """The command that does this again."""
-        words = ["python -m experiments.train_extractor"]
+        words = [PROGRAM]
         for key, text in self.options().items():
             name = option(key).replace("data.name", "data")
             words.append({"True": f"--{name}", "False": f"--no-{name}"}.get(text, f"--{name} {text}"))
         return " ".join(words)
 
 
-def train(config: ExtractorConfig, images: Images, device: torch.device, stop: Callable[[], bool]) -> Classifier:
+def train(
+    config: ExtractorConfig, images: Images, device: torch.device, stop: Callable[[], bool]
+) -> Classifier:
     """Train on the train part, from checkpoints beside `config.out` where there are any. Raises Stopped."""
-    model = _fresh(config, images).to(device, memory_format=torch.channels_last).train()
-    optimizer = torch.optim.SGD(model.parameters(), momentum=0.9, nesterov=True, weight_decay=config.weight_decay)
+    model = _fresh(config, images).train().to(device).to(memory_format=torch.channels_last)
+    decay = config.weight_decay
+    optimizer = torch.optim.SGD(model.parameters(), momentum=0.9, nesterov=True, weight_decay=decay)
     momenta = {p: torch.zeros_like(p) for p in model.parameters()}
     optimizer.state.update({p: {"momentum_buffer": momentum} for p, momentum in momenta.items()})
     tensors = model.state_dict() | {f"momentum.{i}": m for i, m in enumerate(momenta.values())}
@@ -143,7 +147,8 @@ def _shifted(images_BCHW: Tensor, seed: int, step: int, most: int) -> Tensor:
     batch, _, height, width = images_BCHW.shape
     at = torch.tensor([step], device=images_BCHW.device)
     down, right = (integers(seed, Stream.NOISE, at, 2 * batch) % (2 * most + 1)).view(2, batch, 1)
-    rows, columns = (offset + torch.arange(side, device=at.device) for offset, side in ((down, height), (right, width)))
+    rows = down + torch.arange(height, device=at.device)
+    columns = right + torch.arange(width, device=at.device)
     padded = F.pad(images_BCHW, (most,) * 4, mode="replicate")
     picture = torch.arange(batch, device=at.device)[:, None, None]
     return padded[picture, :, rows[:, :, None], columns[:, None, :]].movedim(3, 1)
@@ -159,7 +164,7 @@ def accuracy(model: Classifier, images_u8: np.ndarray, labels: np.ndarray) -> fl
 
 
 def write(config: ExtractorConfig, images: Images, model: Classifier) -> float:
-    """Write weights (fp16, norms fp32) and the .json; return the held-out accuracy of the weights as written."""
+    """Write weights (fp16, norms fp32) and the .json; return the held-out accuracy of what was written."""
     state = {key: value.half() if value.ndim > 1 else value for key, value in model.state_dict().items()}
     model.load_state_dict(state)
     score = accuracy(model, images.held_out, images.held_out_labels)
@@ -188,15 +193,16 @@ def _checkpoints(config: ExtractorConfig) -> Path:
 
 def command(args: list[str], stop: StopFlag) -> int:
     """Read the command line, train, write, and say how good it is."""
-    out = Path("extractor.safetensors")
-    config = parse(ExtractorConfig, ExtractorConfig(out=out), args, "python -m experiments.train_extractor", __doc__ or "")
+    default = ExtractorConfig(out=Path("extractor.safetensors"))
+    config = parse(ExtractorConfig, default, args, PROGRAM, __doc__ or "")
     device = choose_device(config.device)
     images = load(config.data)
-    check(config.batch <= len(images.train), "batch", config.batch, f"at most the {len(images.train)} training pictures")
-    smallest = 4 * config.stride
-    check(min(images.train.shape[2:]) >= smallest, "stride", config.stride, f"pictures of at least {smallest} pixels a side")
+    count, size = len(images.train), images.train.shape[2:]
+    check(config.batch <= count, "batch", config.batch, f"at most the {count} training pictures")
+    fits = min(size) >= 4 * config.stride
+    check(fits, "stride", config.stride, f"at most a quarter of the pictures' {min(size)} pixels")
     score = write(config, images, train(config, images, device, stop))
-    print(f"{config.out}: {100 * score:.2f} % of the {len(images.held_out)} held-out pictures are classified correctly")
+    print(f"{config.out}: {100 * score:.2f} % of the {len(images.held_out)} held-out pictures are recognised")
     return OK
 
 

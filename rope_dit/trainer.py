@@ -128,10 +128,11 @@ def train(
             steps from the bad one on masked out of weights, optimizer and averages: the loop never waits.
         Stopped: `stop` said so, or `after` raised it.
     """
-    saved_step, saved_at, logged_step, logged_at = state.step, time.monotonic(), state.step, time.monotonic()
     losses, guard = compiled(config), Guard(state.meter.device)
+    saved_step = logged_step = state.step
     try:
         after(state)
+        saved_at = logged_at = time.monotonic()
         while state.step < config.steps:
             if stop():
                 raise Stopped
@@ -180,7 +181,7 @@ def _step(
     norm = nn.utils.clip_grad_norm_(weights, config.clip)
     skip = guard.skip(state.step, loss.detach(), norm)
     state.meter += flow.bin_sums(loss_B, draw.t_B).masked_fill(skip > 0, 0.0)
-    _adamw(state.optimizer, learning_rate(config, state.step), skip)
+    adamw_step(state.optimizer, learning_rate(config, state.step), skip)
     state.ema.update(weights, state.step, 1 - skip)
     state.step += 1
     return norm
@@ -210,7 +211,7 @@ def compiled(config: TrainConfig) -> Callable[..., Tensor]:
     return torch.compile(flow.loss, mode="reduce-overhead" if config.compile == "graphs" else "default")
 
 
-def _adamw(optimizer: torch.optim.AdamW, lr: float, skip: Tensor) -> None:
+def adamw_step(optimizer: torch.optim.AdamW, lr: float, skip: Tensor) -> None:
     """One step of fused AdamW, masked out on the device where `skip` is 1 (the protocol GradScaler uses)."""
     for group in optimizer.param_groups:
         group["lr"] = lr

@@ -1,7 +1,6 @@
 """Extractors: what they accept and refuse, and that Inception is torch-fidelity's to the bit."""
 
 import dataclasses
-import io
 import json
 import pathlib
 import shutil
@@ -20,7 +19,7 @@ from experiments.config import DataConfig
 from experiments.datasets import Images, load
 from experiments.features import SHIPPED, WEIGHTS, Extractor, Features, load_extractor
 from experiments.metrics import measure_all
-from experiments.train_extractor import ExtractorConfig, accuracy, command, train
+from experiments.train_extractor import ExtractorConfig, _shifted, accuracy, command, train
 from rope_dit.errors import Stopped, UserError
 
 LEAST_ACCURACY = {"digits": 0.97, "cifar10": 0.85}
@@ -125,7 +124,6 @@ def test_classifier_takes_any_size(channels: int, size: tuple[int, int], stride:
 
 
 @pytest.mark.gpu
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 @pytest.mark.parametrize("name", SHIPPED)
 def test_cuda_agrees(name: str) -> None:
     cpu, cuda = load_extractor(name, "cpu"), load_extractor(name, "cuda")
@@ -154,7 +152,7 @@ def cut_short(path: Path) -> None:
     path.write_bytes(path.read_bytes()[:-1000])
 
 
-def rewrite(change: Callable[[dict[str, Tensor], dict[str, str]], None]) -> Callable[[Path], None]:
+def rewrite(change: Callable[[dict[str, Tensor], dict[str, str]], object]) -> Callable[[Path], None]:
     def damage(path: Path) -> None:
         path.with_suffix(".json").unlink()
         with safetensors.safe_open(path, "pt") as file:
@@ -191,7 +189,7 @@ def test_damaged_files(damage: Callable[[Path], None], message: str, tmp_path: P
 
 
 def test_names_that_would_mislead(tmp_path: Path) -> None:
-    """A file must not lend its scores the name of FID or of a built-in extractor, nor a name no tracker takes."""
+    """A file must not lend its scores the name of FID or of a built-in one, nor a name no tracker takes."""
     for name in ("inception", "inception_0a1b2c3d", "digits", "cifar10", "a b", "x=1"):
         with pytest.raises(UserError, match="give it another name"):
             load_extractor(str(copy(tmp_path, name)), "cpu")
@@ -207,31 +205,21 @@ def test_unknown_extractor(tmp_path: Path) -> None:
 # --- Inception, with random weights in the published file's format
 
 
-class Random:
-    """Makes torch-fidelity's module without its weights."""
-
-    @staticmethod
-    def state() -> dict[str, Tensor]:
-        from torch_fidelity.feature_extractor_inceptionv3 import FeatureExtractorInceptionV3
-
-        class Bare(FeatureExtractorInceptionV3):  # type: ignore[misc]
-            def load_state_dict(self, state: dict[str, Tensor]) -> None:
-                pass
-
-        empty = io.BytesIO()
-        torch.save({}, empty)
-        empty.seek(0)
-        model, generator = Bare("bare", ["2048"], empty), torch.Generator().manual_seed(0)
-        for weight in model.parameters():
-            if weight.ndim > 1:
-                nn.init.kaiming_normal_(weight, generator=generator)
-        return dict(model.state_dict())
-
-
 @pytest.fixture(scope="module")
 def inception_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    from torch_fidelity.feature_extractor_inceptionv3 import FeatureExtractorInceptionV3
+
+    class Bare(FeatureExtractorInceptionV3):  # type: ignore[misc]
+        def load_state_dict(self, state: dict[str, Tensor]) -> None:
+            """Keep the fresh weights: the real ones are not there."""
+
     path: Path = tmp_path_factory.mktemp("inception") / "random.pth"
-    torch.save(Random.state(), path)
+    torch.save({}, path)
+    model, generator = Bare("bare", ["2048"], path), torch.Generator().manual_seed(0)
+    for weight in model.parameters():
+        if weight.ndim > 1:
+            nn.init.kaiming_normal_(weight, generator=generator)
+    torch.save(model.state_dict(), path)
     return path
 
 
@@ -286,7 +274,9 @@ def test_other_files_given_as_inception(content: bytes | None, tmp_path: Path) -
 
 
 @pytest.mark.parametrize("url", ["http://127.0.0.1:1", "file://{folder}"])
-def test_a_failing_download_says_what_to_do(url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_failing_download_says_what_to_do(
+    url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """No server; and a server that gives other bytes."""
     from torch_fidelity import feature_extractor_inceptionv3 as theirs
 
@@ -294,7 +284,8 @@ def test_a_failing_download_says_what_to_do(url: str, tmp_path: Path, monkeypatc
     (tmp_path / name).write_bytes(b"not the weights")
     monkeypatch.setattr(theirs, "URL_INCEPTION_V3", f"{url.format(folder=tmp_path)}/{name}")
     monkeypatch.setenv("TORCH_HOME", str(tmp_path / "home"))
-    with pytest.raises(UserError, match=r"--eval\.inception-weights PATH .*6726825d.* --eval\.extractor cifar10"):
+    remedies = r"--eval\.inception-weights PATH .*6726825d.* --eval\.extractor cifar10"
+    with pytest.raises(UserError, match=remedies):
         load_extractor("inception", "cpu")
     assert not list((tmp_path / "home").rglob("*.pth")), "a later call would take it for the weights"
 
@@ -320,8 +311,8 @@ def test_scores_are_torch_fidelitys(inception: Extractor, inception_file: Path) 
     generated = (pictures(n, 3, 32, seed=1) // 2 + 60).to(torch.uint8)
     theirs = calculate_metrics(
         input1=Pictures(generated), input2=Pictures(real), fid=True, kid=True, isc=True, prc=True, cuda=False,
-        save_cpu_ram=True, cache=False, verbose=False, kid_subset_size=n, feature_extractor="inception-v3-compat",
-        feature_extractor_weights_path=str(inception_file),
+        save_cpu_ram=True, cache=False, verbose=False, kid_subset_size=n,
+        feature_extractor="inception-v3-compat", feature_extractor_weights_path=str(inception_file),
     )  # fmt: skip
     ours = measure_all(inception(generated), inception(real))
     names = {"fd": "frechet_inception_distance", "kid": "kernel_inception_distance_mean",
@@ -333,34 +324,45 @@ def test_scores_are_torch_fidelitys(inception: Extractor, inception_file: Path) 
 
 
 def small(out: Path) -> ExtractorConfig:
-    return ExtractorConfig(out=out, epochs=2, width=4, batch=32, flip=True, seed=3)
+    return ExtractorConfig(out=out, epochs=1, width=4, batch=32, flip=True, seed=3)
 
 
 def test_train_then_use(tmp_path: Path, images: Images, capsys: pytest.CaptureFixture[str]) -> None:
     out = tmp_path / "mine.safetensors"
     config = small(out)
-    words = config.command().split()[3:]
-    assert command(words[: words.index("--out")] + ["--out", str(out), *words[words.index("--out") + 2 :]], StopFlag()) == 0
+    assert command([*config.command().split()[3:], "--out", str(out)], StopFlag()) == 0
     extractor, record = load_extractor(str(out), "cpu"), json.loads(out.with_suffix(".json").read_text())
     assert (extractor.name, extractor.dim, extractor.channels, extractor.size) == ("mine", 8, (1,), (8, 8))
     assert record["command"] == config.command()
     assert isinstance(extractor.network, Classifier)
     got = accuracy(extractor.network, images.held_out, images.held_out_labels)
     assert got == pytest.approx(float(record["accuracy"]), abs=1e-4)
-    assert got > 0.5
+    assert got > 0.3, "chance is 0.1"
     assert f"{100 * got:.2f} % of the 360 held-out" in capsys.readouterr().out
     assert sorted(path.name for path in tmp_path.iterdir()) == ["mine.json", "mine.safetensors"]
 
 
 def test_stopped_training_goes_on_to_the_same_weights(tmp_path: Path, images: Images) -> None:
-    asked = iter(range(1000))
-    config, cpu = small(tmp_path / "stopped.safetensors"), torch.device("cpu")
+    images = dataclasses.replace(images, train=images.train[:320], train_labels=images.train_labels[:320])
+    asked, config, cpu = iter(range(1000)), small(tmp_path / "stopped.safetensors"), torch.device("cpu")
     with pytest.raises(Stopped):
-        train(config, images, cpu, lambda: next(asked) >= 10)
+        train(config, images, cpu, lambda: next(asked) >= 5)
     resumed = train(config, images, cpu, lambda: False)
     whole = train(dataclasses.replace(config, out=tmp_path / "whole.safetensors"), images, cpu, lambda: False)
     for name, weight in whole.state_dict().items():
         assert torch.equal(weight, resumed.state_dict()[name]), name
+
+
+def test_pictures_are_shifted_as_a_whole() -> None:
+    """Each is one of the nine, with the edge repeated; over 200 pictures all nine occur."""
+    image = pictures(1, 3, 8).float()
+    padded = nn.functional.pad(image, (1, 1, 1, 1), mode="replicate")
+    nine = torch.cat([padded[:, :, i : i + 8, j : j + 8] for i in range(3) for j in range(3)])
+    got = _shifted(image.expand(200, -1, -1, -1), seed=0, step=5, most=1)
+    which = (got[:, None] == nine[None]).flatten(2).all(2)
+    assert (which.sum(1) == 1).all()
+    assert which.any(0).all()
+    assert torch.equal(_shifted(nine, seed=0, step=5, most=0), nine)
 
 
 def test_command_keeps_no_path_of_this_machine() -> None:
@@ -380,5 +382,5 @@ def test_settings_are_checked(wrong: dict[str, object]) -> None:
 
 
 def test_pictures_too_small_for_the_stride(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match="stride got 4, expected pictures of at least 16 pixels"):
+    with pytest.raises(UserError, match="stride got 4, expected at most a quarter of the pictures' 8 pixels"):
         command(["--out", str(tmp_path / "x.safetensors"), "--stride", "4"], StopFlag())

@@ -32,7 +32,7 @@ def clusters(n: int, which: range, seed: int = 0) -> Features:
 
 
 def fd(generated: Features, real: Features) -> float:
-    return METRICS.load("frechet")().measure(generated, real)["fd"]
+    return float(METRICS.load("frechet")().measure(generated, real)["fd"])
 
 
 @pytest.fixture(params=METRICS.names())
@@ -66,7 +66,7 @@ def test_better_is_the_direction_it_claims(name: str) -> None:
     metric, real = METRICS.load(name)(), clusters(200, range(K))
     good = clusters(200, range(K), seed=1)
     lost = clusters(200, range(K // 2), seed=2)
-    bad = Features(lost.pool + torch.randn(200, K, generator=torch.Generator().manual_seed(3)), lost.logits / 10)
+    bad = Features(lost.pool + normal(200, K, seed=3).pool, lost.logits / 10)
     a, b = metric.measure(good, real), metric.measure(bad, real)
     for value, better in metric.values.items():
         assert a[value] < b[value] if better == "lower" else a[value] > b[value], value
@@ -97,7 +97,8 @@ def test_frechet_closed_form() -> None:
 def test_frechet_of_correlated_gaussians() -> None:
     """Covariances that do not commute; the trace of the root from the symmetric form."""
     mix = torch.randn(2, 8, 8, generator=torch.Generator().manual_seed(5))
-    a, b = (Features(f.pool @ m, f.logits) for f, m in zip((normal(5000), normal(4000, seed=1)), mix, strict=True))
+    a = Features(normal(5000).pool @ mix[0], normal(5000).logits)
+    b = Features(normal(4000, seed=1).pool @ mix[1], normal(4000).logits)
     s1, s2 = (np.cov(f.pool.double().numpy().T) for f in (a, b))
     w, v = np.linalg.eigh(s1)
     root = v * np.sqrt(w) @ v.T
@@ -125,7 +126,7 @@ def test_statistics_are_summed_in_float64() -> None:
 
 def test_precision_and_recall_have_the_right_roles() -> None:
     real, collapsed = clusters(200, range(K)), clusters(200, range(1), seed=1)
-    wide = Features(torch.rand(2000, K, generator=torch.Generator().manual_seed(2)) * 30 - 10, torch.zeros(2000, K))
+    wide = normal(2000, K, seed=2, sd=10)
     lost = measure_all(collapsed, real)
     assert lost["precision"] > 0.6
     assert lost["recall"] < 0.2

@@ -47,36 +47,16 @@ class Images:
         check(unique, f"{self.name}: classes", self.classes[:3], "at least one name, each once")
         for part in ("train", "held_out"):
             self._check_part(f"{self.name}: {part}", getattr(self, part), getattr(self, f"{part}_labels"))
-        shape = self.train.shape[1:]
-        check(
-            self.held_out.shape[1:] == shape,
-            f"{self.name}: held_out",
-            self.held_out.shape[1:],
-            f"{shape} as in train",
-        )
+        got, shape = self.held_out.shape[1:], self.train.shape[1:]
+        check(got == shape, f"{self.name}: held_out", got, f"{shape} as in train")
 
     def _check_part(self, where: str, pixels: Pixels, labels: Labels) -> None:
-        got = f"{pixels.dtype}{list(pixels.shape)}"
-        check(
-            pixels.dtype == np.uint8 and pixels.ndim == 4 and pixels.size > 0,
-            where,
-            got,
-            "uint8[N, C, H, W], not empty",
-        )
-        got = f"{labels.dtype}{list(labels.shape)}"
-        check(
-            labels.dtype == np.int64 and labels.shape == pixels.shape[:1],
-            f"{where}_labels",
-            got,
-            f"int64[{len(pixels)}]",
-        )
-        low, high = int(labels.min()), int(labels.max())
-        check(
-            low >= 0 and high < len(self.classes),
-            f"{where}_labels",
-            (low, high),
-            f"0 to {len(self.classes) - 1}",
-        )
+        ok, got = pixels.dtype == np.uint8 and pixels.ndim == 4, f"{pixels.dtype}{list(pixels.shape)}"
+        check(ok and pixels.size > 0, where, got, "uint8[N, C, H, W], not empty")
+        ok, got = labels.dtype == np.int64, f"{labels.dtype}{list(labels.shape)}"
+        check(ok and labels.shape == pixels.shape[:1], f"{where}_labels", got, f"int64[{len(pixels)}]")
+        span, high = (int(labels.min()), int(labels.max())), len(self.classes) - 1
+        check(0 <= span[0] and span[1] <= high, f"{where}_labels", span, f"0 to {high}")
 
     @cached_property
     def fingerprint(self) -> str:
@@ -105,9 +85,9 @@ def refuse_argument(argument: str, config: DataConfig) -> None:
 def refuse_unused(config: DataConfig, *names: str) -> None:
     """Raise UserError if a setting that this data set does not use is not at its default."""
     for name in names:
-        default = getattr(DataConfig, name)
-        check(getattr(config, name) == default, f"data.{option(name)}", getattr(config, name),
-              f"{default}: these pictures come with a size and split of their own")  # fmt: skip
+        got, default = getattr(config, name), getattr(DataConfig, name)
+        expected = f"{default}: these pictures come with a size or split of their own"
+        check(got == default, f"data.{option(name)}", got, expected)
 
 
 def stratified_split(labels: Labels, num_held_out: int) -> tuple[NDArray[np.intp], NDArray[np.intp]]:

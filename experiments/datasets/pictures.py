@@ -46,18 +46,15 @@ def decode(path: Path, side: int) -> Pixels:
         raise Unusable("empty file: 0 bytes")
     try:
         image: Image.Image = Image.open(io.BytesIO(data), formats=FORMATS)
-        deep = (
-            image.format == "PNG" and data[_PNG_DEPTH] == 16
-        )  # Pillow reads 16-bit colour as 8 bits, silently
+        # Pillow reads 16-bit colour as 8 bits and does not say so.
+        deep = image.format == "PNG" and data[_PNG_DEPTH] == 16
         image.load()
         ImageOps.exif_transpose(image, in_place=True)
     except UnidentifiedImageError:
         raise Unusable(f"not an image: expected {', '.join(FORMATS)}") from None
     except (Image.DecompressionBombWarning, Image.DecompressionBombError):
         raise Unusable(f"too large: more than {Image.MAX_IMAGE_PIXELS} pixels; resize it") from None
-    except (
-        Exception
-    ) as error:  # damaged files raise anything: OSError, SyntaxError, ValueError, struct.error, ...
+    except Exception as error:  # damaged files raise anything: OSError, SyntaxError, struct.error, ...
         raise Unusable(f"corrupt: {error}") from None
     image = _plain_mode(image, deep)
     pixels = np.array(_square(image, side) if side else image)

@@ -1,8 +1,8 @@
 """Metrics, one file each: from the features of generated and real pictures to numbers.
 
-A metric is a class registered in `METRICS`, with two claims and one method. `values` says what it returns and
-which direction is better, `min_images` how many pictures it needs on each side, and `measure(generated, real)`
-takes two `Features` and returns a dict with the keys of `values`.
+A metric is a class registered in `METRICS`, with two claims and one method. `values` says what it returns
+and which direction is better, `min_images` how many pictures it needs on each side, and
+`measure(generated, real)` takes two `Features` and returns a dict with the keys of `values`.
 """
 
 from functools import lru_cache
@@ -40,7 +40,9 @@ def measure_all(generated: "Features", real: "Features") -> dict[str, float]:
         metric = METRICS.load(name)()
         least = min(len(generated), len(real))
         if least < metric.min_images:
-            raise UserError(f"{name} needs at least {metric.min_images} generated and real pictures; got {least}.")
+            raise UserError(
+                f"{name} needs at least {metric.min_images} generated and real pictures; got {least}."
+            )
         scores |= metric.measure(generated, real)
     return scores
 
@@ -48,8 +50,9 @@ def measure_all(generated: "Features", real: "Features") -> dict[str, float]:
 def real_floor(held_out: "Features", n_gen: int, n_real: int) -> float:
     """Estimate the Frechet distance that real pictures would get at these numbers of pictures.
 
-    Two halves of N pictures of one distribution are about a * (2/N + 2/N) apart, so the distance at (n_gen, n_real)
-    is about FD_halves * (1/n_gen + 1/n_real) / (4/N). FD_halves is the mean over fixed random splits.
+    Two halves of N pictures of one distribution are about a * (2/N + 2/N) apart, so the distance at
+    (n_gen, n_real) is about FD_halves * (1/n_gen + 1/n_real) / (4/N). FD_halves is the mean over fixed
+    random splits.
     """
     half = len(held_out) // 2
     return _distance_of_halves(held_out) * (1 / n_gen + 1 / n_real) / (2 / half)
@@ -63,7 +66,9 @@ def _distance_of_halves(held_out: "Features") -> float:
     frechet = METRICS.load("frechet")()
     half = len(held_out) // 2
     if half < frechet.min_images:
-        raise UserError(f"the real floor needs at least {2 * frechet.min_images} held-out pictures; got {len(held_out)}.")
+        raise UserError(
+            f"the real floor needs at least {2 * frechet.min_images} held-out pictures; got {len(held_out)}."
+        )
     splits = 8 if held_out.pool.shape[1] <= 512 else 1  # wide features vary little and cost a minute each
     distances = []
     for seed in range(splits):

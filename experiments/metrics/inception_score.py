@@ -1,5 +1,7 @@
 """Inception score: sharp and varied class predictions. It never looks at the real pictures."""
 
+from typing import ClassVar
+
 from experiments.features import Features
 from experiments.registries import METRICS
 
@@ -8,9 +10,9 @@ SPLITS = 10
 
 @METRICS.register("inception_score")
 class InceptionScore:
-    """exp of the mean KL divergence of class predictions from their mean, over 10 splits (arXiv:1606.03498)."""
+    """exp of the mean KL divergence of predictions from their mean, over 10 splits (arXiv:1606.03498)."""
 
-    values = {"is": "higher"}
+    values: ClassVar[dict[str, str]] = {"is": "higher"}
     min_images = SPLITS
 
     def measure(self, generated: Features, real: Features) -> dict[str, float]:

@@ -1,5 +1,7 @@
 """Kernel distance: unlike the Frechet distance, its expectation does not depend on the number of pictures."""
 
+from typing import ClassVar
+
 from experiments.features import Features
 from experiments.registries import METRICS
 
@@ -8,12 +10,12 @@ SUBSET = 1000
 
 @METRICS.register("kid")
 class Kid:
-    """Squared MMD of features with the kernel (x.y / D + 1)^3, unbiased, mean of 100 subsets (arXiv:1801.01401).
+    """Squared MMD of features with the kernel (x.y / D + 1)^3, unbiased, over 100 subsets (arXiv:1801.01401).
 
-    A subset has 1000 pictures, or as many as there are on the smaller side.
+    A subset has 1000 pictures, or as many as there are on the smaller side. The value is the subsets' mean.
     """
 
-    values = {"kid": "lower"}
+    values: ClassVar[dict[str, str]] = {"kid": "lower"}
     min_images = 2
 
     def measure(self, generated: Features, real: Features) -> dict[str, float]:

@@ -1,5 +1,7 @@
 """Precision and recall: are the generated pictures like real ones, and are all real ones covered?"""
 
+from typing import ClassVar
+
 from experiments.features import Features
 from experiments.registries import METRICS
 
@@ -8,11 +10,11 @@ from experiments.registries import METRICS
 class PrecisionRecall:
     """Shares of pictures inside the other set's balls to the 3rd nearest neighbour (arXiv:1904.06991)."""
 
-    values = {"precision": "higher", "recall": "higher"}
+    values: ClassVar[dict[str, str]] = {"precision": "higher", "recall": "higher"}
     min_images = 4
 
     def measure(self, generated: Features, real: Features) -> dict[str, float]:
-        """`precision`: generated pictures inside the real set; `recall`: real ones inside the generated set."""
+        """`precision`: generated pictures inside the real set; `recall`: real ones inside the generated."""
         from torch_fidelity.metric_prc import prc_features_to_metric
 
         # in parts, so that memory stays at 2000 rows of distances

@@ -1,0 +1,403 @@
+"""Checkpoints against kills at every line, full disks, bit rot, junk and strangers."""
+
+import hashlib
+import json
+import logging
+import os
+import random
+import re
+import struct
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor
+
+from rope_dit import checkpoint
+from rope_dit.checkpoint import Checkpoints, restore, write_durably
+from rope_dit.errors import UserError
+
+IDENTITY = {"variant": "rope2d:theta=100", "seed": "0"}
+BIT_FLIPS, TRUNCATIONS = 300, 100
+
+
+def tensors(step: int) -> dict[str, Tensor]:
+    return {"weight": torch.arange(12.0).view(3, 4) + step, "step": torch.tensor(float(step))}
+
+
+def same(a: dict[str, Tensor], b: dict[str, Tensor]) -> bool:
+    return a.keys() == b.keys() and all(torch.equal(a[k], b[k]) and a[k].dtype == b[k].dtype for k in a)
+
+
+@pytest.fixture
+def checkpoints(tmp_path: Path) -> Checkpoints:
+    return Checkpoints(tmp_path / "checkpoints", IDENTITY)
+
+
+@pytest.fixture
+def two(checkpoints: Checkpoints) -> tuple[Path, Path]:
+    """Checkpoints of steps 1 and 2."""
+    return checkpoints.save(1, tensors(1)), checkpoints.save(2, tensors(2))
+
+
+def expect_step(checkpoints: Checkpoints, step: int) -> None:
+    found = checkpoints.load()
+    assert found is not None
+    assert found[0] == step
+    assert same(found[1], tensors(step))
+
+
+def plant(folder: Path, step: int, content: bytes) -> Path:
+    """Write a file that has the name, and so the hash, of a checkpoint with this content."""
+    path = folder / f"{step:08d}-{hashlib.sha256(content).hexdigest()}.safetensors"
+    path.write_bytes(content)
+    return path
+
+
+def safetensors_bytes(header: object, data: bytes = b"") -> bytes:
+    text = json.dumps(header).encode()
+    return struct.pack("<Q", len(text)) + text + data
+
+
+def test_nothing_saved_is_no_checkpoint(checkpoints):
+    assert checkpoints.load() is None
+    checkpoints.folder.mkdir()
+    assert checkpoints.load() is None
+
+
+def test_round_trip_keeps_every_bit(checkpoints):
+    given = {
+        "float32": torch.tensor([1.5, -0.0, 1e-45, float("inf")]),
+        "bfloat16": torch.arange(6.0).view(2, 3).bfloat16(),
+        "float64": torch.tensor(1 / 3, dtype=torch.float64),
+        "int64": torch.tensor([2**62, -1]),
+        "bool": torch.tensor([True, False]),
+        "empty": torch.zeros(0, 3),
+        "transposed": torch.arange(6.0).view(2, 3).T,
+        "parameter": torch.nn.Parameter(torch.ones(2)),
+        "name with / and = signs": torch.zeros(1),
+    }
+    path = checkpoints.save(123456789, given)
+    step, got = checkpoints.load()
+    assert step == 123456789
+    assert same(got, {k: v.detach() for k, v in given.items()})
+    assert path.name == f"123456789-{hashlib.sha256(path.read_bytes()).hexdigest()}.safetensors"
+
+
+def test_the_newest_step_wins_whatever_its_digits(checkpoints):
+    for step in (99_999_999, 100_000_000, 5):
+        checkpoints.save(step, tensors(step))
+    assert checkpoints.load()[0] == 100_000_000
+
+
+@pytest.mark.parametrize("keep", [1, 2, 3])
+def test_keeps_so_many(tmp_path, keep):
+    checkpoints = Checkpoints(tmp_path, IDENTITY, keep)
+    for step in range(5):
+        checkpoints.save(step, tensors(step))
+    assert sorted(int(p.name[:8]) for p in tmp_path.iterdir()) == list(range(5 - keep, 5))
+
+
+def damaged_versions(content: bytes) -> list[bytes]:
+    choose = random.Random(0)
+    flips = []
+    for _ in range(BIT_FLIPS):
+        at, bit = choose.randrange(len(content)), choose.randrange(8)
+        flips.append(content[:at] + bytes([content[at] ^ 1 << bit]) + content[at + 1 :])
+    cuts = [content[: choose.randrange(len(content))] for _ in range(TRUNCATIONS)]
+    other = safetensors_bytes({"x": {"dtype": "F32", "shape": [1], "data_offsets": [0, 4]}}, b"\0\0\x80?")
+    junk = [
+        b"",
+        b"\0" * 4096,
+        b"<html></html>",
+        b"\x89PNG\r\n\x1a\n" + b"\1" * 99,
+        b"plain text\n",
+        b"\xff" * 9,
+    ]
+    junk += [b"\x80\x04cos\nsystem\n(S'touch hacked'\ntR.", choose.randbytes(999), content + b"\0", other]
+    return flips + cuts + junk
+
+
+def test_damage_is_found_and_the_one_before_is_taken(checkpoints, two, caplog):
+    old, new = two
+    for number, content in enumerate(damaged_versions(new.read_bytes())):
+        new.write_bytes(content)
+        caplog.clear()
+        expect_step(checkpoints, 1)
+        assert [r.levelno for r in caplog.records] == [logging.WARNING], number
+        assert new.name in caplog.text
+        assert old.name not in caplog.text
+
+
+HUGE = {"x": {"dtype": "F32", "shape": [10**12], "data_offsets": [0, 4]}}
+FITTING_HASH = {
+    "empty": b"",
+    "text": b"hello",
+    "header longer than the file": struct.pack("<Q", 2**62) + b"{}",
+    "header is no JSON": struct.pack("<Q", 4) + b"{{{{",
+    "header is a list": safetensors_bytes([1, 2]),
+    "deep header": struct.pack("<Q", 200_000) + b"[" * 200_000,
+    "claims 10^12 elements": safetensors_bytes(HUGE, b"\0" * 4),
+    "unknown type": safetensors_bytes(
+        {"x": {"dtype": "F7", "shape": [1], "data_offsets": [0, 4]}}, b"\0" * 4
+    ),
+    "overlapping tensors": safetensors_bytes(
+        {n: {"dtype": "F32", "shape": [1], "data_offsets": [0, 4]} for n in "xy"}, b"\0" * 4
+    ),
+}
+
+
+@pytest.mark.parametrize("what", FITTING_HASH)
+def test_a_fitting_hash_does_not_make_junk_a_checkpoint(checkpoints, two, caplog, what):
+    plant(checkpoints.folder, 3, FITTING_HASH[what])
+    expect_step(checkpoints, 2)
+    assert "damaged" in caplog.text
+
+
+def test_a_renamed_checkpoint_is_not_believed(checkpoints, two, caplog):
+    two[1].rename(two[1].with_name(two[1].name.replace("00000002", "00000007")))
+    expect_step(checkpoints, 1)
+    assert "it holds step 2" in caplog.text
+
+
+@pytest.mark.parametrize("metadata", [{}, {"format": "2", "step": "3", "identity": "{}"}, None])
+def test_another_format_is_refused_by_number(checkpoints, two, metadata):
+    header = {"x": {"dtype": "F32", "shape": [1], "data_offsets": [0, 4]}, "__metadata__": metadata}
+    plant(checkpoints.folder, 3, safetensors_bytes(header, b"\0" * 4))
+    with pytest.raises(UserError, match=r"has format (2|None), expected 1") as caught:
+        checkpoints.load()
+    assert len(str(caught.value)) <= 200
+
+
+def test_all_damaged_is_an_error_that_lists_each(checkpoints, two, caplog):
+    for path in two:
+        path.write_bytes(path.read_bytes()[:-1])
+    with pytest.raises(UserError, match=r"no checkpoint in .* is whole") as caught:
+        checkpoints.load()
+    assert len(caught.value.details) == 2
+    for path, line in zip(reversed(two), caught.value.details, strict=True):
+        assert line.startswith(path.name)
+        assert "SHA-256" in line
+    assert all(path.exists() for path in two)
+
+
+def test_purging_never_counts_a_damaged_one(checkpoints, two):
+    two[1].write_bytes(b"damaged")
+    newest = checkpoints.save(3, tensors(3))
+    assert set(checkpoints.folder.iterdir()) == {two[0], newest}
+
+
+def test_a_later_damaged_one_does_not_outlive_the_next_save(checkpoints, two, caplog):
+    two[1].write_bytes(b"damaged")
+    expect_step(checkpoints, 1)
+    checkpoints.save(2, tensors(2))
+    caplog.clear()
+    expect_step(checkpoints, 2)
+    assert not caplog.records
+
+
+@pytest.mark.parametrize(
+    ("now", "lines"),
+    [
+        ({**IDENTITY, "seed": "1"}, ["seed: checkpoint 0, now 1"]),
+        ({"seed": "0"}, ["variant: checkpoint rope2d:theta=100, now -"]),
+        ({**IDENTITY, "a": "x", "seed": "2"}, ["a: checkpoint -, now x", "seed: checkpoint 0, now 2"]),
+    ],
+)
+def test_another_run_is_refused_and_the_fields_listed(checkpoints, two, now, lines):
+    with pytest.raises(UserError, match="another run") as caught:
+        Checkpoints(checkpoints.folder, now).load()
+    assert list(caught.value.details) == lines
+
+
+def test_what_is_no_checkpoint_by_name_is_passed_over(checkpoints, two, tmp_path):
+    outside = tmp_path / "outside"
+    outside.write_bytes(two[1].read_bytes())
+    digest = two[1].name.partition("-")[2]
+    (checkpoints.folder / f"00000009-{digest}").symlink_to(outside)
+    (checkpoints.folder / f"00000008-{digest}").symlink_to(tmp_path / "dangling")
+    (checkpoints.folder / f"00000007-{digest}").mkdir()
+    os.mkfifo(checkpoints.folder / f"00000006-{digest}")
+    (checkpoints.folder / "latest").symlink_to(two[0])
+    (checkpoints.folder / f"3-{digest}").write_bytes(b"short number")
+    (checkpoints.folder / ".tmp-1-left").write_bytes(b"half a checkp")
+    expect_step(checkpoints, 2)
+
+
+def test_leftovers_of_the_dead_are_removed_at_the_next_save(checkpoints, two, caplog):
+    (checkpoints.folder / ".tmp-1-left.safetensors").write_bytes(b"half a checkp")
+    undeletable = checkpoints.folder / ".tmp-2-folder"
+    undeletable.mkdir()
+    newest = checkpoints.save(3, tensors(3))
+    assert set(checkpoints.folder.iterdir()) == {two[1], newest, undeletable}
+    assert "cannot remove" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("key", "wrong"),
+    [
+        ("weight", None),
+        ("weight", torch.zeros(4, 3)),
+        ("weight", torch.zeros(3, 4, dtype=torch.float64)),
+        ("step", torch.zeros(1)),
+        ("more", torch.zeros(1)),
+    ],
+)
+def test_restore_refuses_another_layout_and_copies_nothing(key, wrong):
+    got, live = tensors(5), tensors(0)
+    got |= {key: wrong} if wrong is not None else {}
+    if wrong is None:
+        del got[key]
+    with pytest.raises(UserError, match="1 tensors differ") as caught:
+        restore(got, live)
+    assert caught.value.details[0].startswith(f"{key}: ")
+    assert same(live, tensors(0))
+
+
+def test_restore_copies_into_the_live_tensors():
+    parameter = torch.nn.Parameter(torch.zeros(3, 4))
+    live = {"weight": parameter, "step": torch.zeros(())}
+    restore(tensors(5), live)
+    assert torch.equal(parameter.detach(), tensors(5)["weight"])
+    assert live["step"] == 5
+
+
+def test_errors_name_the_file_and_not_the_temporary_one(tmp_path):
+    blocked = tmp_path / "file"
+    blocked.write_text("a file where a folder is needed")
+    with pytest.raises(OSError, match=re.escape(str(blocked / "config.json"))) as caught:
+        write_durably(blocked / "config.json", b"{}")
+    assert ".tmp-" not in str(caught.value)
+    with pytest.raises(FileNotFoundError, match=r"config\.json"):
+        write_durably(tmp_path / "missing" / "config.json", b"{}")
+    with pytest.raises(OSError, match="file"):
+        Checkpoints(blocked, IDENTITY).save(1, tensors(1))
+
+
+COMMON = """
+import json, os, resource, shutil, signal, sys
+from pathlib import Path
+import torch
+from rope_dit import checkpoint
+from rope_dit.checkpoint import Checkpoints
+
+torch.set_num_threads(1)
+root = Path(sys.argv[1])
+make = lambda name: Checkpoints(root / name, {"seed": "0"})
+tensors = lambda step: {"weight": torch.arange(3000.0) + step}
+
+def whole(name, steps):
+    "The newest whole one is of one of these steps; a new save then works and leaves two files."
+    step, got = make(name).load()
+    assert step in steps and torch.equal(got["weight"], tensors(step)["weight"]), (name, step)
+    make(name).save(3, tensors(3))
+    assert make(name).load()[0] == 3
+    assert len(list((root / name).iterdir())) == 2, list((root / name).iterdir())
+
+make("start").save(1, tensors(1))
+make("start").save(2, tensors(2))
+
+def in_child(name, work):
+    "Run work(checkpoints) on a copy of the start in a process of its own; returns its wait status."
+    shutil.copytree(root / "start", root / name)
+    child = os.fork()
+    if child == 0:
+        try:
+            work(make(name))
+        except BaseException as error:
+            print(f"{type(error).__name__}: {error}", file=sys.stderr, flush=True)
+            os._exit(99)
+        os._exit(0)
+    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+"""
+
+KILLED_AT_EVERY_LINE = """
+def die_at(k):
+    left = k
+    def lines(frame, event, arg):
+        nonlocal left
+        if event == "line":
+            left -= 1
+            if left < 0:
+                os._exit(137)
+        return lines
+    return lambda frame, event, arg: lines if frame.f_code.co_filename == checkpoint.__file__ else None
+
+outcomes = set()
+for k in range(10_000):
+    def work(checkpoints):
+        sys.settrace(die_at(k))
+        checkpoints.save(3, tensors(3))
+        sys.settrace(None)
+    status = in_child(f"k{k}", work)
+    outcomes.add(make(f"k{k}").load()[0])
+    whole(f"k{k}", (2, 3))
+    if status == 0:
+        break
+    assert status == 137, status
+print(json.dumps({"points": k, "outcomes": sorted(outcomes)}))
+"""
+
+DISK_FULL_AT_EVERY_SIZE = """
+size = next((root / "start").iterdir()).stat().st_size
+results = {}
+for budget in [*range(0, size, size // 20), size - 1, size]:
+    for kill in (True, False):
+        def work(checkpoints):
+            signal.signal(signal.SIGXFSZ, signal.SIG_DFL if kill else signal.SIG_IGN)
+            resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+            resource.setrlimit(resource.RLIMIT_FSIZE, (budget, resource.RLIM_INFINITY))
+            try:
+                checkpoints.save(3, tensors(3))
+            except OSError as error:
+                assert "00000003-" in str(error) and "File too large" in str(error), error
+                assert len(list(checkpoints.folder.iterdir())) == 2
+                resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+                assert checkpoints.load()[0] == 2
+                os._exit(50)
+        name = f"b{budget}-{kill}"
+        status = in_child(name, work)
+        expected = 0 if budget == size else -signal.SIGXFSZ if kill else 50
+        assert status == expected, (name, status, expected)
+        whole(name, (3,) if budget == size else (2,))
+        results[name] = status
+print(json.dumps({"budgets": len(results)}))
+"""
+
+
+def run_script(code: str, folder: Path) -> dict[str, object]:
+    done = subprocess.run(
+        [sys.executable, "-c", COMMON + code, str(folder)], capture_output=True, text=True, timeout=250
+    )
+    assert done.returncode == 0, done.stderr
+    result: dict[str, object] = json.loads(done.stdout)
+    return result
+
+
+def test_killed_at_every_line_of_a_save(tmp_path):
+    """os._exit before each line that a save runs in checkpoint.py: between all writes, syncs and renames."""
+    result = run_script(KILLED_AT_EVERY_LINE, tmp_path)
+    assert result["outcomes"] == [2, 3]
+    assert result["points"] > 30
+
+
+def test_disk_full_at_every_size(tmp_path):
+    """The file may grow to so many bytes only: as an error, and as a kill in the middle of the write."""
+    assert run_script(DISK_FULL_AT_EVERY_SIZE, tmp_path)["budgets"] > 40
+
+
+def test_the_file_is_on_the_disk_before_it_has_its_name(tmp_path, monkeypatch):
+    events: list[str] = []
+    for name in ("fsync", "replace"):
+        real = getattr(os, name)
+
+        def spy(*args, name=name, real=real):
+            events.append(name)
+            return real(*args)
+
+        monkeypatch.setattr(checkpoint.os, name, spy)
+    write_durably(tmp_path / "file", b"content")
+    assert events == ["fsync", "replace", "fsync"]
+    assert (tmp_path / "file").read_bytes() == b"content"
