@@ -1,7 +1,6 @@
 """One run, from wherever an earlier process left it to its last score."""
 
 import hashlib
-import os
 import resource
 import shlex
 import socket

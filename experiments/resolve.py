@@ -12,6 +12,7 @@ from experiments.runfolder import RunFolder
 from rope_dit.config import TrainConfig, check
 from rope_dit.errors import UserError
 from rope_dit.model import DiT
+from rope_dit.samplers.spec import SamplerSpec
 
 BF16_MIN_DIM = 128  # on CPUs with bf16 instructions narrower models train faster in fp32 (python -m experiments.bench)
 
@@ -42,6 +43,8 @@ def resolve(config: RunConfig) -> Resolved:
     torch.set_num_threads(train.threads)
     images = load(config.data)
     check(train.batch <= len(images.train), "train.batch", train.batch, f"at most the {len(images.train)} training pictures")
+    for sampler in config.eval.samplers:  # only the solver's own file can judge its options
+        SamplerSpec.parse(sampler).build()
     with torch.device("meta"):
         build_model(config, images)
     found = identity(config, images.fingerprint, device.type)

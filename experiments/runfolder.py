@@ -1,5 +1,7 @@
 """The folder of one run: what is true about it. MLflow is a projection that can be made again from here.
 
+Imports no torch, so that a typo on the command line is answered at once.
+
     config.json         identity and settings, written once
     metrics.jsonl       one line a logging step; cut back to the checkpoint's step on resume
     scores.csv          one row a ScoreKey
@@ -13,6 +15,7 @@ import csv
 import fcntl
 import io
 import json
+import logging
 import math
 import os
 import socket
@@ -21,11 +24,14 @@ import uuid
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from experiments.config import SCORE_COLUMNS, ScoreKey, to_json
-from rope_dit.checkpoint import write_durably
 from rope_dit.errors import UserError
+
+LOCK_SECONDS = 1.0  # somebody who only asks whether a lock is held (`is_locked`) holds it for an instant
+_PARTS = frozenset({"id", "created", "pairing", "identity", "config"})
+_log = logging.getLogger(__name__)
 
 Row = dict[str, Any]
 Point = tuple[str, int, float, float]
@@ -42,14 +48,17 @@ class RunFolder:
 
     @property
     def info(self) -> Row | None:
-        """What `create` wrote, or None where there is no run."""
+        """What `create` wrote, or None where there is no run. Raises UserError where it is something else."""
         file = self.path / "config.json"
         if not file.is_file():
             return None
         try:
-            return json.loads(file.read_text())  # type: ignore[no-any-return]
+            found = json.loads(file.read_text())
         except ValueError as error:
             raise UserError(f"{file} is damaged ({error}). Remove the run folder to start again.") from None
+        if not isinstance(found, dict) or not found.keys() >= _PARTS:
+            raise UserError(f"{file} was not written by this program; choose another --out.")
+        return found
 
     def check_free_for(self, identity: Mapping[str, str]) -> None:
         """Raise UserError where the folder holds another run or is no run folder."""
@@ -70,33 +79,50 @@ class RunFolder:
         """Hold the folder alone; the lock goes with the process, however it ends."""
         self.path.mkdir(parents=True, exist_ok=True)
         with open(self.path / "lock", "a+") as file:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                file.seek(0)
-                raise UserError(f"{self.path} is locked by {file.read().strip()}; wait or stop that process.") from None
+            until = time.monotonic() + LOCK_SECONDS
+            while not _flock(file, fcntl.LOCK_EX):
+                if time.monotonic() > until:
+                    file.seek(0)
+                    owner = file.read().strip() or "another process"
+                    raise UserError(f"{self.path} is locked by {owner}; wait or stop that process.")
+                time.sleep(0.02)
             file.truncate(0)
             file.write(f"process {os.getpid()} on {socket.gethostname()}")
             file.flush()
             yield
 
+    def is_locked(self) -> bool:
+        """Whether a process is at work on this folder."""
+        try:
+            with open(self.path / "lock") as file:
+                return not _flock(file, fcntl.LOCK_SH)  # let go of as the file is closed
+        except FileNotFoundError:
+            return False
+
     def create(self, identity: Mapping[str, str], config: Any, pairing: Mapping[str, str]) -> None:
         """Write config.json: who this run is."""
+        from rope_dit.checkpoint import write_durably
+
         content = {"id": uuid.uuid4().hex, "created": time.time(), "pairing": dict(pairing),
                    "identity": dict(identity), "config": to_json(config)}  # fmt: skip
         write_durably(self.path / "config.json", json.dumps(content, indent=1).encode())
 
     def open_metrics(self, step: int) -> None:
-        """Clean up after a kill: drop half-written files, rows past `step` (they come again), a torn last line."""
+        """Clean up after a kill: drop half-written files, rows past `step` (they come again), damaged lines."""
+        from rope_dit.checkpoint import write_durably
+
         for left in self.path.rglob(".tmp-*"):
             left.unlink(missing_ok=True)
         file = self.path / "metrics.jsonl"
-        lines = file.read_bytes().splitlines(keepends=True) if file.exists() else []
-        rows = [json.loads(line) for line in lines if line.endswith(b"\n")]
-        self._rows = [row for row in rows if row["step"] <= step]
+        content = file.read_bytes() if file.exists() else b""
+        rows = [_row(line) for line in content.splitlines()]
+        if None in rows[:-1]:  # the last line may be torn by a kill; others only by the disk
+            _log.warning("%s: %d damaged lines are left out", file, rows[:-1].count(None))
+        self._rows = [row for row in rows if row is not None and row["step"] <= step]
         self._known = {(key, step) for key, step, _, _ in self.points()}
-        if len(self._rows) != len(lines):
-            write_durably(file, "".join(json.dumps(row) + "\n" for row in self._rows).encode())
+        whole = "".join(json.dumps(row) + "\n" for row in self._rows).encode()
+        if whole != content:
+            write_durably(file, whole)
 
     def log(self, step: int, values: Mapping[str, float]) -> None:
         """Append one row; a (key, step) that is there already keeps its first value."""
@@ -119,6 +145,8 @@ class RunFolder:
 
     def add_scores(self, keys: list[ScoreKey], rest: list[Mapping[str, Any]]) -> None:
         """Add rows for keys that have none yet."""
+        from rope_dit.checkpoint import write_durably
+
         rows = self.scores()
         known = {_as_text(row) for row in rows}
         for key, values in zip(keys, rest, strict=True):
@@ -133,3 +161,21 @@ class RunFolder:
 
 def _as_text(row: Mapping[str, Any]) -> tuple[str, ...]:
     return tuple(str(row[name]) for name in ScoreKey.__dataclass_fields__)
+
+
+def _row(line: bytes) -> Row | None:
+    """Read a line of metrics.jsonl, or None where it is torn or no such line."""
+    try:
+        row = json.loads(line)
+        float(row["time"])
+        return row if isinstance(row["step"], int) and isinstance(row["values"], dict) else None
+    except (ValueError, TypeError, KeyError):
+        return None
+
+
+def _flock(file: IO[str], kind: int) -> bool:
+    try:
+        fcntl.flock(file, kind | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True

@@ -4,7 +4,6 @@ Does only what is missing, so it can be killed at any moment and called again.
 """
 
 import hashlib
-import os
 import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -19,6 +18,7 @@ from torch import Tensor
 
 from experiments.config import EvalConfig, ScoreKey, guidance_name
 from experiments.datasets.base import Images
+from experiments.datasets.cache import cache_folder
 from experiments.features import Extractor, Features
 from experiments.metrics import measure_all, real_floor, value_name
 from experiments.pictures import write_grid
@@ -195,11 +195,6 @@ class Scorer:
             file.parent.mkdir(parents=True, exist_ok=True)
             write_durably(file, safetensors.torch.save(found))
         return Features(found["pool"], found["logits"])
-
-
-def cache_folder() -> Path:
-    """Where decoded pictures and features of real pictures are kept: ROPE_DIT_CACHE or ~/.cache/rope-dit."""
-    return Path(os.environ.get("ROPE_DIT_CACHE") or Path.home() / ".cache" / "rope-dit")
 
 
 def _read_chunk(file: Path) -> dict[str, Tensor] | None:

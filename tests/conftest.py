@@ -29,7 +29,7 @@ def _own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 def _isolated(monkeypatch: pytest.MonkeyPatch) -> None:
     """Tracking goes where the test says. One thread, because bits depend on their number, which commands set.
 
-    With two on two busy cores, the small models of these tests take 50 times as long: threads wait for each other.
+    On busy cores small models take 50 times as long with two: threads spin while they wait for each other.
     """
     torch.set_num_threads(1)
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)

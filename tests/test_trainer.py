@@ -1,4 +1,4 @@
-"""The loop against a plain one, its resumption, and what it does when numbers go bad or a stop is asked for."""
+"""The loop against a plain one, its resumption, and what happens when numbers go bad or it is told to stop."""
 
 import math
 from collections.abc import Callable

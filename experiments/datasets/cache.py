@@ -27,7 +27,7 @@ def read(key: str) -> NDArray[np.generic] | None:
         if sha256(array) == str(digest):
             return array
         reason = "its SHA-256 does not match"
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return None
     except Exception as error:  # damaged headers raise anything: ValueError, EOFError, MemoryError, ...
         reason = str(error)
