@@ -65,14 +65,19 @@ class RunFolder:
         if self.path.exists() and not self.path.is_dir():
             raise UserError(f"run folder {self.path} is a file; choose another --out.")
         if self.info is None:
-            if self.path.is_dir() and any(p.name != "lock" for p in self.path.iterdir()):
-                raise UserError(f"{self.path} is not empty and holds no run; choose another --out or empty it.")
+            inside = self.path.iterdir() if self.path.is_dir() else []
+            if any(p.name != "lock" and not p.name.startswith(".tmp-") for p in inside):
+                raise UserError(f"{self.path} holds files but no run; choose another --out or empty it.")
             return
         theirs = self.info["identity"]
-        differing = [f"{key}: there {theirs.get(key, '-')}, now {identity.get(key, '-')}"
-                     for key in sorted(theirs.keys() | identity.keys()) if theirs.get(key) != identity.get(key)]  # fmt: skip
+        both = {
+            key: (theirs.get(key, "-"), identity.get(key, "-")) for key in theirs.keys() | identity.keys()
+        }
+        differing = [f"{key}: there {a}, now {b}" for key, (a, b) in sorted(both.items()) if a != b]
         if differing:
-            raise UserError(f"{self.path} holds another run; choose another --out. Fields that differ:", differing)
+            raise UserError(
+                f"{self.path} holds another run; choose another --out. They differ in:", differing
+            )
 
     @contextlib.contextmanager
     def lock(self) -> Iterator[None]:
@@ -108,7 +113,7 @@ class RunFolder:
         write_durably(self.path / "config.json", json.dumps(content, indent=1).encode())
 
     def open_metrics(self, step: int) -> None:
-        """Clean up after a kill: drop half-written files, rows past `step` (they come again), damaged lines."""
+        """Clean up after a kill: half-written files, rows past `step` (they come again), damaged lines."""
         from rope_dit.checkpoint import write_durably
 
         for left in self.path.rglob(".tmp-*"):
@@ -131,12 +136,20 @@ class RunFolder:
             row = {"step": step, "time": time.time(), "values": fresh}
             with open(self.path / "metrics.jsonl", "a") as file:
                 file.write(json.dumps(row) + "\n")
+                file.flush()
+                os.fsync(
+                    file.fileno()
+                )  # a later checkpoint is on the disk; what it has behind it must be too
             self._rows.append(row)
             self._known |= {(key, step) for key in fresh}
 
     def points(self) -> list[Point]:
         """All that was logged."""
-        return [(key, row["step"], value, row["time"]) for row in self._rows for key, value in row["values"].items()]
+        return [
+            (key, row["step"], value, row["time"])
+            for row in self._rows
+            for key, value in row["values"].items()
+        ]
 
     def scores(self) -> list[dict[str, str]]:
         """Rows of scores.csv."""
@@ -147,7 +160,7 @@ class RunFolder:
         """Add rows for keys that have none yet."""
         from rope_dit.checkpoint import write_durably
 
-        rows = self.scores()
+        rows: list[Row] = [*self.scores()]
         known = {_as_text(row) for row in rows}
         for key, values in zip(keys, rest, strict=True):
             if _as_text(asdict(key)) not in known:

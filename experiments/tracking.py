@@ -1,207 +1,280 @@
 """The only file that writes MLflow: it mirrors a run folder into a tracking store, and may be late or down.
 
-`sync` is idempotent: it asks the store what it has and sends the rest, so a killed run, a resumed run and a
-second call leave each (key, step) there once.
+`Mirror.sync` is idempotent: it asks the store what it has and sends the rest, so a killed run, a resumed run
+and a second call leave each (key, step) there once. Imports no torch, and mlflow only in its thread.
 """
 
-import fcntl
-import hashlib
+import contextlib
 import logging
 import math
-import os
+import re
 import subprocess
-import tempfile
 import threading
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+import time
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from experiments.config import flatten
-from experiments.runfolder import Point, RunFolder
+from experiments.runfolder import Point, Row, RunFolder
+from experiments.store import (
+    PARAM_LENGTH,
+    TAG_LENGTH,
+    artifact_location,
+    connect,
+    hidden,
+    metric_name,
+    shorten,
+    tracking_uri,
+)
 from rope_dit.errors import UserError
 from rope_dit.samplers.spec import SamplerSpec
 
-DEFAULT_URI = "sqlite:///mlflow.db"
-_BATCH = 1000  # metrics in one call, the most that the MLflow server takes
+FIRST_CONTACT_SECONDS, PATIENCE_SECONDS = 120.0, 20.0  # how long `close` waits for one answer of the store
+_METRICS_IN_A_CALL, _PARAMS_IN_A_CALL = 1000, 100  # the most that an MLflow server takes
 _log = logging.getLogger(__name__)
 
 
-def tracking_uri() -> str:
-    """MLFLOW_TRACKING_URI, or a database in the current folder, which a bare `mlflow ui` shows.
+def score_points(scores: list[dict[str, str]], config: Mapping[str, Any]) -> Iterator[Point]:
+    """Points of the curves: each score against training steps, and the last step's against evaluations (NFE).
 
-    Raises:
-        UserError: the URI names a folder of files, which MLflow 3 no longer writes.
+    A score's name is `fd_digits/heun-25/cfg1`, with `fd_digits_n500` for any n but the first of the config's
+    eval.n, and `cfg1/seed1` for further sampling seeds. `by_nfe/fd_digits/heun/cfg1` is the curve against
+    NFE, its step the NFE. `real_floor/fd_digits` is what real pictures would score.
+
+    Args:
+        scores: rows of scores.csv.
+        config: the config in config.json, which never changes: so a name does not either.
     """
-    uri = os.environ.get("MLFLOW_TRACKING_URI", DEFAULT_URI)
-    scheme = uri.partition(":")[0]
-    if scheme not in ("sqlite", "http", "https") and not scheme.startswith(("postgresql", "mysql", "mssql")):
-        raise UserError(f"MLFLOW_TRACKING_URI got '{hidden(uri)}', expected sqlite:///FILE, http(s)://HOST or a database's URI.")
-    return uri
-
-
-def hidden(uri: str) -> str:
-    """Return a URI with its password masked.
-
-    >>> hidden("postgresql://me:secret@host/db")
-    'postgresql://me:***@host/db'
-    """
-    head, at, tail = uri.rpartition("@")
-    user, colon, _ = head.rpartition(":")
-    return f"{user}:***@{tail}" if at and colon and "//" in user else uri
-
-
-def score_points(scores: list[dict[str, str]]) -> Iterator[Point]:
-    """Points of both curves: each score against training steps, and the last step's against evaluations (NFE).
-
-    A score's name is `fd_digits/heun-25/cfg1`; smaller or larger n than the first scored one, and further sampling
-    seeds, say so. The curve against NFE is `by_nfe/fd_digits/heun/cfg1`, its step the NFE.
-    """
-    last = max((int(row["train_step"]) for row in scores), default=0)
-    main_n = {row["metric"]: row["n"] for row in reversed(scores) if int(row["train_step"]) == last}
+    evaluation, last = config["eval"], config["train"]["steps"]
+    rough = str(evaluation["every_n"]) if evaluation["every_n"] not in evaluation["n"] else ""
     for row in scores:
-        spec, value, seconds = SamplerSpec.parse(row["sampler"]), float(row["value"]), float(row["time"])
-        metric = row["metric"] + ("" if row["n"] == main_n.get(row["metric"]) else f"_n{row['n']}")
-        end = f"cfg{row['guidance']}" + ("" if row["sampling_seed"] == "0" else f"/seed{row['sampling_seed']}")
-        if math.isfinite(value):
-            yield f"{metric}/{spec.slug}/{end}", int(row["train_step"]), value, seconds
-            if int(row["train_step"]) == last and metric == row["metric"]:
-                yield f"by_nfe/{metric}/{spec.family}/{end}", round(float(row["nfe"])), value, seconds
+        spec, step, seconds = SamplerSpec.parse(row["sampler"]), int(row["train_step"]), float(row["time"])
+        metric, value = row["metric"], float(row["value"])
+        if row["n"] != str(evaluation["n"][0]) or re.search(
+            r"_n\d+$", metric
+        ):  # an extractor may be named so
+            metric += f"_n{row['n']}"
+        end = f"cfg{row['guidance']}" + (
+            "" if row["sampling_seed"] == "0" else f"/seed{row['sampling_seed']}"
+        )
+        yield f"{metric}/{spec.slug}/{end}", step, value, seconds
+        yield f"real_floor/{metric}", step, float(row["real_floor"]), seconds
+        if step == last and row["n"] != rough:
+            yield f"by_nfe/{metric}/{spec.family}/{end}", round(float(row["nfe"])), value, seconds
 
 
 def git_commit() -> str:
-    """Commit of the source tree, with '+changes' where it has any; empty outside a repository."""
-    here = Path(__file__).parent
+    """Commit of the source tree, with '+changes' where it has any; empty outside its own repository."""
+
+    def git(*words: str) -> str:
+        command = ["git", "-C", str(Path(__file__).parent), *words]
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+
     try:
-        commit = subprocess.run(["git", "rev-parse", "HEAD"], cwd=here, capture_output=True, text=True, check=True)
-        changes = subprocess.run(["git", "status", "--porcelain"], cwd=here, capture_output=True, text=True, check=True)
+        git("ls-files", "--error-unmatch", Path(__file__).name)  # installed below somebody else's repository?
+        return git("rev-parse", "HEAD") + ("+changes" if git("status", "--porcelain") else "")
     except (OSError, subprocess.CalledProcessError):
         return ""
-    return commit.stdout.strip() + ("+changes" if changes.stdout.strip() else "")
 
 
 class Mirror:
-    """Copies one run folder into MLflow from a thread of its own, so that training never waits for the store."""
+    """Copies one run folder into MLflow from a thread of its own, so that training never waits for the store.
 
-    def __init__(self, folder: RunFolder, experiment: str, tags: Mapping[str, str], every_seconds: float = 5.0):
+    Args:
+        folder: a run folder that has been created.
+        experiment: name of the MLflow experiment; made where it is missing.
+        tags: what the run is found by. `host` and `folder` let later runs notice that this one died.
+        every_seconds: time between two syncs; up to a minute while the store does not answer.
+    """
+
+    def __init__(
+        self, folder: RunFolder, experiment: str, tags: Mapping[str, str], every_seconds: float = 5.0
+    ):
         self.folder, self.experiment, self.tags = folder, experiment, dict(tags)
         self.uri = tracking_uri()
-        self.run_id = ""
-        self.error = ""
-        self._sent: set[tuple[str, int]] = set()
-        self._files: dict[str, str] = {}
+        self.run_id, self.error = "", ""
+        self._client: Any = None
+        self._points: set[tuple[str, int]] = set()
+        self._stored_tags: dict[str, str] = {}
+        self._files: dict[Path, tuple[int, int]] = {}
+        self._answer_until = math.inf
+        self._last = ("RUNNING", "")
         self._end = threading.Event()
-        self._thread = threading.Thread(target=self._loop, args=(every_seconds,), daemon=True)
+        self._thread = threading.Thread(target=self._loop, args=(every_seconds,), daemon=True, name="mlflow")
 
     def start(self) -> None:
         """Begin to mirror."""
         self._thread.start()
 
     def close(self, status: str, outcome: str) -> bool:
-        """Send what is left and end the MLflow run as FINISHED, FAILED or KILLED; False where the store is down."""
+        """Send what is left and end the MLflow run; with or without `start` before.
+
+        Args:
+            status: FINISHED, FAILED or KILLED.
+            outcome: a word for the tag: finished, diverged, error, stopped.
+
+        Returns:
+            False where the store is down or has been silent for 20 s; the same command sends it all later.
+        """
+        self._last = status, outcome
         self._end.set()
-        self._thread.join()
-        self.tags["outcome"] = outcome
-        return self._try(lambda: self.sync(status))
+        if self._thread.ident is None:
+            self._thread.start()
+        while self._thread.is_alive() and time.monotonic() < self._answer_until:
+            self._thread.join(0.1)
+        if self._thread.is_alive():
+            self._complain(TimeoutError("no answer"))
+        return not self.error
+
+    def sync(self, status: str = "RUNNING") -> None:
+        """Send all that the store lacks. Raises what MLflow's client raises."""
+        if not self.run_id:
+            self._adopt()
+        points = [*self.folder.points(), *score_points(self.folder.scores(), self._info["config"])]
+        self._send_points(points)
+        self._send_files()
+        self._send_tags()
+        if status != "RUNNING":
+            ended = max([self._info["created"], *(seconds for _, _, _, seconds in points)])
+            self._store.set_terminated(self.run_id, status, int(ended * 1000))
+
+    @property
+    def _info(self) -> Row:
+        info = self.folder.info
+        assert info is not None, "create the run folder before it is mirrored"
+        return info
+
+    @property
+    def _store(self) -> Any:
+        """MLflow's client. Every use of it is a sign of life for `close`."""
+        if self._client is None:
+            self._answer_until = time.monotonic() + FIRST_CONTACT_SECONDS
+            self._client = connect(self.uri)
+        self._answer_until = time.monotonic() + PATIENCE_SECONDS
+        return self._client
 
     def _loop(self, every_seconds: float) -> None:
         wait = 0.0
         while not self._end.wait(wait):
-            ok = self._try(self.sync)
+            ok = self._try("RUNNING")
             wait = every_seconds if ok else min(60.0, max(2 * wait, every_seconds))
+        status, self.tags["outcome"] = self._last
+        self._try(status)
 
-    def _try(self, send: Callable[[], None]) -> bool:
+    def _try(self, status: str) -> bool:
         try:
-            send()
-        except Exception as error:  # whatever the store's client raises: training goes on, the folder has it all
-            if not self.error:
-                _log.warning("MLflow at %s cannot be written (%s); the run goes on and is sent later",
-                             hidden(self.uri), str(error).splitlines()[0][:100])  # fmt: skip
-            self.error = str(error)
+            self.sync(status)
+        except Exception as error:  # whatever the store's client raises: the folder has it all
+            self._complain(error)
+            self.run_id, self._client = "", None  # it may have taken what it did not confirm: ask anew
             return False
         self.error = ""
         return True
 
-    def sync(self, status: str = "RUNNING") -> None:
-        """Send all that the store lacks. Raises what MLflow's client raises."""
-        client = _client(self.uri)
-        if not self.run_id:
-            self.run_id = self._find_or_create(client)
-        self._send_metrics(client)
-        self._send_files(client)
-        for key, value in self.tags.items():
-            client.set_tag(self.run_id, key, value)
-        if status == "RUNNING":
-            client.update_run(self.run_id, status)
+    def _complain(self, error: Exception) -> None:
+        """Say so in one line, once for each time that the store goes away."""
+        text = hidden(" ".join(str(error).split()) or type(error).__name__)
+        if not self.error:
+            message = "MLflow at %s cannot be written (%s); the run folder keeps all, to be sent later"
+            _log.warning(message, hidden(self.uri)[:60], text[:80])
+        self.error = text
+
+    def _adopt(self) -> None:
+        """Find the MLflow run of this folder, or make it, and ask what it holds."""
+        from mlflow.entities import Param
+
+        info, experiment_id = self._info, self._experiment_id()
+        found = self._store.search_runs([experiment_id], f"tags.run_uid = '{info['id']}'")
+        if found:
+            run = max(found, key=lambda run: len(run.data.metrics))
         else:
-            client.set_terminated(self.run_id, status)
+            tags = {"run_uid": info["id"], "mlflow.runName": self.folder.path.name, **self._fitting_tags()}
+            run = self._store.create_run(experiment_id, start_time=int(info["created"] * 1000), tags=tags)
+        run_id = run.info.run_id
+        history = [m for key in run.data.metrics for m in self._store.get_metric_history(run_id, key)]
+        self._points, self._files = {(m.key, m.step) for m in history}, {}
+        self._stored_tags = dict(run.data.tags)
+        params = [Param(k, shorten(v, PARAM_LENGTH)) for k, v in flatten(info["config"]).items()]
+        for some in _batches([p for p in params if p.key not in run.data.params], _PARAMS_IN_A_CALL):
+            self._store.log_batch(run_id, params=some)
+        if run.info.status != "RUNNING":
+            self._store.update_run(run_id, "RUNNING")
+        self.run_id = run_id
+        self._reap(experiment_id)
 
-    def _find_or_create(self, client: Any) -> str:
-        info = self.folder.info
-        assert info is not None, "create the run folder before it is mirrored"
-        with _first_contact(self.uri):
-            experiment = client.get_experiment_by_name(self.experiment)
-            if experiment is None:
-                location = _artifact_location(self.uri, self.experiment)
-                experiment = client.get_experiment(client.create_experiment(self.experiment, artifact_location=location))
-            found = client.search_runs([experiment.experiment_id], f"tags.run_uid = '{info['id']}'", max_results=1)
-            if found:
-                run = found[0]
-                for key in client.get_run(run.info.run_id).data.metrics:
-                    self._sent |= {(m.key, m.step) for m in client.get_metric_history(run.info.run_id, key)}
-                return str(run.info.run_id)
-            tags = {"run_uid": info["id"], "mlflow.runName": self.folder.path.name, **self.tags}
-            run = client.create_run(experiment.experiment_id, start_time=int(info["created"] * 1000), tags=tags)
-            from mlflow.entities import Param
+    def _experiment_id(self) -> str:
+        if found := self._store.get_experiment_by_name(self.experiment):
+            return str(found.experiment_id)
+        try:
+            location = artifact_location(self.uri, self.experiment)
+            return str(self._store.create_experiment(self.experiment, artifact_location=location))
+        except Exception:
+            if found := self._store.get_experiment_by_name(self.experiment):  # another process was faster
+                return str(found.experiment_id)
+            raise
 
-            client.log_batch(run.info.run_id, params=[Param(k, v) for k, v in flatten(info["config"]).items()])
-            return str(run.info.run_id)
+    def _reap(self, experiment_id: str) -> None:
+        """Mark as KILLED what kill -9 or a power cut ended on this host and what still stands as RUNNING."""
+        for run in self._store.search_runs([experiment_id], "attributes.status = 'RUNNING'"):
+            run_id, tags = run.info.run_id, run.data.tags
+            folder = RunFolder(Path(tags.get("folder", "")))
+            here = "host" in tags and tags["host"] == self.tags.get("host") and run_id != self.run_id
+            if here and _is_dead(folder, tags.get("run_uid")):
+                self._store.set_tag(run_id, "outcome", "killed")
+                self._store.set_terminated(run_id, "KILLED", _last_change(folder))
+                if folder.is_locked():  # it has just been taken up again
+                    self._store.update_run(run_id, "RUNNING")
+                    self._store.set_tag(run_id, "outcome", "running")
 
-    def _send_metrics(self, client: Any) -> None:
+    def _send_points(self, points: list[Point]) -> None:
         from mlflow.entities import Metric
 
         fresh: dict[tuple[str, int], Any] = {}
-        for key, step, value, seconds in [*self.folder.points(), *score_points(self.folder.scores())]:
-            if (key, step) not in self._sent:
+        for name, step, value, seconds in points:
+            key = metric_name(name)
+            if (key, step) not in self._points and math.isfinite(value):
                 fresh.setdefault((key, step), Metric(key, value, int(seconds * 1000), step))
-        metrics = list(fresh.values())
-        for i in range(0, len(metrics), _BATCH):
-            client.log_batch(self.run_id, metrics=metrics[i : i + _BATCH])
-            self._sent |= {(m.key, m.step) for m in metrics[i : i + _BATCH]}
+        for some in _batches(list(fresh.values()), _METRICS_IN_A_CALL):
+            self._store.log_batch(self.run_id, metrics=some)
+            self._points |= {(m.key, m.step) for m in some}
 
-    def _send_files(self, client: Any) -> None:
-        files = [self.folder.path / "config.json", self.folder.path / "scores.csv"]
-        for file in [f for f in files if f.exists()] + sorted(self.folder.path.glob("pictures/*.png")):
-            content = hashlib.sha256(file.read_bytes()).hexdigest()
-            if self._files.get(str(file)) != content:
-                client.log_artifact(self.run_id, str(file), "pictures" if file.suffix == ".png" else None)
-                self._files[str(file)] = content
+    def _send_tags(self) -> None:
+        from mlflow.entities import RunTag
 
+        fresh = {k: v for k, v in self._fitting_tags().items() if self._stored_tags.get(k) != v}
+        if fresh:
+            self._store.log_batch(self.run_id, tags=[RunTag(*item) for item in fresh.items()])
+            self._stored_tags |= fresh
 
-def _client(uri: str) -> Any:
-    """Import MLflow late (it takes seconds) and quietly; give up on a dead server soon, since we try again."""
-    os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
-    os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")
-    os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "15")
-    import mlflow
+    def _fitting_tags(self) -> dict[str, str]:
+        return {key: shorten(value, TAG_LENGTH) for key, value in self.tags.items()}
 
-    for name in ("mlflow", "alembic"):
-        logging.getLogger(name).setLevel(logging.WARNING)
-    with _first_contact(uri):
-        return mlflow.MlflowClient(uri)
-
-
-@contextmanager
-def _first_contact(uri: str) -> Any:
-    """Let one process at a time make a database's tables; several at once break each other's migrations."""
-    key = hashlib.sha256(str(Path(uri.removeprefix("sqlite:///")).resolve()).encode()).hexdigest()[:16]
-    with open(Path(tempfile.gettempdir()) / f"rope-dit-{os.getuid()}-{key}.lock", "w") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        yield
+    def _send_files(self) -> None:
+        path = self.folder.path
+        for file in [path / "config.json", path / "scores.csv", *sorted(path.glob("pictures/*.png"))]:
+            if not file.exists():
+                continue
+            stat = file.stat()
+            state = stat.st_mtime_ns, stat.st_size
+            if self._files.get(file) != state:
+                below = "pictures" if file.suffix == ".png" else None
+                self._store.log_artifact(self.run_id, str(file), below)
+                self._files[file] = state
 
 
-def _artifact_location(uri: str, experiment: str) -> str | None:
-    """A local store's artifacts lie beside its database, wherever the command is started; a server decides itself."""
-    if not uri.startswith("sqlite:///"):
-        return None
-    return (Path(uri.removeprefix("sqlite:///")).resolve().parent / "mlartifacts" / experiment).as_uri()
+def _batches(items: list[Any], size: int) -> Iterator[list[Any]]:
+    for i in range(0, len(items), size):
+        yield items[i : i + size]
+
+
+def _is_dead(folder: RunFolder, uid: str | None) -> bool:
+    """Whether this is the folder of the run `uid` and nobody works on it."""
+    with contextlib.suppress(UserError, OSError):
+        return folder.info is not None and folder.info["id"] == uid and not folder.is_locked()
+    return False
+
+
+def _last_change(folder: RunFolder) -> int:
+    """When the run was last alive, as far as its files show, ms since 1970."""
+    return int(max(file.stat().st_mtime for file in folder.path.iterdir()) * 1000)

@@ -19,7 +19,7 @@ from experiments.config import DataConfig
 from experiments.datasets import Images, load
 from experiments.features import SHIPPED, WEIGHTS, Extractor, Features, load_extractor
 from experiments.metrics import measure_all
-from experiments.train_extractor import ExtractorConfig, _shifted, accuracy, command, train
+from experiments.train_extractor import ExtractorConfig, _fresh, _shifted, accuracy, command, train, write
 from rope_dit.errors import Stopped, UserError
 
 LEAST_ACCURACY = {"digits": 0.97, "cifar10": 0.85}
@@ -351,6 +351,14 @@ def test_stopped_training_goes_on_to_the_same_weights(tmp_path: Path, images: Im
     whole = train(dataclasses.replace(config, out=tmp_path / "whole.safetensors"), images, cpu, lambda: False)
     for name, weight in whole.state_dict().items():
         assert torch.equal(weight, resumed.state_dict()[name]), name
+
+
+def test_accuracy_is_measured_with_the_weights_in_the_file(tmp_path: Path, images: Images) -> None:
+    config = small(tmp_path / "fresh.safetensors")
+    model = _fresh(config, images).eval()
+    write(config, images, model)
+    written = load_extractor(str(config.out), "cpu").network.state_dict()
+    assert all(torch.equal(weight, written[name]) for name, weight in model.state_dict().items())
 
 
 def test_pictures_are_shifted_as_a_whole() -> None:

@@ -1,4 +1,4 @@
-"""The network: identity at the start, patches, sizes, options, conditioning, equal weights across variants."""
+"""The network: identity at the start, patches, sizes, options, conditioning, weights shared by variants."""
 
 import math
 

@@ -1,4 +1,4 @@
-"""The numbers behind every draw: published vectors, exactness, distribution, independence of the shape of a draw."""
+"""The numbers behind every draw: published vectors, exactness, distribution, independence of shapes."""
 
 import numpy as np
 import pytest

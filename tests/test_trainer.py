@@ -1,4 +1,4 @@
-"""The loop against a plain one, its resumption, and what happens when numbers go bad or it is told to stop."""
+"""The loop against a plain one, its resumption, and what it does when numbers go bad or it must stop."""
 
 import math
 from collections.abc import Callable

@@ -1,0 +1,115 @@
+"""The MLflow store: where it is, how to reach it, and what it takes. Imports mlflow only to connect."""
+
+import contextlib
+import fcntl
+import hashlib
+import logging
+import os
+import posixpath
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from rope_dit.errors import UserError
+
+DEFAULT_URI = "sqlite:///mlflow.db"
+PARAM_LENGTH, TAG_LENGTH = 6000, 5000
+"""characters that any MLflow 3 stores; it cuts longer params in silence"""
+
+
+def tracking_uri() -> str:
+    """MLFLOW_TRACKING_URI, or a database in the current folder, which a bare `mlflow ui` shows.
+
+    Raises:
+        UserError: the URI is none that can be written, such as a folder of files (MLflow 3 ended them).
+    """
+    uri = os.environ.get("MLFLOW_TRACKING_URI") or DEFAULT_URI
+    scheme = uri.partition(":")[0]
+    file = sqlite_file(uri)
+    known = scheme in ("http", "https") or scheme.startswith(("postgresql", "mysql", "mssql"))
+    if not (known or file) or file == Path(":memory:"):
+        raise UserError(
+            f"MLFLOW_TRACKING_URI got '{hidden(uri)[:60]}', expected sqlite:///FILE, http(s)://HOST or the "
+            "URI of a database."
+        )
+    return uri
+
+
+def hidden(text: str) -> str:
+    """Return a text with the passwords of URIs in it masked.
+
+    >>> hidden("postgresql://me:secret@host/db")
+    'postgresql://me:***@host/db'
+    """
+    secret = r"(//[^/\s:@]*:)[^/\s]*(?=@)|(password=)[^&\s]*"
+    return re.sub(secret, lambda found: f"{found[1] or found[2]}***", text)
+
+
+def connect(uri: str) -> Any:
+    """Return an MLflow client that is quiet and gives up soon on a dead server, since we try again.
+
+    Raises:
+        OSError: the file is no database.
+        MlflowException: the store does not answer or is of another version.
+    """
+    os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+    os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")  # a repeated create_run could make two
+    os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "15")
+    import mlflow  # takes seconds
+
+    for name in ("mlflow", "alembic"):
+        logging.getLogger(name).setLevel(logging.ERROR)
+    with _first_contact(sqlite_file(uri)):
+        return mlflow.MlflowClient(uri)
+
+
+@contextlib.contextmanager
+def _first_contact(file: Path | None) -> Iterator[None]:
+    """Let one process at a time make the tables of a SQLite store; several at once break each other's."""
+    if file is None:
+        yield
+        return
+    file.parent.mkdir(parents=True, exist_ok=True)
+    with open(f"{file}.lock", "a") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        with open(file, "ab+") as database:
+            database.seek(0)
+            if database.read(15) not in (b"", b"SQLite format 3"):
+                raise OSError(f"{file.name} is no SQLite database")  # MLflow would try ten times, for 100 s
+        yield
+
+
+def sqlite_file(uri: str) -> Path | None:
+    """File of a sqlite:///FILE, or None for any other URI."""
+    scheme, _, file = uri.partition("?")[0].partition(":///")
+    return Path(file) if scheme == "sqlite" and file else None
+
+
+def artifact_location(uri: str, experiment: str) -> str | None:
+    """A local store's artifacts lie beside it, wherever the command is started; a server decides itself."""
+    file = sqlite_file(uri)
+    return (file.resolve().parent / "mlartifacts" / experiment).as_uri() if file else None
+
+
+def metric_name(name: str) -> str:
+    """Return a name that MLflow takes: itself, or where that cannot be, one that is still unique.
+
+    >>> metric_name("fd_digits/heun-25/cfg1"), metric_name("fd@k")
+    ('fd_digits/heun-25/cfg1', 'fd_k-1db08be8')
+    """
+    if re.fullmatch(r"[A-Za-z0-9_][\w./ -]{0,249}", name, re.ASCII) and posixpath.normpath(name) == name:
+        return name
+    return f"{re.sub(r'[^A-Za-z0-9_-]', '_', name)[:200]}-{hashlib.sha256(name.encode()).hexdigest()[:8]}"
+
+
+def shorten(text: str, limit: int) -> str:
+    """Cut a text that MLflow would refuse or cut, and say so; config.json has it whole.
+
+    >>> shorten("abc" * 100, 60)
+    'abcabcabcabcabcabcabca... (300 characters, SHA-256 d9f5aeb0)'
+    """
+    if len(text) <= limit:
+        return text
+    mark = f"... ({len(text)} characters, SHA-256 {hashlib.sha256(text.encode()).hexdigest()[:8]})"
+    return text[: limit - len(mark)] + mark
