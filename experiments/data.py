@@ -27,7 +27,7 @@ class Batches:
         index = self.index(step)
         images = to_float(self.images[index])
         if self.flip:
-            at = torch.tensor([step], device=index.device)
+            at = torch.full((1,), step, device=index.device)
             mirrored = integers(self.seed, Stream.FLIP, at, self.batch)[0] >= 2**31
             images = torch.where(mirrored[:, None, None, None], images.flip(3), images)
         return images, self.labels[index]
@@ -43,7 +43,7 @@ class Batches:
     def _order(self, epoch: int) -> Tensor:
         """Order of the pictures in an epoch: sorted by random 32-bit keys, ties by their number."""
         if epoch not in self._orders:
-            at = torch.tensor([epoch], device=self.images.device)
+            at = torch.full((1,), epoch, device=self.images.device)
             keys = integers(self.seed, Stream.BATCH_ORDER, at, len(self.images))[0]
             self._orders = {e: o for e, o in self._orders.items() if e == epoch - 1}
             self._orders[epoch] = keys.sort(stable=True).indices

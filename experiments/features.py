@@ -106,8 +106,7 @@ class Extractor:
         return Features.cat([self._chunk(chunk) for chunk in images_u8_BCHW.split(self.batch)])
 
     def _chunk(self, images: Tensor) -> Features:
-        repeat = 3 if self.name.startswith("inception") and images.shape[1] == 1 else 1
-        images = images.to(self.device).repeat(1, repeat, 1, 1)
+        images = images.to(self.device).repeat(1, max(self.channels) // images.shape[1], 1, 1)
         exact = torch.backends.cudnn.flags(enabled=True, deterministic=True, allow_tf32=False)
         with torch.autocast(self.device.type, enabled=False), exact:
             pool, logits = self.network(images)
@@ -183,9 +182,19 @@ def _inception(device: torch.device, path: Path) -> Extractor:
         network = FeatureExtractorInceptionV3(
             "inception-v3-compat", ["2048", "logits_unbiased"], feature_extractor_weights_path=safe
         )
-    except (pickle.UnpicklingError, RuntimeError, EOFError, TypeError, AttributeError, ValueError) as error:
-        raise UserError(f"eval.inception-weights: {path.name} does not hold torch-fidelity's InceptionV3 "
-                        f"({_short(error)}); expected {_url().rpartition('/')[2]}.") from None  # fmt: skip
+    except (
+        pickle.UnpicklingError,
+        RuntimeError,
+        EOFError,
+        TypeError,
+        AttributeError,
+        LookupError,
+        ValueError,
+    ) as error:
+        raise UserError(
+            f"eval.inception-weights: {path.name} does not hold torch-fidelity's InceptionV3 "
+            f"({_short(error)}); expected {_url().rpartition('/')[2]}."
+        ) from None
     name = "inception" if sha256.startswith(PUBLISHED) else f"inception_{sha256[:8]}"
     return Extractor(name, sha256, 2048, (1, 3), None, network.to(device), device, batch=64)
 

@@ -59,7 +59,9 @@ def connect(uri: str) -> Any:
     import mlflow  # takes seconds
 
     for name in ("mlflow", "alembic"):
-        logging.getLogger(name).setLevel(logging.ERROR)
+        logging.getLogger(name).setLevel(
+            logging.CRITICAL
+        )  # errors come as exceptions, and have pages of text
     with _first_contact(sqlite_file(uri)):
         return mlflow.MlflowClient(uri)
 

@@ -172,12 +172,14 @@ class Mirror:
         self.error = ""
         return True
 
-    def _complain(self, error: Exception) -> None:
+    def _complain(self, error: BaseException) -> None:
         """Say so in one line, once for each time that the store goes away."""
+        while cause := error.__cause__ or error.__context__:  # the first one says why, the others where
+            error = cause
         text = hidden(" ".join(str(error).split()) or type(error).__name__)
         if not self.error:
             message = "MLflow at %s cannot be written (%s); the run folder keeps all, to be sent later"
-            _log.warning(message, hidden(self.uri)[:60], text[:80])
+            _log.warning(message, hidden(self.uri), text[:80])
         self.error = text
 
     def _adopt(self) -> None:
@@ -189,7 +191,13 @@ class Mirror:
         if found:
             run = max(found, key=lambda run: len(run.data.metrics))
         else:
-            tags = {"run_uid": info["id"], "mlflow.runName": self.folder.path.name, **self._fitting_tags()}
+            tags = {
+                "run_uid": info["id"],
+                "mlflow.runName": self.folder.path.name,
+                "mlflow.source.name": "experiments.run",
+                "mlflow.source.type": "LOCAL",
+                **self._fitting_tags(),
+            }
             run = self._store.create_run(experiment_id, start_time=int(info["created"] * 1000), tags=tags)
         run_id = run.info.run_id
         history = [m for key in run.data.metrics for m in self._store.get_metric_history(run_id, key)]

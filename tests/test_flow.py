@@ -96,11 +96,18 @@ def test_both_densities_rank_the_pictures_by_draws_of_their_own_but_share_the_no
     assert torch.equal(uniform.noise_BCHW, logit_normal.noise_BCHW)
 
 
-def test_noise_is_standard_normal_and_not_correlated_with_t():
-    many = draw(0, 10_000)
-    noise = many.noise_BCHW.flatten(1).numpy()
+@pytest.mark.parametrize("density", ["uniform", "logit_normal"])
+def test_noise_is_standard_normal_and_nothing_is_drawn_twice(density):
+    many = draw(0, 10_000, t_density=density, label_dropout=0.5)
+    noise, t, drop = many.noise_BCHW.numpy(), many.t_B.numpy(), many.drop_B.numpy()
     assert stats.kstest(noise.ravel(), "norm").pvalue > 1e-3
-    assert abs(np.corrcoef(noise[:, 0], many.t_B.numpy())[0, 1]) < 5 / math.sqrt(10_000)
+    for a, b in (
+        (t, noise[:, 0, 0, 0]),
+        (t, noise.ravel()[:10_000]),
+        (t, drop),
+        (noise.ravel()[:10_000], drop),
+    ):
+        assert abs(np.corrcoef(a, b)[0, 1]) < 5 / math.sqrt(10_000)
 
 
 @pytest.mark.parametrize("share", [0.0, 0.1, 0.5])

@@ -5,11 +5,12 @@ import math
 import pytest
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from rope_dit import flow
 from rope_dit.config import ModelConfig, TrainConfig
 from rope_dit.errors import UserError
-from rope_dit.model import DiT, _to_image, _to_patches, time_features
+from rope_dit.model import DiT, _to_image, _to_patches, attend, time_features
 from rope_dit.pos_embed.base import PosEmbed
 from rope_dit.registry import POS_EMBEDS
 
@@ -151,6 +152,14 @@ def test_init_weights_sets_everything():
         assert all(torch.equal(*pair) for pair in zip(model.parameters(), fresh.parameters(), strict=True))
 
 
+def test_init_weights_leaves_the_variant_s_weights_to_the_variant():
+    model = make("none")
+    model.pos_embed.bias_of_offset = nn.Linear(2, 3)
+    before = model.pos_embed.bias_of_offset.weight.detach().clone()
+    model.init_weights(0)
+    assert torch.equal(model.pos_embed.bias_of_offset.weight, before)
+
+
 def test_initial_matrices_are_xavier_uniform_and_labels_normal():
     model = make(dim=64)
     weight, labels = model.blocks[0].attention.qkv.weight.detach(), model.label.weight.detach()
@@ -243,6 +252,15 @@ def with_bias(value: float | Tensor | None) -> Tensor:
 def test_no_bias_is_a_bias_of_zero_and_constants_cancel():
     torch.testing.assert_close(with_bias(None), with_bias(0.0), rtol=0, atol=1e-6)
     torch.testing.assert_close(with_bias(None), with_bias(3.0), rtol=0, atol=1e-5)
+
+
+@pytest.mark.parametrize("shape", [None, (1, 2, 12, 12), (3, 2, 12, 12)])
+def test_attention_is_torch_s_own(shape):
+    generator = torch.Generator().manual_seed(0)
+    q, k, v = torch.randn(3, 3, 2, 12, 8, generator=generator, dtype=torch.float64)
+    bias = None if shape is None else torch.randn(shape, generator=generator, dtype=torch.float64)
+    expected = F.scaled_dot_product_attention(q, k, v, attn_mask=bias)
+    torch.testing.assert_close(attend(q, k, v, bias), expected, rtol=0, atol=1e-12)
 
 
 class Recording(PosEmbed):

@@ -297,6 +297,14 @@ def test_composite_applies_both_parts():
     )
 
 
+def test_parts_of_a_composite_draw_weights_of_their_own():
+    pos = build("learned:std=1+learned:std=2", Geometry(DIM, HEADS, HEAD_DIM, DEPTH, (5, 7)))
+    with torch.no_grad():
+        pos.init_weights(normals(0))
+    first, second = (p.detach().flatten() for p in pos.parameters())
+    assert abs(float(torch.corrcoef(torch.stack((first, second)))[0, 1])) < 0.2
+
+
 def test_composite_adds_biases():
     class Biased(PosEmbed):
         def bias(self, site, q_BHTK, k_BHTK):

@@ -1,4 +1,4 @@
-"""Specs as text, what files register, and plugins: all of it read without importing anything."""
+"""What files register, slugs, and plugins, all of it read without importing anything."""
 
 import os
 import subprocess
@@ -7,14 +7,12 @@ from pathlib import Path
 
 import pytest
 import torch
-from hypothesis import given
-from hypothesis import strategies as st
 
 from rope_dit import registry
 from rope_dit.errors import UserError
 from rope_dit.pos_embed.base import Geometry, Site
 from rope_dit.pos_embed.compose import build
-from rope_dit.registry import POS_EMBEDS, REGISTRIES, Option, Part, Registry, add_plugins, show
+from rope_dit.registry import POS_EMBEDS, REGISTRIES, Registry, add_plugins, show
 
 ROOT = Path(__file__).parent.parent
 
@@ -68,109 +66,6 @@ def one_line(error: UserError) -> str:
     text = str(error)
     assert "\n" not in text
     return text
-
-
-def test_part_grammar():
-    part = Part.parse(" heun:steps=25 , grid = shifted ")
-    assert part == Part("heun", (("grid", "shifted"), ("steps", "25")))
-    assert str(part) == "heun:grid=shifted,steps=25"
-    assert str(Part.parse("none")) == "none"
-
-
-@pytest.mark.parametrize(
-    ("text", "words"),
-    [
-        ("", "got the name ''"),
-        (" ", "got the name ''"),
-        (":theta=1", "got the name ''"),
-        ("2d", "got the name '2d'"),
-        ("rope 2d", "got the name 'rope 2d'"),
-        ("../rope2d", "got the name"),
-        ("rope2d:", "expected key=value"),
-        ("rope2d:theta", "got 'theta', expected key=value"),
-        ("rope2d:theta=", "got 'theta=', expected key=value"),
-        ("rope2d:=1", "got '=1', expected key=value"),
-        ("rope2d:theta=1,", "got '', expected key=value"),
-        ("rope2d:theta=1,theta=2", "'theta' is given twice"),
-        ("\uff52ope2d", "got the name"),
-        ("rope2d\n", "unknown"),
-    ],
-)
-def test_bad_parts_are_refused(text, words):
-    if words == "unknown":
-        assert Part.parse(text) == Part("rope2d")  # white space around a part means nothing
-        return
-    with pytest.raises(UserError) as caught:
-        Part.parse(text)
-    assert words in one_line(caught.value)
-
-
-@pytest.mark.parametrize(
-    ("spec", "canonical"),
-    [
-        ("none", "none"),
-        ("rope2d", "rope2d:theta=100"),
-        ("rope2d:theta=100.0", "rope2d:theta=100"),
-        ("rope2d:theta=1e2", "rope2d:theta=100"),
-        ("rope2d:theta=1e22", "rope2d:theta=1e22"),
-        ("rope2d:theta=.5", "rope2d:theta=0.5"),
-        ("rope2d:theta=00020.", "rope2d:theta=20"),
-        ("rope2d:theta=1e-7", "rope2d:theta=1e-07"),
-        ("rope2d+learned", "learned:std=0.02+rope2d:theta=100"),
-        ("learned + rope2d:theta=5", "learned:std=0.02+rope2d:theta=5"),
-    ],
-)
-def test_canonical(spec, canonical):
-    assert POS_EMBEDS.canonical(spec) == canonical
-    assert POS_EMBEDS.canonical(canonical) == canonical
-
-
-@given(st.floats(allow_nan=False, allow_infinity=False))
-def test_every_number_survives_its_canonical_form(value):
-    text = show(value)
-    assert "+" not in text
-    assert Option("x", float, 0.0).convert(text, "test") == value
-
-
-FULL_WIDTH_10 = "\uff11\uff10"
-
-
-@pytest.mark.parametrize(
-    "text", ["nan", "inf", "-inf", "1e999", "1_0", FULL_WIDTH_10, "ten", "1e", "0x1p4", "1,0", "true", "--1"]
-)
-def test_bad_floats_are_refused(text):
-    with pytest.raises(
-        UserError, match=r"^rope2d: option 'theta' got '.*', expected a finite number \(default 100\)"
-    ):
-        Option("theta", float, 100.0).convert(text, "rope2d")
-
-
-@pytest.mark.parametrize(
-    "text", ["1.0", "1e3", "nan", "1_0", FULL_WIDTH_10, "\u0663", "", " 1", "0b1", "9" * 5000]
-)
-def test_bad_integers_are_refused(text):
-    with pytest.raises(UserError, match=r"expected a whole number \(default 50\)"):
-        Option("steps", int, 50).convert(text, "heun")
-
-
-@pytest.mark.parametrize("text", ["True", "1", "0", "yes", "", "FALSE"])
-def test_bad_booleans_are_refused(text):
-    with pytest.raises(UserError, match=r"expected true or false \(default true\)"):
-        Option("on", bool, True).convert(text, "x")
-
-
-@pytest.mark.parametrize("text", ["a-b", "a/b", "a.b", "é", "a b", "a=b", ""])
-def test_bad_words_are_refused(text):
-    with pytest.raises(UserError, match="expected letters, digits and '_'"):
-        Option("grid", str, "uniform").convert(text, "x")
-
-
-def test_good_values_get_their_type():
-    assert Option("on", bool, True).convert("false", "x") is False
-    assert Option("n", int, 1).convert("-007", "x") == -7
-    assert Option("x", float, 1.0).convert("3", "x") == 3.0
-    assert isinstance(Option("x", float, 1.0).convert("3", "x"), float)
-    assert Option("word", str, "a").convert("logit_normal", "x") == "logit_normal"
 
 
 @pytest.mark.parametrize(
@@ -252,6 +147,13 @@ def test_a_file_in_a_folder_is_a_new_variant(plugins):
     x, site = torch.zeros(1, 35, 32), Site((5, 7), 0, torch.zeros(1))
     assert (build("shifted_tokens", GEOMETRY).add(site, x) == 6).all()
     assert (build("shifted_tokens:times=5+rope2d", GEOMETRY).add(site, x) == 10).all()
+
+
+def test_a_folder_may_be_added_after_listing(plugins, tmp_path):
+    assert "shifted_tokens" not in POS_EMBEDS.names()
+    (tmp_path / "mine.py").write_text(NEW_VARIANT)
+    add_plugins(tmp_path)
+    assert "shifted_tokens" in POS_EMBEDS.names()
 
 
 def test_the_contract_runs_on_a_plugin(plugins):

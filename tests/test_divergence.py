@@ -1,0 +1,110 @@
+"""What the training loop does when a loss or a gradient is not finite: it says so and keeps nothing bad."""
+
+import math
+from collections.abc import Callable
+from dataclasses import replace
+
+import pytest
+import torch
+from test_trainer import CONFIG, Run, batch, copies, same
+from torch import Tensor
+
+from rope_dit import trainer
+from rope_dit.trainer import Diverged, learning_rate
+
+
+def bad_image(value: float) -> Callable[[Run, int], None]:
+    def inject(run: Run, k: int) -> None:
+        def bad_batch(step: int) -> tuple[Tensor, Tensor]:
+            images, labels = batch(step)
+            if step == k:
+                images[2, 0, 1, 1] = value
+            return images, labels
+
+        run.batch = bad_batch
+
+    return inject
+
+
+def bad_gradient(value: float) -> Callable[[Run, int], None]:
+    def inject(run: Run, k: int) -> None:
+        weight = run.state.model.patchify.weight
+        weight.register_hook(lambda grad: grad + value if run.state.step == k else grad)
+
+    return inject
+
+
+BAD = {
+    "nan in a picture": bad_image(math.nan),
+    "inf in a picture": bad_image(math.inf),
+    "loss overflows": bad_image(1e30),
+    "nan gradient": bad_gradient(math.nan),
+    "inf gradient": bad_gradient(math.inf),
+}
+
+
+@pytest.mark.parametrize("k", [0, 4, 7, 11])
+@pytest.mark.parametrize("how", BAD)
+def test_divergence_is_noticed_before_the_update(tmp_path, how, k):
+    run = Run(tmp_path, replace(CONFIG, save_seconds=0.0))
+    BAD[how](run, k)
+    with pytest.raises(Diverged, match=rf"^diverged at step {k}: loss .*, gradient norm (nan|inf)") as caught:
+        run.train()
+    assert caught.value.step == k
+    assert len(str(caught.value)) <= 200
+    assert max(run.snapshots) == k
+    assert same(copies(run.state), run.snapshots[k])
+    assert all(torch.isfinite(tensor).all() for tensor in copies(run.state).values())
+    assert (run.checkpoints.load() or [0])[0] == k
+
+
+@pytest.mark.parametrize("how", BAD)
+def test_where_looking_costs_time_divergence_is_noticed_late_but_changes_nothing(tmp_path, how, monkeypatch):
+    """As on CUDA: from the bad step on everything is masked out, until the next log."""
+    monkeypatch.setattr(trainer, "CHECKED_EACH_STEP", frozenset())
+    run = Run(tmp_path)
+    BAD[how](run, 6)
+    with pytest.raises(
+        Diverged, match=rf"at step 6: loss .*lr \(now {learning_rate(CONFIG, 6):g}\)"
+    ) as caught:
+        run.train()
+    assert caught.value.step == 6
+    assert max(run.snapshots) == 9
+    assert all(same(run.snapshots[step], run.snapshots[6]) for step in (7, 8, 9))
+    assert same(copies(run.state), run.snapshots[6])
+    assert run.checkpoints.load() is None
+
+
+def test_the_first_bad_step_is_the_one_reported(tmp_path, monkeypatch):
+    monkeypatch.setattr(trainer, "CHECKED_EACH_STEP", frozenset())
+    run = Run(tmp_path)
+    run.batch = lambda step: (batch(step)[0] * (math.inf if step >= 6 else 1), batch(step)[1])
+    with pytest.raises(Diverged, match="at step 6"):
+        run.train()
+
+
+def test_nothing_is_saved_without_a_look_at_the_loss(tmp_path, monkeypatch):
+    monkeypatch.setattr(trainer, "CHECKED_EACH_STEP", frozenset())
+    run = Run(tmp_path, replace(CONFIG, save_seconds=0.0))
+    BAD["nan gradient"](run, 6)
+    with pytest.raises(Diverged, match="at step 6"):
+        run.train()
+    step, saved = run.checkpoints.load()
+    assert step == 6
+    assert same(saved, run.snapshots[6])
+
+
+def test_a_stop_after_an_unnoticed_bad_step_saves_nothing_bad(tmp_path, monkeypatch):
+    monkeypatch.setattr(trainer, "CHECKED_EACH_STEP", frozenset())
+    run = Run(tmp_path)
+    BAD["nan in a picture"](run, 6)
+    run.stop = lambda: run.state.step == 8
+    with pytest.raises(Diverged, match="at step 6"):
+        run.train()
+    assert run.checkpoints.load() is None
+
+
+def test_the_checks_alone_change_nothing(tmp_path, monkeypatch):
+    run = Run(tmp_path / "each").train()
+    monkeypatch.setattr(trainer, "CHECKED_EACH_STEP", frozenset())
+    assert same(copies(run.state), copies(Run(tmp_path / "late").train().state))
