@@ -1,0 +1,1 @@
+"""Reads the tracking store into pandas. Imports no torch."""

@@ -1,13 +1,14 @@
 """Reads the tracking store into tidy frames. Never a checkpoint, never torch.
 
-Each function takes the name of an experiment (a study) and the URI of the store: by default MLFLOW_TRACKING_URI,
-or mlflow.db in the current folder. Each raises UserError where store or experiment is not there or has no runs.
+Each function takes the name of an experiment (a study) and the URI of the store, by default
+MLFLOW_TRACKING_URI or mlflow.db in the current folder. Each raises UserError where the store or the
+experiment is not there, or has no runs.
 """
 
 import contextlib
 import tempfile
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, Literal, get_type_hints
 
 import pandas as pd
 
@@ -20,9 +21,13 @@ TAGS = (
     *("device", "git_commit", "command", "host", "folder"),
 )
 _TYPES = {str: "str", int: "int64", float: "float64"}
+_CURVE_TYPES = {
+    **dict.fromkeys(("run_id", "arm"), "str"),
+    **{"seed": "int64", "key": "str", "step": "int64", "value": "float64"},
+}
 _SCORE_TYPES: dict[str, str] = {
     **dict.fromkeys(SCORE_COLUMNS, "str"),
-    **{name: _TYPES[field.type] for name, field in ScoreKey.__dataclass_fields__.items()},  # type: ignore[index]
+    **{name: _TYPES[kind] for name, kind in get_type_hints(ScoreKey).items()},
     **dict.fromkeys(("value", "real_floor", "time"), "float64"),
 }
 
@@ -40,13 +45,13 @@ def runs(experiment: str, uri: str | None = None) -> pd.DataFrame:
         inputs_sha256, shared_weights_sha256: runs are paired where both agree.
         device, git_commit, command, host, folder: where from.
         started, ended: UTC; `ended` is NaT for a run that goes on.
-        params.*: every setting as text, for example `params.train.lr`; missing where a run has no such setting.
+        params.*: every setting as text, such as `params.train.lr`; missing where a run does not know it.
     """
     with _reading(uri) as client:
         rows = [_run_row(run) for run in _find_runs(client, experiment)]
     frame = pd.DataFrame(rows)
     for name in ("started", "ended"):
-        frame[name] = pd.to_datetime(frame[name], unit="ms", utc=True)
+        frame[name] = _utc(frame[name], "ms")
     return frame.sort_values(["arm", "seed", "started"], ignore_index=True)
 
 
@@ -56,37 +61,21 @@ def curves(experiment: str, uri: str | None = None, contains: str = "") -> pd.Da
     Args:
         experiment: name of the study.
         uri: the store.
-        contains: only keys with this text, such as 'train/loss'; each key of each run is a question to the store.
+        contains: only keys with this text, such as 'train/loss'. Each key of each run takes a request.
 
     Columns:
         run_id, arm, seed: as in `runs`.
-        key: `train/loss` (mean squared error of the velocity), `loss_by_t/0` .. `9` (by tenth of t), `train/lr`,
-            `train/grad_norm`, `train/images_per_second`, `system/peak_memory_mib`, scores such as
+        key: `train/loss` (mean squared error of the velocity), `loss_by_t/0` .. `9` (the same by tenth of t),
+            `train/lr`, `train/grad_norm`, `train/images_per_second`, `system/peak_memory_mib`, scores such as
             `fd_digits/heun-25/cfg1`, their `real_floor/fd_digits`, and `by_nfe/fd_digits/heun/cfg1`.
         step: training step, int64; for `by_nfe/...` the network evaluations an image.
         value: float64.
         time: UTC.
     """
-    columns = ["run_id", "arm", "seed", "key", "step", "value", "time"]
     with _reading(uri) as client:
-        rows = [
-            (
-                run.info.run_id,
-                run.data.tags["arm"],
-                int(run.data.tags["seed"]),
-                m.key,
-                m.step,
-                m.value,
-                m.timestamp,
-            )
-            for run in _find_runs(client, experiment)
-            for key in run.data.metrics
-            if contains in key
-            for m in client.get_metric_history(run.info.run_id, key)
-        ]
-    types = {"seed": "int64", "step": "int64", "value": "float64"}
-    frame = pd.DataFrame(rows, columns=columns).astype(types)
-    frame["time"] = pd.to_datetime(frame["time"], unit="ms", utc=True)
+        rows = [row for run in _find_runs(client, experiment) for row in _curve_rows(client, run, contains)]
+    frame = pd.DataFrame(rows, columns=[*_CURVE_TYPES, "time"]).astype(_CURVE_TYPES)
+    frame["time"] = _utc(frame["time"], "ms")
     return frame.sort_values(["run_id", "key", "step"], ignore_index=True)
 
 
@@ -101,7 +90,7 @@ def scores(experiment: str, uri: str | None = None) -> pd.DataFrame:
         images_sha256, reference_sha256, extractor_sha256: scores compare where the last two agree.
         time: UTC.
     """
-    frames = [pd.DataFrame(columns=["run_id", *SCORE_COLUMNS]).astype(_SCORE_TYPES)]
+    frames = [pd.DataFrame(columns=["run_id", *SCORE_COLUMNS]).astype({"run_id": "str", **_SCORE_TYPES})]
     with _reading(uri) as client, tempfile.TemporaryDirectory() as folder:
         for run in _find_runs(client, experiment):
             run_id = run.info.run_id
@@ -109,16 +98,25 @@ def scores(experiment: str, uri: str | None = None) -> pd.DataFrame:
                 frame = _read_scores(client.download_artifacts(run_id, "scores.csv", folder))
                 frames.append(frame.assign(run_id=run_id))
     found = pd.concat(frames[1:] or frames, ignore_index=True)
-    found["time"] = pd.to_datetime(found["time"], unit="s", utc=True)
+    found["time"] = _utc(found["time"], "s")
     return found[["run_id", *SCORE_COLUMNS]]
+
+
+def _curve_rows(client: Any, run: Any, contains: str) -> Iterator[tuple[Any, ...]]:
+    run_id, arm, seed = run.info.run_id, run.data.tags["arm"], int(run.data.tags["seed"])
+    for key in run.data.metrics:
+        if contains in key:
+            for m in client.get_metric_history(run_id, key):
+                yield run_id, arm, seed, key, m.step, m.value, m.timestamp
 
 
 def _read_scores(file: str) -> pd.DataFrame:
     """Read text as it stands ('' for the grid of a solver without one), and floats to the last bit."""
-    missing = {name: ["", "nan"] for name in ("value", "real_floor")}
-    return pd.read_csv(
-        file, dtype=_SCORE_TYPES, keep_default_na=False, na_values=missing, float_precision="round_trip"
-    )
+    return pd.read_csv(file, dtype="str", keep_default_na=False).astype(_SCORE_TYPES)
+
+
+def _utc(since_1970: "pd.Series[Any]", unit: Literal["s", "ms"]) -> "pd.Series[Any]":
+    return pd.to_datetime(since_1970, unit=unit, utc=True).dt.as_unit("us")
 
 
 def _run_row(run: Any) -> dict[str, Any]:
@@ -164,7 +162,7 @@ def _find_runs(client: Any, experiment: str) -> list[Any]:
     found, token = [], None
     while token != "":
         page = client.search_runs([there[experiment]], page_token=token)
-        found += [run for run in page if "run_uid" in run.data.tags]
+        found += [run for run in page if run.data.tags.keys() >= {"run_uid", "arm", "seed"}]
         token = page.token or ""
     if not found:
         raise UserError(

@@ -1,0 +1,1 @@
+"""The harness: settings, data, scores, tracking, and the commands."""

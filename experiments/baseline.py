@@ -1,7 +1,7 @@
-"""A plain eager DiT with 2D RoPE and its training step: what `experiments.bench` measures the library against."""
+"""A plain eager DiT with 2D RoPE and its training step: `experiments.bench` measures against it."""
 
-from collections.abc import Callable
 import math
+from collections.abc import Callable
 from contextlib import nullcontext
 from copy import deepcopy
 
@@ -88,10 +88,16 @@ class PlainDiT(nn.Module):
             x = block(x, c, self.cos, self.sin)
         shift, scale = self.ada(c).chunk(2, dim=1)
         x = self.out(modulate(self.norm(x), shift, scale))
-        return x.view(-1, g, g, self.channels, p, p).permute(0, 3, 1, 4, 2, 5).reshape(-1, self.channels, g * p, g * p)
+        return (
+            x.view(-1, g, g, self.channels, p, p)
+            .permute(0, 3, 1, 4, 2, 5)
+            .reshape(-1, self.channels, g * p, g * p)
+        )
 
 
-def train_step(model: PlainDiT, bf16: bool = False, lr: float = 2e-3) -> Callable[[Tensor, Tensor, Tensor, Tensor], Tensor]:
+def train_step(
+    model: PlainDiT, bf16: bool = False, lr: float = 2e-3
+) -> Callable[[Tensor, Tensor, Tensor, Tensor], Tensor]:
     """Return step(data, noise, t, y) -> loss: forward, backward, clip, AdamW, EMA."""
     ema = deepcopy(model).requires_grad_(False)
     opt = torch.optim.AdamW(model.parameters(), lr=lr, betas=(0.9, 0.99), weight_decay=0.0, fused=True)

@@ -1,8 +1,8 @@
-"""Speed of training, sampling and scoring, and the share of this machine's own matrix-multiply rate that is reached.
+"""Speed of training, sampling and scoring, and the share of the machine's own matrix-multiply rate.
 
 Example: python -m experiments.bench --preset cifar10
-Everything is timed in turn, round after round, so that a machine that slows down slows all of it; the table gives
-medians and spreads. Pictures are made up: speed does not depend on them, and nothing is downloaded.
+Everything is timed in turn, round after round, so that a machine that slows down slows all of it; the table
+gives medians and spreads. Pictures are made up: speed does not depend on them, and nothing is downloaded.
 """
 
 import tempfile
@@ -87,12 +87,14 @@ def bench(wanted: BenchConfig) -> str:
                 times += [time.perf_counter() - begun] if number else []
         harness.mirror.close("FINISHED", "finished")
     head = (
-        f"preset {wanted.preset}, {wanted.variant}, batch {train.batch}, {train.precision}, compile {train.compile}, "
-        f"{device_text(resolved.device)}, torch {torch.__version__}\n"
+        f"preset {wanted.preset}, {wanted.variant}, batch {train.batch}, {train.precision}, "
+        f"compile {train.compile}, {device_text(resolved.device)}, torch {torch.__version__}\n"
         f"{flops / 1e6:.1f} MFLOP a picture forward; matrix products at the model's shapes: "
         + ", ".join(f"{rate / 1e9:.0f} GFLOP/s {name}" for name, rate in rates.items())
     )
-    return "\n".join([head, *rows(works, seconds, rates[train.precision]), *ratios(works, seconds, train.save_seconds)])
+    return "\n".join(
+        [head, *rows(works, seconds, rates[train.precision]), *ratios(works, seconds, train.save_seconds)]
+    )
 
 
 def rows(works: "list[Work]", seconds: Seconds, matmul: float) -> list[str]:
@@ -109,7 +111,7 @@ def rows(works: "list[Work]", seconds: Seconds, matmul: float) -> list[str]:
 
 
 def ratios(works: "list[Work]", seconds: Seconds, save_seconds: float) -> list[str]:
-    """The comparisons that have a target, round by round: with plain eager code, and of harness with bare loop."""
+    """What has a target, round by round: speed against plain eager code, harness against bare loop."""
     times = {work.name: t for work, t in zip(works, seconds, strict=True)}
 
     def ratio(a: list[float], b: list[float]) -> str:
@@ -118,10 +120,11 @@ def ratios(works: "list[Work]", seconds: Seconds, save_seconds: float) -> list[s
 
     plain = min((times[f"plain eager DiT, {name}"] for name in ("fp32", "bf16")), key=median)
     saving = median(times["saving a checkpoint"]) / max(save_seconds, 1e-9)
+    harness = ratio(times["training in the harness"], times["training step"])
     return [
         f"speed against the better plain eager DiT:  {ratio(plain, times['training step'])}",
-        f"time in the harness against the bare loop: {ratio(times['training in the harness'], times['training step'])}"
-        f", and {saving:.1%} for a checkpoint every {save_seconds:g} s",
+        f"time in the harness against the bare loop: {harness}, "
+        f"and {saving:.1%} for a checkpoint every {save_seconds:g} s",
     ]
 
 

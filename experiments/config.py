@@ -5,6 +5,7 @@ Imports no torch. The library's own settings live in `rope_dit.config`.
 
 import hashlib
 import json
+import re
 from dataclasses import asdict, dataclass, field, fields, is_dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar, get_type_hints
@@ -66,11 +67,18 @@ class EvalConfig:
     def __post_init__(self) -> None:
         check_finite(self, "eval")
         for name in ("every_n", "chunk", "sampling_seeds"):
-            check(getattr(self, name) >= 1, f"eval.{name.replace('_', '-')}", getattr(self, name), "at least 1")
+            check(
+                getattr(self, name) >= 1, f"eval.{name.replace('_', '-')}", getattr(self, name), "at least 1"
+            )
         check(self.every >= 0, "eval.every", self.every, "0 or more")
         check(len(self.samplers) > 0, "eval.samplers", self.samplers, "at least one sampler")
         check(len(self.guidances) > 0, "eval.guidances", self.guidances, "at least one weight")
-        check(all(0 <= g < 1e3 for g in self.guidances), "eval.guidances", self.guidances, "weights from 0 to 1000")
+        check(
+            all(0 <= g < 1e3 for g in self.guidances),
+            "eval.guidances",
+            self.guidances,
+            "weights from 0 to 1000",
+        )
         check(len(self.n) > 0 and all(n >= 2 for n in self.n), "eval.n", self.n, "numbers of at least 2")
         low, high = self.guidance_interval
         check(0 <= low < high <= 1, "eval.guidance-interval", self.guidance_interval, "0 <= low < high <= 1")
@@ -107,12 +115,12 @@ class RunConfig:
 
     def __post_init__(self) -> None:
         check(0 <= self.seed < 2**63, "seed", self.seed, "a whole number from 0 to below 2^63")
-        name = self.study
-        ok = 0 < len(name) <= 80 and name[0] != "." and all(c.isalnum() and c.isascii() or c in "._-" for c in name)
-        check(ok, "study", name, "1 to 80 of A-Z a-z 0-9 . _ -, not starting with a dot")
-        if any(g != 1 for g in self.eval.guidances) and not (self.model.conditional and self.train.label_dropout):
-            raise UserError(f"eval.guidances got {self.eval.guidances}, but this model has no null class: guidance needs "
-                            "model.conditional and train.label-dropout above 0.")  # fmt: skip
+        ok = re.fullmatch(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,79}", self.study) is not None
+        check(ok, "study", self.study, "1 to 80 of A-Z a-z 0-9 . _ -, not starting with a dot")
+        has_null_class = self.model.conditional and self.train.label_dropout > 0
+        if any(g != 1 for g in self.eval.guidances) and not has_null_class:
+            raise UserError(f"eval.guidances got {self.eval.guidances}, but this model has no null class: "
+                            "guidance needs model.conditional and train.label-dropout above 0.")  # fmt: skip
 
 
 def flatten(config: Any, prefix: str = "") -> dict[str, str]:
@@ -137,7 +145,7 @@ def from_json(kind: type[C], saved: dict[str, Any]) -> C:
     values: dict[str, Any] = {}
     for name, value in saved.items():
         hint = hints.get(name)
-        if isinstance(value, dict) and is_dataclass(hint):
+        if isinstance(value, dict) and isinstance(hint, type) and is_dataclass(hint):
             value = from_json(hint, value)
         elif isinstance(value, list):
             value = tuple(value)
@@ -180,7 +188,7 @@ def run_name(config: RunConfig, print8: str) -> str:
 
 @dataclass(frozen=True, kw_only=True)
 class ScoreKey:
-    """What one score is a score of. Two scores are comparable where all but arm, seed and what is studied agree."""
+    """What one score is a score of; comparable scores agree in all but arm, seed and what is studied."""
 
     arm: str
     seed: int

@@ -23,7 +23,9 @@ def describe(resolved: Resolved) -> str:
     own = sum(p.numel() for p in model.pos_embed.parameters())
     flops = forward_flops(resolved)
     step_seconds, forward_seconds = _time(resolved, State.fresh(model, config.train))
-    forwards = sum((job.sampler.nfe or 150) * (1 + (job.weight != 1)) * max(job.ns) for job in final_jobs(config.eval))
+    forwards = sum(
+        (job.sampler.nfe or 150) * (1 + (job.weight != 1)) * max(job.ns) for job in final_jobs(config.eval)
+    )
     train_minutes, sample_minutes = config.train.steps * step_seconds / 60, forwards * forward_seconds / 60
     lines = [f"{key:<26}{value}" for key, value in sorted(flatten(config).items())]
     lines += [
@@ -41,7 +43,9 @@ def describe(resolved: Resolved) -> str:
 def forward_flops(resolved: Resolved) -> int:
     """Floating-point operations of one evaluation of the network on one picture (a multiply-add counts 2)."""
     with torch.device("meta"):
-        model = build_model(resolved.config, resolved.images).to("meta")  # tables of angles are made on the CPU
+        model = build_model(resolved.config, resolved.images).to(
+            "meta"
+        )  # tables of angles are made on the CPU
         x, t = torch.empty(1, *resolved.images.train.shape[1:]), torch.empty(1)
         labels = torch.zeros(1, dtype=torch.int64)
         counter = FlopCounterMode(display=False)
@@ -54,7 +58,10 @@ def _time(resolved: Resolved, state: State) -> tuple[float, float]:
     """Seconds of a training step, and of one forward pass of one picture, uncompiled."""
     config: TrainConfig = resolved.config.train
     device, shape = resolved.device, (config.batch, *resolved.images.train.shape[1:])
-    images, labels = torch.zeros(shape, device=device), torch.zeros(config.batch, dtype=torch.int64, device=device)
+    images, labels = (
+        torch.zeros(shape, device=device),
+        torch.zeros(config.batch, dtype=torch.int64, device=device),
+    )
     steps, forwards = [], []
     for step in range(TIMED_STEPS + 1):
         begun = time.perf_counter()

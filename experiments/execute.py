@@ -89,7 +89,16 @@ def train_logged(
         evaluate(state)
 
     try:
-        train(state, batches, config.train, seed=config.seed, checkpoints=checkpoints, log=log, after=after, stop=stop)
+        train(
+            state,
+            batches,
+            config.train,
+            seed=config.seed,
+            checkpoints=checkpoints,
+            log=log,
+            after=after,
+            stop=stop,
+        )
     finally:
         bar.close()
 
@@ -114,17 +123,18 @@ def make_batches(resolved: Resolved) -> Batches:
 
 
 def make_scorer(resolved: Resolved, stop: StopFlag) -> Scorer:
-    """The scorer of a run. Raises UserError where the extractor cannot be had or does not fit the pictures."""
+    """The scorer of a run. Raises UserError where the extractor is not to be had or does not fit."""
     config, images, device = resolved.config, resolved.images, resolved.device
     extractor = load_extractor(config.eval.extractor, device, config.eval.inception_weights)
     extractor.check_fits(images.train.shape[1:])
     generator = Generator(resolved.build_model(), config, images.train_labels, images.train.shape[1:], stop)
-    arm, profile = POS_EMBEDS.canonical(config.variant), ema.name(config.train.ema_decay)
+    profile = ema.name(config.train.ema_decay)
+    arm = POS_EMBEDS.canonical(config.variant)
     return Scorer(arm, config.seed, profile, generator, extractor, images, resolved.folder, stop)
 
 
 def pairing(resolved: Resolved, state: State, batches: Batches) -> dict[str, str]:
-    """SHA-256 of the first 100 steps' inputs and of the shared initial weights: runs are paired where these agree."""
+    """SHA-256 of the first 100 steps' inputs and of the shared initial weights: paired runs agree in both."""
     config = resolved.config
     inputs, weights = hashlib.sha256(), hashlib.sha256()
     for step in range(min(PAIRED_STEPS, config.train.steps)):

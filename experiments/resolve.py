@@ -1,4 +1,4 @@
-"""From what the user asked for to what this machine does: device, precision, compilation, threads; all checks."""
+"""From what the user asked for to what this machine does: device, precision, threads; all checks."""
 
 import os
 from dataclasses import dataclass, replace
@@ -14,7 +14,9 @@ from rope_dit.errors import UserError
 from rope_dit.model import DiT
 from rope_dit.samplers.spec import SamplerSpec
 
-BF16_MIN_DIM = 128  # on CPUs with bf16 instructions narrower models train faster in fp32 (python -m experiments.bench)
+BF16_MIN_DIM = (
+    128  # on CPUs with bf16 instructions narrower models train faster in fp32 (python -m experiments.bench)
+)
 
 
 @dataclass(frozen=True)
@@ -42,7 +44,12 @@ def resolve(config: RunConfig) -> Resolved:
     config = replace(config, device=device.type, train=train)  # type: ignore[arg-type]
     torch.set_num_threads(train.threads)
     images = load(config.data)
-    check(train.batch <= len(images.train), "train.batch", train.batch, f"at most the {len(images.train)} training pictures")
+    check(
+        train.batch <= len(images.train),
+        "train.batch",
+        train.batch,
+        f"at most the {len(images.train)} training pictures",
+    )
     for sampler in config.eval.samplers:  # only the solver's own file can judge its options
         SamplerSpec.parse(sampler).build()
     with torch.device("meta"):
@@ -68,13 +75,15 @@ def build_model(config: RunConfig, images: Images) -> DiT:
 
 
 def choose_device(name: str) -> torch.device:
-    """Return the device of that name; for auto the first of cuda, mps, cpu that is there. Raises UserError."""
+    """The device of that name; for auto the first of cuda, mps, cpu that is there. Raises UserError."""
     there = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
     if name == "auto":
         return torch.device(next(kind for kind, ok in there.items() if ok))
     if not there[name]:
         has = ", ".join(kind for kind, ok in there.items() if ok)
-        raise UserError(f"device got '{name}', which this machine or this torch does not have; expected auto or {has}.")
+        raise UserError(
+            f"device got '{name}', which this machine or this torch does not have; expected auto or {has}."
+        )
     return torch.device(name)
 
 
@@ -86,7 +95,7 @@ def device_text(device: torch.device) -> str:
 
 
 def resolve_train(train: TrainConfig, dim: int, device: torch.device) -> TrainConfig:
-    """Replace every `auto` by what it means here; the rules are fixed, so that a resumed run decides the same."""
+    """Replace every `auto` by what it means here; by fixed rules, so that a resumed run decides the same."""
     precision, compiling = train.precision, train.compile
     if precision == "auto":
         wide = dim >= BF16_MIN_DIM and device.type == "cpu" and _cpu_has_bf16()
@@ -105,4 +114,6 @@ def _check_writable(path: Path) -> None:
     """The nearest existing ancestor must be a folder that we may write into."""
     above = next(p for p in (path.absolute(), *path.absolute().parents) if p.exists() or p.is_symlink())
     if not above.is_dir() or not os.access(above, os.W_OK):
-        raise UserError(f"run folder {path}: {above} is no folder that can be written; choose another --runs or --out.")
+        raise UserError(
+            f"run folder {path}: {above} is no folder that can be written; choose another --runs or --out."
+        )

@@ -1,7 +1,7 @@
 """Pictures from a trained network, in fixed chunks of consecutive indices.
 
-Noise and class of picture i depend on the sampling seed and on i alone, so that picture i is the same in every
-arm, at every step and in every order of work; chunks are always whole, so that its bits do not depend on n.
+Noise and class of picture i depend on the sampling seed and on i alone, so that picture i starts the same in
+every arm, at every step and in every order of work; chunks are always whole, so its bits do not depend on n.
 """
 
 from collections.abc import Callable, Sequence
@@ -33,7 +33,12 @@ class Generator:
     """
 
     def __init__(
-        self, model: DiT, config: RunConfig, labels: NDArray[np.int64], shape: Sequence[int], stop: Callable[[], bool]
+        self,
+        model: DiT,
+        config: RunConfig,
+        labels: NDArray[np.int64],
+        shape: Sequence[int],
+        stop: Callable[[], bool],
     ):
         self.model, self.config, self.shape, self.stop = model.eval(), config, tuple(shape), stop
         self.device = next(model.parameters()).device
@@ -62,7 +67,12 @@ class Generator:
 
     @torch.inference_mode()
     def chunk_of(
-        self, number: int, sampler: SamplerSpec, weight: float, interval: tuple[float, float], sampling_seed: int
+        self,
+        number: int,
+        sampler: SamplerSpec,
+        weight: float,
+        interval: tuple[float, float],
+        sampling_seed: int,
     ) -> tuple[Tensor, float]:
         """Pictures [chunk, C, H, W] uint8 of chunk `number`, and network evaluations a picture."""
         indices = range(number * self.chunk, (number + 1) * self.chunk)

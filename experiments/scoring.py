@@ -111,7 +111,14 @@ class Scorer:
             grid = self.folder.path / "pictures" / f"{job.name(step)}.png"
             write_grid(grid, pictures.numpy(), labels.numpy(), len(self.images.classes))
             for n in job.ns:  # the rows come last: they say that the job is done
-                self._write(step, job, n, features[:n], nfe, hashlib.sha256(pictures[:n].numpy().tobytes()).hexdigest())
+                self._write(
+                    step,
+                    job,
+                    n,
+                    features[:n],
+                    nfe,
+                    hashlib.sha256(pictures[:n].numpy().tobytes()).hexdigest(),
+                )
             for file in self._chunk_files(step, job):
                 file.unlink(missing_ok=True)
 
@@ -122,13 +129,25 @@ class Scorer:
     def _write(self, step: int, job: Job, n: int, features: Features, nfe: float, images_sha256: str) -> None:
         values = measure_all(features, self.reference)
         floors = self._held_out_values | {"fd": real_floor(self.held_out, n, len(self.reference))}
-        better = {value: direction for metric in METRICS for value, direction in metric.claims["values"].items()}
+        better = {
+            value: direction for metric in METRICS for value, direction in metric.claims["values"].items()
+        }
         keys = [
             ScoreKey(
-                arm=self.arm, seed=self.seed, train_step=step, sampler=str(job.sampler), guidance=job.guidance,
-                nfe=nfe, grid=job.sampler.grid, ema=self.ema, extractor=self.extractor.name,
-                metric=value_name(value, self.extractor.name), n=n, n_real=len(self.reference), sampling_seed=job.sampling_seed,
-            )  # fmt: skip
+                arm=self.arm,
+                seed=self.seed,
+                train_step=step,
+                sampler=str(job.sampler),
+                guidance=job.guidance,
+                nfe=nfe,
+                grid=job.sampler.grid,
+                ema=self.ema,
+                extractor=self.extractor.name,
+                metric=value_name(value, self.extractor.name),
+                n=n,
+                n_real=len(self.reference),
+                sampling_seed=job.sampling_seed,
+            )
             for value in values
         ]
         rest = {"images_sha256": images_sha256, "reference_sha256": self.images.fingerprint,
@@ -137,7 +156,7 @@ class Scorer:
         self.folder.add_scores(keys, rows)
 
     def _pictures(self, step: int, job: Job) -> tuple[Tensor, Tensor, float]:
-        """Pictures [n, C, H, W] uint8, labels [n] and evaluations a picture; chunks that are there are not made again."""
+        """Pictures [n, C, H, W] uint8, labels [n], evaluations a picture; makes only missing chunks."""
         n, chunk = max(job.ns), self.generator.chunk
         bar = Progress(f"sampling {job.sampler.slug}", n, "picture")
         made: list[Tensor] = []
@@ -147,7 +166,9 @@ class Scorer:
                 raise Stopped
             found = _read_chunk(file) if file.exists() else None
             if found is None:
-                pictures, nfe = self.generator.chunk_of(i, job.sampler, job.weight, job.interval, job.sampling_seed)
+                pictures, nfe = self.generator.chunk_of(
+                    i, job.sampler, job.weight, job.interval, job.sampling_seed
+                )
                 file.parent.mkdir(parents=True, exist_ok=True)
                 found = {"pictures": pictures.cpu(), "nfe": torch.tensor(nfe, dtype=torch.float64)}
                 write_durably(file, safetensors.torch.save(found))
@@ -174,7 +195,7 @@ class Scorer:
 
     @cached_property
     def _held_out_values(self) -> dict[str, float]:
-        """What the held-out pictures themselves score: the floor of every value but the Frechet distance's."""
+        """What held-out pictures themselves score: the floor of every value but the Frechet distance's."""
         return measure_all(self.held_out, self.reference)
 
     def _real(self, pictures: np.ndarray, part: str) -> Features:

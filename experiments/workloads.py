@@ -34,7 +34,7 @@ NUM_CLASSES = 10
 
 @dataclass(frozen=True)
 class Work:
-    """One thing to time: `run` does `pictures` pictures of `flops` floating-point operations each (0: unknown)."""
+    """One thing to time: `run` does `pictures` pictures of `flops` operations each (0: unknown)."""
 
     name: str
     run: Callable[[], object]
@@ -62,7 +62,12 @@ class BareLoop:
     """What must be done in a training step, and nothing else; a call does `steps` of them."""
 
     def __init__(self, resolved: Resolved, batches: Batches, steps: int = 1):
-        self.config, self.device, self.batches, self.steps = resolved.config.train, resolved.device, batches, steps
+        self.config, self.device, self.batches, self.steps = (
+            resolved.config.train,
+            resolved.device,
+            batches,
+            steps,
+        )
         self.state = State.fresh(resolved.build_model(), self.config)
         self.losses = compiled(self.config)
 
@@ -90,7 +95,7 @@ class _Unsaved(Checkpoints):
 
 
 class Harness:
-    """Training as `experiments.run` does it, with metric log, progress and MLflow mirror, but no checkpoint."""
+    """Training as `experiments.run` does it: metric log, progress, MLflow mirror, but no checkpoint."""
 
     def __init__(self, resolved: Resolved, batches: Batches, steps: int):
         self.resolved, self.batches, self.steps = resolved, batches, steps
@@ -109,7 +114,9 @@ class Harness:
         train = replace(self.resolved.config.train, steps=self.state.step + self.steps, schedule="constant")
         resolved = replace(self.resolved, config=replace(self.resolved.config, train=train))
         with contextlib.redirect_stdout(io.StringIO()):
-            train_logged(resolved, self.state, self.batches, _Unsaved(Path(), {}), StopFlag(), lambda state: None)
+            train_logged(
+                resolved, self.state, self.batches, _Unsaved(Path(), {}), StopFlag(), lambda state: None
+            )
 
 
 def training(resolved: Resolved, steps: int, flops: float) -> tuple[list[Work], Harness]:
@@ -170,7 +177,7 @@ def scoring(resolved: Resolved) -> Work:
 
 
 def matmul_rates(resolved: Resolved) -> dict[str, float]:
-    """FLOP/s of a block's matrix products alone, forward and both backward ones, in each precision; the best of six."""
+    """FLOP/s of a block's matrix products alone, forward and both backward, by precision; best of six."""
     model, (_, _, height, width) = resolved.config.model, resolved.images.train.shape
     rows = resolved.config.train.batch * (height // model.patch) * (width // model.patch)
     hidden = round(model.dim * model.mlp_ratio)
@@ -178,7 +185,10 @@ def matmul_rates(resolved: Resolved) -> dict[str, float]:
     rates = {}
     for name, dtype in (("fp32", torch.float32), ("bf16", torch.bfloat16)):
         products = [
-            tuple(torch.ones(shape, device=resolved.device, dtype=dtype) for shape in ((rows, k), (k, n), (rows, n)))
+            tuple(
+                torch.ones(shape, device=resolved.device, dtype=dtype)
+                for shape in ((rows, k), (k, n), (rows, n))
+            )
             for k, n in sides
         ]
         seconds = []

@@ -109,7 +109,7 @@ class TrainConfig:
     """AdamW's decoupled weight decay, on matrices only"""
     clip: float = 1.0
     """largest gradient norm; larger gradients are scaled down"""
-    ema_decay: float = 0.999
+    ema_decay: float = 0.99
     """decay of the averaged weights, warmed up as min(decay, (1 + step) / (10 + step))"""
     t_density: Literal["uniform", "logit_normal"] = "logit_normal"
     """how training times are drawn; logit_normal is sigmoid of a standard normal"""
