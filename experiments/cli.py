@@ -1,4 +1,4 @@
-"""What all commands share: presets and overrides to a config, errors to one line, signals to a flag, exit codes."""
+"""What all commands share: from command line to config, errors in one line, signals to a flag, exit codes."""
 
 import contextlib
 import io
@@ -7,6 +7,7 @@ import os
 import re
 import signal
 import sys
+import traceback
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from types import FrameType
@@ -14,10 +15,23 @@ from typing import TypeVar
 
 import tyro
 
+import experiments.registries  # noqa: F401  so that --list shows data sets and metrics
+from experiments.arguments import check_arguments
 from rope_dit.errors import Stopped, UserError, nearest
-from rope_dit.registry import REGISTRIES, add_plugins
+from rope_dit.registry import PLUGINS, REGISTRIES, add_plugins, show
 
 OK, FAILED, BAD_INPUT, SOME_FAILED = 0, 1, 2, 3
+CLAIMS = (
+    "relative",
+    "sees",
+    "symmetric",
+    "extrapolates",
+    "order",
+    "evals_per_step",
+    "adaptive",
+    "values",
+    "min_images",
+)
 C = TypeVar("C")
 
 
@@ -66,34 +80,89 @@ def take(args: list[str], name: str) -> str | None:
 
 def list_registered(args: list[str]) -> bool:
     """Answer `--list [KIND]` from the files' syntax trees; False where it was not asked for."""
-    if "--list" not in args:
+    where = next((i for i, arg in enumerate(args) if arg.partition("=")[0] == "--list"), None)
+    if where is None:
         return False
-    after = args[args.index("--list") + 1 :]
-    kinds = [after[0]] if after and not after[0].startswith("-") else list(REGISTRIES)
+    after = [args[where].partition("=")[2]] if "=" in args[where] else args[where + 1 :][:1]
+    kinds = after if after and not after[0].startswith("-") else list(REGISTRIES)
     for kind in kinds:
         if kind not in REGISTRIES:
-            raise UserError(f"--list got '{kind}', expected one of {', '.join(REGISTRIES)}.{nearest(kind, list(REGISTRIES))}")
-        print(f"{kind}:")
-        for entry in REGISTRIES[kind]:
-            options = ", ".join(f"{o.name}={o.default}" for o in entry.options.values())
-            print(f"  {entry.name:<20}{entry.summary}" + (f" [{options}]" if options else ""))
+            expected = f"expected one of {', '.join(REGISTRIES)}"
+            raise UserError(f"--list got '{kind}', {expected}.{nearest(kind, list(REGISTRIES))}")
+    print("\n\n".join(listing(kind) for kind in kinds))
     return True
 
 
+def listing(kind: str) -> str:
+    """What is registered of one kind: name, summary, options with their defaults, and claims."""
+    lines = [f"{kind}:"]
+    for entry in REGISTRIES[kind]:
+        options = [f"{option.name}={show(option.default)}" for option in entry.options.values()]
+        claims = [_claim(name, value) for name, value in entry.claims.items() if name in CLAIMS and value]
+        lines.append(f"  {entry.name:<18}{entry.summary}")
+        if options:
+            lines.append(f"{'':<20}options: {', '.join(options)}")
+        if claims:
+            lines.append(f"{'':<20}claims:  {', '.join(claims)}")
+    return "\n".join(lines)
+
+
+def _claim(name: str, value: object) -> str:
+    words = name.replace("_", " ")
+    if isinstance(value, dict):
+        return ", ".join(f"{key} ({direction} is better)" for key, direction in value.items())
+    if isinstance(value, tuple):
+        return f"{words} {' and '.join(value)}"
+    return words if value is True else f"{words} {value}"
+
+
 def parse(config_type: type[C], default: C | None, args: Sequence[str], prog: str, description: str) -> C:
-    """Read the command line over `default`. Raises UserError with tyro's own explanation as one line."""
+    """Read the command line over `default`.
+
+    Raises:
+        UserError: an argument does not fit, or the dataclass itself raised one.
+        SystemExit: after --help was printed.
+    """
+    asked = [arg for arg in args if arg in ("-h", "--help")][:1]
+    if not asked:
+        check_arguments(config_type, args, complete=default is None)
     over = {} if default is None else {"default": default}
     stderr = io.StringIO()
     try:
         with contextlib.redirect_stderr(stderr):
-            return tyro.cli(config_type, args=list(args), prog=prog, description=description, **over)
+            return tyro.cli(config_type, args=asked or list(args), prog=prog, description=description, **over)
     except SystemExit as stop:
         if stop.code in (0, None):
             raise
-        text = re.sub(r"\x1b\[[0-9;]*m", "", stderr.getvalue())
-        lines = [re.sub(r"^[\s|│╭╰─╮╯+-]+|[\s|│─╮╯]+$", "", line) for line in text.splitlines()]
-        words = " ".join(line for line in lines if line and not line.startswith(("Parsing error", "For full helptext")))
-        raise UserError((words or "the command line could not be read")[:170] + " See --help.") from None
+        raise _reason(stop, stderr.getvalue()) from None
+
+
+def _reason(stop: SystemExit, printed: str) -> UserError:
+    """The UserError for which tyro gave up, or what it printed in its box."""
+    error: BaseException | None = stop
+    while error is not None:
+        if isinstance(error, UserError):
+            return error
+        error = error.__context__
+    words = re.sub(r"\x1b\[[0-9;]*m|[│╭╰─╮╯]", " ", printed)
+    return UserError(f"{' '.join(words.split())[:170] or 'the command line could not be read'} See --help.")
+
+
+@contextlib.contextmanager
+def plugin_errors() -> Iterator[None]:
+    """Turn an error inside a plugin's file into a UserError that names the line; for before anything runs."""
+    try:
+        yield
+    except (UserError, Stopped):
+        raise
+    except Exception as error:
+        frames = [f for f in traceback.extract_tb(error.__traceback__) if Path(f.filename).parent in PLUGINS]
+        if not frames:
+            raise
+        where = f"{frames[-1].filename}:{frames[-1].lineno}"
+        raise UserError(
+            f"plugin {where}: {type(error).__name__}: {error}. Mend or remove the file."
+        ) from None
 
 
 def main(command: Callable[[list[str], StopFlag], int], argv: Sequence[str] | None = None) -> None:
@@ -122,14 +191,29 @@ def main(command: Callable[[list[str], StopFlag], int], argv: Sequence[str] | No
         code = FAILED
     except (FloatingPointError, OSError, MemoryError) as error:
         code = _say(error, (), FAILED)
+    except RuntimeError as error:
+        if "memory" not in str(error):  # what torch raises for want of it, by whatever name
+            raise
+        code = _say(f"{error} Lower train.batch, eval.chunk or the model's size.", (), FAILED)
     sys.exit(code)
 
 
 def _say(what: object, details: Sequence[str], code: int) -> int:
-    text = " ".join(str(what).split())
-    print(f"error: {text if len(text) <= 192 else text[:189] + '...'}", file=sys.stderr)
-    for line in details[:20]:
-        print(f"  {line}", file=sys.stderr)
-    if len(details) > 20:
-        print(f"  ... and {len(details) - 20} more", file=sys.stderr)
+    print(f"error: {one_line(str(what))}", file=sys.stderr)
+    lines = list(details) if len(details) <= 20 else [*details[:19], f"... and {len(details) - 19} more"]
+    for line in lines:
+        print(f"  {one_line(line)}", file=sys.stderr)
     return code
+
+
+def one_line(text: str, limit: int = 192) -> str:
+    """Return a text without control characters, long words and the middle of it left out if need be.
+
+    >>> one_line("got '" + "x" * 500 + "',\\nexpected\\0 a name")
+    "got 'xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx...xxxxxxxxxxxxx', expected\\\\x00 a name"
+    """
+    text = " ".join(text.split())
+    text = "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
+    if len(text) > limit:
+        text = re.sub(r"\S{60,}", lambda word: f"{word[0][:36]}...{word[0][-15:]}", text)
+    return text if len(text) <= limit else f"{text[: limit - 85]} ... {text[-80:]}"

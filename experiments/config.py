@@ -12,19 +12,29 @@ from typing import Annotated, Any, Literal, TypeVar, get_type_hints
 
 import tyro
 
-from rope_dit.config import NOT_WEIGHTS, ModelConfig, TrainConfig, check, check_finite
+from experiments.registries import METRICS
+from rope_dit.config import NOT_WEIGHTS, ModelConfig, TrainConfig, check, check_finite, option
 from rope_dit.errors import UserError
 from rope_dit.registry import POS_EMBEDS
 from rope_dit.samplers.spec import SamplerSpec
 
 C = TypeVar("C")
+PathOrNone = Annotated[Path | None, tyro.conf.arg(metavar="PATH", help_behavior_hint="(default: none)")]
+LIMITS = {  # more is a slip of the finger, and would fill the memory before anybody could say so
+    "model.dim": 65_536,
+    "model.depth": 1000,
+    "train.steps": 10**9,
+    "train.lr": 1000,
+    "train.weight_decay": 1000,
+    "train.threads": 4096,
+}
 
 
 @dataclass(frozen=True, kw_only=True)
 class DataConfig:
     """The pictures."""
 
-    name: Annotated[str, tyro.conf.arg(name="data", prefix_name=False)] = "digits"
+    name: Annotated[str, tyro.conf.arg(name="data", metavar="NAME", prefix_name=False)] = "digits"
     """digits | cifar10 | cifar100 | folder:PATH"""
     root: Path = Path("data")
     """where torchvision keeps or finds its downloads"""
@@ -35,7 +45,7 @@ class DataConfig:
 
     def __post_init__(self) -> None:
         check_finite(self, "data")
-        check(self.image_size >= 0, "data.image-size", self.image_size, "0 or more")
+        check(0 <= self.image_size <= 10_000, "data.image-size", self.image_size, "0 to 10,000")
         check(0 < self.held_out < 1, "data.held-out", self.held_out, "a share between 0 and 1")
 
 
@@ -43,19 +53,22 @@ class DataConfig:
 class EvalConfig:
     """Sampling and scoring. Nothing here changes the weights."""
 
-    samplers: tuple[str, ...] = ("euler:steps=50", "heun:steps=25")
+    samplers: Annotated[tuple[str, ...], tyro.conf.arg(metavar="SPEC ...")] = (
+        "euler:steps=50",
+        "heun:steps=25",
+    )
     """sampler specs of the final scoring; the first one also draws the curve over training steps"""
-    guidances: tuple[float, ...] = (1.0,)
+    guidances: Annotated[tuple[float, ...], tyro.conf.arg(metavar="FLOAT ...")] = (1.0,)
     """classifier-free guidance weights; 1 means none"""
     guidance_interval: tuple[float, float] = (0.0, 1.0)
     """times between which guidance acts"""
-    n: tuple[int, ...] = (1000,)
+    n: Annotated[tuple[int, ...], tyro.conf.arg(metavar="INT ...")] = (1000,)
     """pictures a score is made of; the first is the one that counts, more show the bias"""
     sampling_seeds: int = 1
     """how often the final scoring is repeated with other noise"""
     extractor: str = "digits"
     """inception | digits | cifar10 | PATH of a file that train_extractor wrote"""
-    inception_weights: Path | None = None
+    inception_weights: PathOrNone = None
     """file with the FID paper's Inception weights, where they cannot be downloaded"""
     every: int = 0
     """score the averaged weights every so many training steps; 0: only at the end"""
@@ -66,22 +79,20 @@ class EvalConfig:
 
     def __post_init__(self) -> None:
         check_finite(self, "eval")
-        for name in ("every_n", "chunk", "sampling_seeds"):
-            check(
-                getattr(self, name) >= 1, f"eval.{name.replace('_', '-')}", getattr(self, name), "at least 1"
-            )
-        check(self.every >= 0, "eval.every", self.every, "0 or more")
-        check(len(self.samplers) > 0, "eval.samplers", self.samplers, "at least one sampler")
-        check(len(self.guidances) > 0, "eval.guidances", self.guidances, "at least one weight")
-        check(
-            all(0 <= g < 1e3 for g in self.guidances),
-            "eval.guidances",
-            self.guidances,
-            "weights from 0 to 1000",
-        )
-        check(len(self.n) > 0 and all(n >= 2 for n in self.n), "eval.n", self.n, "numbers of at least 2")
+        least = max(int(metric.claims.get("min_images", 2)) for metric in METRICS)
+        limits = {"n": (least, 10**8), "every_n": (least, 10**8), "every": (0, 10**9), "chunk": (1, 10**6)}
+        for name, (low, high) in {**limits, "sampling_seeds": (1, 1000)}.items():
+            for value in self.n if name == "n" else (getattr(self, name),):
+                check(low <= value <= high, f"eval.{option(name)}", value, f"{low} to {high:,}")
+        for name in ("samplers", "guidances", "n"):
+            check(len(getattr(self, name)) > 0, f"eval.{name}", "nothing", "at least one")
+        for weight in self.guidances:
+            ok = 0 <= weight <= 1000 and weight == float(f"{weight:g}")  # scores are named after it
+            check(ok, "eval.guidances", weight, "a weight from 0 to 1000 with at most 6 digits")
         low, high = self.guidance_interval
-        check(0 <= low < high <= 1, "eval.guidance-interval", self.guidance_interval, "0 <= low < high <= 1")
+        ok = 0 <= low < high <= 1 and all(t == float(f"{t:g}") for t in (low, high))
+        got = f"{low} {high}"
+        check(ok, "eval.guidance-interval", got, "two rising times from 0 to 1 with at most 6 digits")
         for spec in self.samplers:
             SamplerSpec.parse(spec)
 
@@ -90,11 +101,11 @@ class EvalConfig:
 class RunConfig:
     """One arm, one seed: trained once, scored under every sampler."""
 
-    variant: str = "rope2d"
+    variant: Annotated[str, tyro.conf.arg(metavar="SPEC")] = "rope2d"
     """positional embedding, with options: rope2d, rope2d:theta=10000, learned+rope2d; --list variants"""
     seed: int = 0
     """training seed: weights, order of pictures, noise, times"""
-    preset: str = "digits"
+    preset: Annotated[str, tyro.conf.arg(metavar="NAME")] = "digits"
     """smoke | digits | cifar10 | original | cifar10-large: where the defaults below come from"""
     study: str = "rope-dit"
     """name of the MLflow experiment"""
@@ -102,9 +113,9 @@ class RunConfig:
     """auto: the first of cuda, mps, cpu that is there"""
     runs: Path = Path("runs")
     """folder of run folders"""
-    out: Path | None = None
+    out: PathOrNone = None
     """run folder, instead of one in --runs that is named after the variant, the seed and the fingerprint"""
-    plugins: Path | None = None
+    plugins: PathOrNone = None
     """folder of your own files that register variants, samplers, grids, data sets or metrics"""
     dry_run: bool = False
     """print the resolved settings, parameters, FLOPs and a time estimate, and train nothing"""
@@ -117,6 +128,12 @@ class RunConfig:
         check(0 <= self.seed < 2**63, "seed", self.seed, "a whole number from 0 to below 2^63")
         ok = re.fullmatch(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,79}", self.study) is not None
         check(ok, "study", self.study, "1 to 80 of A-Z a-z 0-9 . _ -, not starting with a dot")
+        named = all(part.strip() for part in self.variant.split("+"))
+        check(named, "variant", self.variant, "names joined by '+', as in learned+rope2d")
+        for name, most in LIMITS.items():
+            part, _, key = name.partition(".")
+            value = getattr(getattr(self, part), key)
+            check(value <= most, f"{part}.{option(key)}", value, f"at most {most:,}")
         has_null_class = self.model.conditional and self.train.label_dropout > 0
         if any(g != 1 for g in self.eval.guidances) and not has_null_class:
             raise UserError(f"eval.guidances got {self.eval.guidances}, but this model has no null class: "
@@ -141,6 +158,8 @@ def to_json(config: Any) -> dict[str, Any]:
 
 def from_json(kind: type[C], saved: dict[str, Any]) -> C:
     """Build a config of this kind, and those inside it, from what `to_json` gave. Raises UserError."""
+    if not isinstance(saved, dict):
+        raise UserError(f"the saved settings are damaged: got {saved!r} for a {kind.__name__}.")
     hints = get_type_hints(kind)
     values: dict[str, Any] = {}
     for name, value in saved.items():
@@ -154,7 +173,7 @@ def from_json(kind: type[C], saved: dict[str, Any]) -> C:
         values[name] = value
     try:
         return kind(**values)
-    except TypeError as error:
+    except (TypeError, AttributeError) as error:
         raise UserError(f"the saved settings are of another version: {error}.") from None
 
 

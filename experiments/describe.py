@@ -7,7 +7,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from experiments.config import flatten
 from experiments.resolve import Resolved, build_model, device_text
-from experiments.scoring import final_jobs
+from experiments.scoring import curve_jobs, final_jobs
 from rope_dit import flow
 from rope_dit.config import TrainConfig
 from rope_dit.trainer import State, autocast
@@ -23,16 +23,16 @@ def describe(resolved: Resolved) -> str:
     own = sum(p.numel() for p in model.pos_embed.parameters())
     flops = forward_flops(resolved)
     step_seconds, forward_seconds = _time(resolved, State.fresh(model, config.train))
-    forwards = sum(
-        (job.sampler.nfe or 150) * (1 + (job.weight != 1)) * max(job.ns) for job in final_jobs(config.eval)
-    )
+    curves = config.train.steps // config.eval.every if config.eval.every else 0
+    jobs = [*final_jobs(config.eval), *curve_jobs(config.eval) * curves]
+    forwards = sum((job.sampler.nfe or 150) * (1 + (job.weight != 1)) * max(job.ns) for job in jobs)
     train_minutes, sample_minutes = config.train.steps * step_seconds / 60, forwards * forward_seconds / 60
     lines = [f"{key:<26}{value}" for key, value in sorted(flatten(config).items())]
     lines += [
         f"{'run folder':<26}{resolved.folder.path}",
         f"{'device':<26}{device_text(resolved.device)}",
         f"{'pictures':<26}{len(resolved.images.train)} train, {len(resolved.images.held_out)} held out, "
-        f"{resolved.images.train.shape[1:]}, {len(resolved.images.classes)} classes",
+        f"{'x'.join(map(str, resolved.images.train.shape[1:]))}, {len(resolved.images.classes)} classes",
         f"{'parameters':<26}{total:,}, of the variant {own:,}",
         f"{'FLOPs a picture':<26}{flops / 1e6:,.1f} M forward, {3 * flops / 1e6:,.1f} M a training step",
         f"{'estimated time':<26}{train_minutes:.1f} min training, {sample_minutes:.1f} min sampling",

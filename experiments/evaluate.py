@@ -1,60 +1,73 @@
 """Score a finished run again, without training: other samplers, guidances, numbers of pictures, extractors.
 
-Example: python -m experiments.evaluate runs/rope2d-s0-1f00c4d2 --samplers rk4:steps=12 dopri5 --guidances 1 2
 Scores that are there already are not made again; new ones are added to the same MLflow run.
+
+  python -m experiments.evaluate runs/rope2d-s0-1f00c4d2 --samplers rk4:steps=12 dopri5 --guidances 1 2
 """
 
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import tyro
 
 from experiments.cli import OK, StopFlag, main, parse
+from experiments.config import PathOrNone
 from experiments.finished import open_run, read_config
-from experiments.runfolder import RunFolder
+from experiments.store import tracking_uri
+
+
+def _as_run(metavar: str, *aliases: str) -> Any:
+    """How the help shows a field that is as in the run where it is left out."""
+    return tyro.conf.arg(metavar=metavar, aliases=aliases, help_behavior_hint="(default: as in the run)")
 
 
 @dataclass(frozen=True, kw_only=True)
 class EvaluateConfig:
     """What to score; fields left out are as in the run."""
 
-    run: Annotated[Path, tyro.conf.Positional]
+    run: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="RUN")]
     """run folder"""
-    samplers: tuple[str, ...] = ()
+    samplers: Annotated[tuple[str, ...], _as_run("SPEC ...")] = ()
     """sampler specs"""
-    guidances: Annotated[tuple[float, ...], tyro.conf.arg(aliases=["--guidance"])] = ()
+    guidances: Annotated[tuple[float, ...], _as_run("FLOAT ...", "--guidance")] = ()
     """guidance weights"""
-    guidance_interval: tuple[float, float] | None = None
+    guidance_interval: Annotated[tuple[float, float] | None, _as_run("FLOAT FLOAT")] = None
     """times between which guidance acts"""
-    n: tuple[int, ...] = ()
+    n: Annotated[tuple[int, ...], _as_run("INT ...")] = ()
     """pictures a score is made of"""
-    sampling_seeds: int | None = None
+    sampling_seeds: Annotated[int | None, _as_run("INT")] = None
     """how often, with other noise"""
-    extractor: str | None = None
+    extractor: Annotated[str | None, _as_run("NAME")] = None
     """inception | digits | cifar10 | PATH"""
-    inception_weights: Path | None = None
+    inception_weights: Annotated[Path | None, _as_run("PATH")] = None
     """file with the FID paper's Inception weights"""
+    plugins: PathOrNone = None
+    """folder of your own files, where the run was made with one"""
 
 
 def command(args: list[str], stop: StopFlag) -> int:
     """Score and track; returns the exit code."""
     wanted = parse(EvaluateConfig, None, args, "python -m experiments.evaluate", __doc__)
+    tracking_uri()
     config = read_config(wanted.run)
-    given = {k: v for k, v in vars(wanted).items() if k != "run" and v not in ((), None)}
-    from experiments.execute import tags
+    given = {k: v for k, v in vars(wanted).items() if k not in ("run", "plugins") and v not in ((), None)}
+    config = replace(config, eval=replace(config.eval, **given))
+    from experiments.execute import make_scorer, tags
     from experiments.scoring import final_jobs
     from experiments.summary import summary
     from experiments.tracking import Mirror
 
-    evaluation = replace(config.eval, **given)
-    replace(config, eval=evaluation)  # checks that the model can be guided, if it is to be
-    with RunFolder(wanted.run).lock():
-        resolved, scorer, step = open_run(wanted.run, evaluation, stop)
-        resolved.folder.open_metrics(step)
+    resolved, state = open_run(config)
+    scorer, jobs = make_scorer(resolved, stop), final_jobs(config.eval)
+    scorer.generator.load(state.ema.profiles[scorer.ema])
+    with resolved.folder.lock():
+        resolved.folder.open_metrics(state.step)
+        if not scorer.missing(state.step, jobs):
+            print(f"{wanted.run} has all these scores; nothing to do.")
         mirror = Mirror(resolved.folder, config.study, tags(resolved))
         try:
-            scorer.score(step, final_jobs(evaluation))
+            scorer.score(state.step, jobs)
             scorer.clean()
         finally:
             mirror.close("FINISHED", "finished")  # which the training is, whatever became of this

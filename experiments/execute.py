@@ -12,7 +12,6 @@ import torch
 from experiments.cli import OK, StopFlag
 from experiments.config import EvalConfig
 from experiments.data import Batches
-from experiments.features import load_extractor
 from experiments.progress import Progress
 from experiments.resolve import Resolved, device_text
 from experiments.sampling import Generator
@@ -124,13 +123,18 @@ def make_batches(resolved: Resolved) -> Batches:
 
 def make_scorer(resolved: Resolved, stop: StopFlag) -> Scorer:
     """The scorer of a run. Raises UserError where the extractor is not to be had or does not fit."""
-    config, images, device = resolved.config, resolved.images, resolved.device
-    extractor = load_extractor(config.eval.extractor, device, config.eval.inception_weights)
-    extractor.check_fits(images.train.shape[1:])
-    generator = Generator(resolved.build_model(), config, images.train_labels, images.train.shape[1:], stop)
-    profile = ema.name(config.train.ema_decay)
-    arm = POS_EMBEDS.canonical(config.variant)
+    config, extractor, images = resolved.config, resolved.extractor, resolved.images
+    profile, arm = ema.name(config.train.ema_decay), POS_EMBEDS.canonical(config.variant)
+    generator = make_generator(resolved, stop)
     return Scorer(arm, config.seed, profile, generator, extractor, images, resolved.folder, stop)
+
+
+def make_generator(resolved: Resolved, stop: StopFlag) -> Generator:
+    """What samples from a run's network; its weights are not loaded yet."""
+    images = resolved.images
+    return Generator(
+        resolved.build_model(), resolved.config, images.train_labels, images.train.shape[1:], stop
+    )
 
 
 def pairing(resolved: Resolved, state: State, batches: Batches) -> dict[str, str]:

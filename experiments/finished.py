@@ -1,38 +1,53 @@
 """Opening a run that was trained before, for `experiments.evaluate` and `experiments.sample`."""
 
-from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from experiments.cli import StopFlag
-from experiments.config import EvalConfig, RunConfig, from_json
+from experiments.config import RunConfig, from_json
 from experiments.runfolder import RunFolder
 from rope_dit.errors import UserError
+from rope_dit.registry import PLUGINS
+
+if TYPE_CHECKING:
+    from experiments.resolve import Resolved
+    from rope_dit.trainer import State
 
 
 def read_config(path: Path) -> RunConfig:
     """Settings of the run in `path`, with `out` pointing there. Raises UserError where there is no run."""
-    info = RunFolder(path).info
+    try:
+        info = RunFolder(path).info
+    except OSError as error:
+        raise UserError(f"run folder {path}: {error.strerror}; expected one of experiments.run.") from None
     if info is None:
-        raise UserError(f"{path} holds no run; expected a folder that experiments.run made, such as runs/rope2d-s0-1f00c4d2.")
-    return replace(from_json(RunConfig, info["config"]), out=path, device="auto", dry_run=False)
+        example = "such as runs/rope2d-s0-1f00c4d2"
+        raise UserError(f"{path} holds no run; expected a folder that experiments.run made, {example}.")
+    saved = info["config"]
+    if (
+        isinstance(saved, dict) and saved.get("plugins") and not PLUGINS
+    ):  # code from a path is run only if asked
+        raise UserError(
+            f"{path} was made with --plugins {saved['plugins']}; give --plugins with that folder."
+        )
+    return from_json(
+        RunConfig, {**saved, "out": path, "dry_run": False} if isinstance(saved, dict) else saved
+    )
 
 
-def open_run(path: Path, evaluation: EvalConfig, stop: StopFlag):  # type: ignore[no-untyped-def]
-    """Return (resolved, scorer, step) of a trained run, its generator holding the averaged weights.
+def open_run(config: RunConfig) -> tuple["Resolved", "State"]:
+    """Return a trained run, checked, and its state.
 
     Raises:
-        UserError: no run, no whole checkpoint, or a run that has not been trained to its end.
+        UserError: the data or code changed, no whole checkpoint, or the training has not come to its end.
     """
-    from experiments.execute import make_scorer
     from experiments.resolve import resolve
     from rope_dit.checkpoint import Checkpoints
     from rope_dit.trainer import State
 
-    resolved = resolve(replace(read_config(path), eval=evaluation))
-    scorer = make_scorer(resolved, stop)
+    resolved = resolve(config)
     state = State.fresh(resolved.build_model(), resolved.config.train)
+    path, steps = resolved.folder.path, resolved.config.train.steps
     state.resume(Checkpoints(path / "checkpoints", resolved.identity))
-    if state.step < resolved.config.train.steps:
-        raise UserError(f"{path} is trained to step {state.step} of {resolved.config.train.steps}; finish it with experiments.run.")
-    scorer.generator.load(state.ema.profiles[scorer.ema])
-    return resolved, scorer, state.step
+    if state.step < steps:
+        raise UserError(f"{path} is trained to step {state.step} of {steps}; finish it with experiments.run.")
+    return resolved, state

@@ -23,7 +23,6 @@ class Progress:
         terminal = sys.stdout.isatty()
         self._bar = tqdm(total=total, initial=done, unit=unit, desc=what, file=sys.stdout, leave=False,
                          dynamic_ncols=True, disable=not terminal)  # fmt: skip
-        self._plain = not terminal
 
     def update(self, done: int, text: str = "") -> None:
         """Say that `done` of all units are finished."""
@@ -43,4 +42,5 @@ class Progress:
             return
         self._said = now
         left = (now - self._begun) / (done - self._first) * (self.total - done)
-        print(f"{self.what}: {done}/{self.total} {self.unit}s, {left:.0f} s left{', ' + text if text else ''}", flush=True)
+        ending = f", {text}" if text else ""
+        print(f"{self.what}: {done}/{self.total} {self.unit}s, {left:.0f} s left{ending}", flush=True)

@@ -2,12 +2,16 @@
 
 import os
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 
 import torch
 
+from experiments.cli import plugin_errors
 from experiments.config import RunConfig, fingerprint, identity, run_name
 from experiments.datasets.base import Images, load
+from experiments.features import Extractor, load_extractor
+from experiments.registries import METRICS
 from experiments.runfolder import RunFolder
 from rope_dit.config import TrainConfig, check
 from rope_dit.errors import UserError
@@ -30,6 +34,15 @@ class Resolved:
     fingerprint: str
     folder: RunFolder
 
+    @cached_property
+    def extractor(self) -> Extractor:
+        """What turns pictures into features. Raises UserError where it cannot be had or does not fit."""
+        extractor = load_extractor(
+            self.config.eval.extractor, self.device, self.config.eval.inception_weights
+        )
+        extractor.check_fits(self.images.train.shape[1:])
+        return extractor
+
     def build_model(self) -> DiT:
         """Make the network on the device, with the weights of the run's seed."""
         model = build_model(self.config, self.images)
@@ -37,6 +50,7 @@ class Resolved:
         return model.to(self.device)
 
 
+@plugin_errors()
 def resolve(config: RunConfig) -> Resolved:
     """Check everything that can be checked before anything is written. Raises UserError."""
     device = choose_device(config.device)
@@ -50,6 +64,10 @@ def resolve(config: RunConfig) -> Resolved:
         train.batch,
         f"at most the {len(images.train)} training pictures",
     )
+    halves = 2 * max(int(metric.claims.get("min_images", 1)) for metric in METRICS)
+    for part, pictures in (("train", images.train), ("held-out", images.held_out)):
+        got = f"{len(pictures)} {part} pictures"
+        check(len(pictures) >= halves, "--data", got, f"at least {halves}, which the metrics need")
     for sampler in config.eval.samplers:  # only the solver's own file can judge its options
         SamplerSpec.parse(sampler).build()
     with torch.device("meta"):
@@ -112,7 +130,10 @@ def _cpu_has_bf16() -> bool:
 
 def _check_writable(path: Path) -> None:
     """The nearest existing ancestor must be a folder that we may write into."""
-    above = next(p for p in (path.absolute(), *path.absolute().parents) if p.exists() or p.is_symlink())
+    try:
+        above = next(p for p in (path.absolute(), *path.absolute().parents) if p.exists() or p.is_symlink())
+    except OSError as error:  # a name that is too long, say
+        raise UserError(f"run folder {path}: {error.strerror}; choose another --runs or --out.") from None
     if not above.is_dir() or not os.access(above, os.W_OK):
         raise UserError(
             f"run folder {path}: {above} is no folder that can be written; choose another --runs or --out."

@@ -1,27 +1,39 @@
 """Train one arm with one seed, sample, score and track it.
 
-Example: python -m experiments.run --variant rope2d --preset digits --train.lr 1e-3
-Started again, the same command goes on where it was stopped. `--list [KIND]` shows what is registered.
+Started again, the same command goes on where it was stopped; a finished run says so and does nothing.
+
+  python -m experiments.run --variant rope2d --preset digits --train.lr 1e-3
+  python -m experiments.run --preset cifar10 --help     the options, with that preset's defaults
+  python -m experiments.run --list [KIND]               variants, samplers, grids, datasets, metrics
 """
+
+from pathlib import Path
 
 from experiments.cli import OK, StopFlag, main, parse, take
 from experiments.config import RunConfig
 from experiments.presets import PRESETS
-from experiments.tracking import tracking_uri
+from experiments.store import tracking_uri
 from rope_dit.errors import UserError, nearest
 from rope_dit.registry import POS_EMBEDS
 
 
 def command(args: list[str], stop: StopFlag) -> int:
     """Read the command line and carry out the run; returns the exit code."""
-    preset = take(args, "preset") or "digits"
+    preset = take(args, "preset")
+    preset = "digits" if preset is None else preset
     if preset not in PRESETS:
-        raise UserError(f"unknown preset '{preset}'; there are {', '.join(PRESETS)}.{nearest(preset, list(PRESETS))}")
+        known = ", ".join(PRESETS)
+        raise UserError(
+            f"unknown preset '{preset}', expected one of {known}.{nearest(preset, list(PRESETS))}"
+        )
     return run(parse(RunConfig, PRESETS[preset], args, "python -m experiments.run", __doc__), stop)
 
 
 def run(config: RunConfig, stop: StopFlag) -> int:
-    """Carry out one run, from wherever an earlier process left it. Raises UserError before anything is written."""
+    """Carry out one run, from wherever an earlier process left it.
+
+    Raises UserError before anything is written, or for a run folder that is in use or damaged.
+    """
     POS_EMBEDS.canonical(config.variant)  # before torch is imported, so that a typo is answered at once
     tracking_uri()
     from experiments.describe import describe
@@ -29,11 +41,21 @@ def run(config: RunConfig, stop: StopFlag) -> int:
     from experiments.resolve import resolve
 
     resolved = resolve(config)
+    resolved.extractor  # noqa: B018  loaded now, for it may be missing
     if config.dry_run:
         print(describe(resolved))
         return OK
+    _make(resolved.folder.path)
     with resolved.folder.lock():
         return execute(resolved, stop)
+
+
+def _make(path: Path) -> None:
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        reason = error.strerror
+        raise UserError(f"run folder {path}: {reason}; choose another --runs or --out.") from None
 
 
 if __name__ == "__main__":

@@ -1,68 +1,91 @@
 """Write pictures of a finished run, as an .npz for the ADM evaluation suite or as a folder of PNGs.
 
-Example: python -m experiments.sample runs/rope2d-s0-1f00c4d2 --n 50000 --out samples.npz
-The .npz has `arr_0`, uint8 [n, H, W, C], and `arr_1`, the class of each picture.
+The .npz has `arr_0`, uint8 [n, H, W, C], and `arr_1`, the class of each picture. With the run's own sampler,
+guidance and sampling seed these are the pictures that it scored.
+
+  python -m experiments.sample runs/rope2d-s0-1f00c4d2 --n 50000 --out samples.npz
 """
 
 import io
-from dataclasses import dataclass
+import os
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import numpy as np
 import tyro
+from numpy.typing import NDArray
 
 from experiments.cli import OK, StopFlag, main, parse
+from experiments.config import EvalConfig, PathOrNone
 from experiments.finished import open_run, read_config
 from experiments.progress import Progress
-from rope_dit.checkpoint import write_durably
 from rope_dit.config import check
 from rope_dit.errors import Stopped, UserError
-from rope_dit.samplers.spec import SamplerSpec
+
+
+def _first(metavar: str) -> Any:
+    """How the help shows a field that is the run's first where it is left out."""
+    return tyro.conf.arg(metavar=metavar, help_behavior_hint="(default: the first of the run's)")
 
 
 @dataclass(frozen=True, kw_only=True)
 class SampleConfig:
     """Which pictures to write."""
 
-    run: Annotated[Path, tyro.conf.Positional]
+    run: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="RUN")]
     """run folder"""
     out: Path
     """FILE.npz, or a new folder for PNGs"""
     n: int = 1000
     """how many"""
-    sampler: str = ""
-    """sampler spec; the run's first one if left out"""
-    guidance: float = 1.0
+    sampler: Annotated[str | None, _first("SPEC")] = None
+    """sampler spec"""
+    guidance: Annotated[float | None, _first("FLOAT")] = None
     """classifier-free guidance weight"""
     sampling_seed: int = 0
     """seed of noise and classes"""
+    plugins: PathOrNone = None
+    """folder of your own files, where the run was made with one"""
 
     def __post_init__(self) -> None:
-        check(self.n >= 1, "n", self.n, "at least 1")
+        check(1 <= self.n <= 10**8, "n", self.n, "1 to 100,000,000")
         check(self.sampling_seed >= 0, "sampling-seed", self.sampling_seed, "0 or more")
-        check(0 <= self.guidance < 1e3, "guidance", self.guidance, "a weight from 0 to 1000")
-        if self.out.exists():
-            raise UserError(f"--out {self.out} exists already; choose another or remove it.")
-        if not self.out.absolute().parent.is_dir():
-            raise UserError(f"--out {self.out}: its folder does not exist.")
+        check(
+            self.out.suffix in ("", ".npz"),
+            "out",
+            str(self.out),
+            "FILE.npz, or a new folder without a suffix",
+        )
+        folder = self.out.absolute().parent
+        try:
+            if self.out.exists() or self.out.is_symlink():
+                raise UserError(f"--out {self.out} exists already; choose another or remove it.")
+        except OSError as error:
+            raise UserError(f"--out {self.out}: {error.strerror}; choose another.") from None
+        if not (folder.is_dir() and os.access(folder, os.W_OK)):
+            raise UserError(f"--out {self.out}: {folder} is no folder that can be written; choose another.")
 
 
 def command(args: list[str], stop: StopFlag) -> int:
     """Sample and write; returns the exit code."""
     wanted = parse(SampleConfig, None, args, "python -m experiments.sample", __doc__)
     config = read_config(wanted.run)
-    sampler = SamplerSpec.parse(wanted.sampler or config.eval.samplers[0])
-    _, scorer, _ = open_run(wanted.run, config.eval, stop)
-    generator = scorer.generator
-    if wanted.guidance != 1 and generator.model.null_label is None:
-        raise UserError(f"guidance got {wanted.guidance:g}, but this model has no null class; expected 1.")
-    pictures = []
-    bar = Progress(f"sampling {sampler.slug}", wanted.n, "picture")
+    evaluation = chosen(config.eval, wanted)
+    from experiments.execute import make_generator
+    from experiments.scoring import final_jobs
+    from rope_dit import ema
+
+    resolved, state = open_run(replace(config, eval=evaluation))
+    generator = make_generator(resolved, stop)
+    generator.load(state.ema.profiles[ema.name(config.train.ema_decay)])
+    job = final_jobs(evaluation)[0]
+    pictures: list[NDArray[np.uint8]] = []
+    bar = Progress(f"sampling {job.sampler.slug}", wanted.n, "picture")
     for number in range(-(-wanted.n // generator.chunk)):
         if stop():
             raise Stopped
-        made, _ = generator.chunk_of(number, sampler, wanted.guidance, (0.0, 1.0), wanted.sampling_seed)
+        made, _ = generator.chunk_of(number, job.sampler, job.weight, job.interval, wanted.sampling_seed)
         pictures.append(made.cpu().numpy().transpose(0, 2, 3, 1))
         bar.update(min(wanted.n, len(pictures) * generator.chunk))
     bar.close()
@@ -72,18 +95,28 @@ def command(args: list[str], stop: StopFlag) -> int:
     return OK
 
 
-def write(out: Path, pictures: np.ndarray, labels: np.ndarray) -> None:
+def chosen(evaluation: EvalConfig, wanted: SampleConfig) -> EvalConfig:
+    """The run's settings with the sampler and the guidance that were asked for, if any."""
+    samplers = evaluation.samplers if wanted.sampler is None else (wanted.sampler,)
+    guidances = evaluation.guidances if wanted.guidance is None else (wanted.guidance,)
+    return replace(evaluation, samplers=samplers, guidances=guidances)
+
+
+def write(out: Path, pictures: NDArray[np.uint8], labels: NDArray[np.int64]) -> None:
     """Write uint8 [n, H, W, C] as an .npz, or as PNGs named by index and class."""
+    from PIL import Image
+
+    from rope_dit.checkpoint import write_durably
+
     if out.suffix == ".npz":
         packed = io.BytesIO()
         np.savez(packed, arr_0=pictures, arr_1=labels)
         write_durably(out, packed.getvalue())
         return
-    from PIL import Image
-
     out.mkdir()
     for i, (picture, label) in enumerate(zip(pictures, labels, strict=True)):
-        Image.fromarray(picture[..., 0] if picture.shape[-1] == 1 else picture).save(out / f"{i:06d}-{label}.png")
+        image = Image.fromarray(picture[..., 0] if picture.shape[-1] == 1 else picture)
+        image.save(out / f"{i:06d}-{label}.png")
 
 
 if __name__ == "__main__":

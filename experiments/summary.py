@@ -13,9 +13,10 @@ def summary(folder: RunFolder, mirror: Mirror) -> str:
         if int(row["train_step"]) == last:
             guided = "" if row["guidance"] == "1" else f", guidance {row['guidance']}"
             seed = "" if row["sampling_seed"] == "0" else f", sampling seed {row['sampling_seed']}"
+            value, floor, nfe = (float(row[name]) for name in ("value", "real_floor", "nfe"))
             lines.append(
-                f"{row['metric']:<20}{float(row['value']):>10.4g}  {row['better']:<7}{float(row['real_floor']):>10.4g}"
-                f"  {row['n']:>6}  {float(row['nfe']):>6.4g}  {row['sampler']}{guided}{seed}"
+                f"{row['metric']:<20}{value:>10.4g}  {row['better']:<7}{floor:>10.4g}  {row['n']:>6}"
+                f"  {nfe:>6.4g}  {row['sampler']}{guided}{seed}"
             )
     speeds = sorted(value for key, _, value, _ in folder.points() if key == "train/images_per_second")
     if speeds:

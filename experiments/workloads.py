@@ -111,7 +111,12 @@ class Harness:
 
     def __call__(self) -> None:
         """Train a little more."""
-        train = replace(self.resolved.config.train, steps=self.state.step + self.steps, schedule="constant")
+        train = replace(
+            self.resolved.config.train,
+            steps=self.state.step + self.steps,
+            schedule="constant",
+            warmup_steps=0,
+        )
         resolved = replace(self.resolved, config=replace(self.resolved.config, train=train))
         with contextlib.redirect_stdout(io.StringIO()):
             train_logged(

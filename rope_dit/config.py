@@ -77,10 +77,10 @@ class ModelConfig:
         )
         check(self.dim % 2 == 0, "model.dim", self.dim, "an even number (the time embedding has pairs)")
         check(
-            self.mlp_ratio > 0 and round(self.dim * self.mlp_ratio) >= 1,
+            0 < self.mlp_ratio <= 1000 and round(self.dim * self.mlp_ratio) >= 1,
             "model.mlp-ratio",
             self.mlp_ratio,
-            "a number above 0",
+            "a number above 0 and up to 1000",
         )
 
     @property

@@ -81,6 +81,8 @@ def uniform(seed: int, stream: Stream, index: Tensor, count: int) -> Tensor:
 
 def normal(seed: int, stream: Stream, index: Tensor, count: int) -> Tensor:
     """Draw float32 [N, count] standard normals (Box and Muller, 1958); arguments as for `integers`."""
+    if index.device.type == "mps":  # which has no float64
+        return normal(seed, stream, index.cpu(), count).to(index.device)
     words = integers(seed, stream, index, count + count % 2).reshape(len(index), -1, 2)
     radius = torch.sqrt(-2.0 * _log((words[..., 0].double() + 0.5) * 2.0**-32))
     cos, sin = _cos_sin_turns(words[..., 1])

@@ -1,0 +1,184 @@
+"""What a command takes, read from its dataclasses, and the first argument that does not fit, in one line.
+
+tyro's own complaints are boxes as wide as the terminal, and it takes `1_0`, full-width digits and an option
+given twice. So this looks first: tyro is handed what fits, makes the objects and writes the help.
+"""
+
+import difflib
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import MISSING, dataclass, fields, is_dataclass
+from pathlib import Path
+from types import NoneType
+from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
+
+import tyro
+
+from rope_dit.config import option
+from rope_dit.errors import UserError, nearest
+
+LONGEST = 1000  # characters of one argument
+CLOSE = 0.65  # likeness from which on an option may have been meant
+_TEXTS: dict[Any, tuple[str, str]] = {
+    int: (r"-?[0-9]{1,18}", "a whole number (18 digits at most)"),  # which 64 bits hold
+    float: (r"-?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][-+]?[0-9]{1,3})?", "a number"),
+    Path: (r".+", "a path"),
+}
+_SWITCH = re.compile(r"true|false|yes|no|on|off|0|1", re.IGNORECASE)
+
+
+@dataclass(frozen=True)
+class Argument:
+    """One field of a command's dataclasses.
+
+    Args:
+        names: options that set it, such as `--train.lr`; none where it is positional.
+        field: name of the field.
+        type: of one value; bool for a switch.
+        most: how many values fit.
+        least: how many it takes at least.
+        optional: whether the text `None` fits too.
+        required: whether it must be given.
+    """
+
+    names: tuple[str, ...]
+    field: str
+    type: Any
+    least: int
+    most: float
+    optional: bool
+    required: bool
+
+    @property
+    def title(self) -> str:
+        """What it is called in messages."""
+        return self.names[0] if self.names else self.field.upper()
+
+    @property
+    def choices(self) -> list[str]:
+        """All texts that fit, where they can be listed."""
+        return [str(choice) for choice in get_args(self.type)] if get_origin(self.type) is Literal else []
+
+    @property
+    def expected(self) -> str:
+        """What one value looks like, for people."""
+        return (
+            f"one of {', '.join(self.choices)}" if self.choices else _TEXTS.get(self.type, ("", "a text"))[1]
+        )
+
+    def check(self, name: str, values: Sequence[str]) -> None:
+        """Raise UserError unless these are values that `name` takes."""
+        if self.type is bool and values:
+            raise UserError(f"{name} takes no value, got '{values[0]}'; write {' or '.join(self.names)}.")
+        if len(values) < self.least:
+            got = f"{len(values) or 'no'} value{'s' if len(values) > 1 else ''}"
+            wanted = f"{self.least} times {self.expected}" if self.least > 1 else self.expected
+            raise UserError(f"{name} got {got}, expected {wanted}.")
+        for text in values:
+            pattern = "|".join(map(re.escape, self.choices)) or _TEXTS.get(self.type, (r".+", ""))[0]
+            if not re.fullmatch(pattern, text) and not (self.optional and text == "None"):
+                raise UserError(
+                    f"{name} got '{text}', expected {self.expected}.{nearest(text, self.choices)}"
+                )
+
+
+def arguments(config_type: Any, prefix: str = "") -> Iterator[Argument]:
+    """Yield what sets the fields of a dataclass and of the dataclasses in it."""
+    hints = get_type_hints(config_type, include_extras=True)
+    for field in fields(config_type):
+        hint, notes = hints[field.name], ()
+        if get_origin(hint) is Annotated:
+            hint, *notes = get_args(hint)
+        if is_dataclass(hint):
+            yield from arguments(hint, f"{prefix}{option(field.name)}.")
+            continue
+        names = [] if tyro.conf.Positional in notes else [f"--{prefix}{option(field.name)}"]
+        for note in notes:
+            if getattr(note, "name", None):  # these are the attributes of what tyro.conf.arg returns
+                names = [f"--{'' if note.prefix_name is False else prefix}{note.name}"]
+            names += getattr(note, "aliases", None) or ()
+        if hint is bool:
+            names.append(f"--{prefix}no-{option(field.name)}")
+        required = field.default is MISSING and field.default_factory is MISSING
+        yield Argument(tuple(names), field.name, *_values(hint), required)
+
+
+def _values(hint: Any) -> tuple[Any, int, float, bool]:
+    """Return the type of one value, how many it takes at least and at most, and whether None is one."""
+    optional = NoneType in get_args(hint)
+    if optional:
+        hint = next(kind for kind in get_args(hint) if kind is not NoneType)
+    if get_origin(hint) is tuple:
+        kinds = get_args(hint)
+        return (
+            (kinds[0], 1, float("inf"), optional)
+            if kinds[-1] is ...
+            else (kinds[0], len(kinds), len(kinds), optional)
+        )
+    return (hint, 0, 0, False) if hint is bool else (hint, 1, 1, optional)
+
+
+def check_arguments(config_type: Any, args: Sequence[str], complete: bool) -> None:
+    """Raise UserError for the first argument that does not fit.
+
+    Args:
+        config_type: dataclass that the command line fills.
+        args: the command line.
+        complete: whether required fields must be there, because nothing else gives them.
+    """
+    known = list(arguments(config_type))
+    by_name = {name: argument for argument in known for name in argument.names}
+    positional = [argument for argument in known if not argument.names]
+    given: set[str] = set()
+    todo = [_plain(arg) for arg in args]
+    while todo:
+        word = todo.pop(0)
+        name, equals, value = word.partition("=")
+        if not _is_option(word):
+            if not positional:
+                raise UserError(
+                    f"got '{word}', expected an option such as {next(iter(by_name))}; see --help."
+                )
+            argument, name, values = positional.pop(0), "", [word]
+        else:
+            argument = by_name.get(name.replace("_", "-"))
+            if argument is None:
+                raise UserError(f"unknown option '{name}'.{_suggest(name, list(by_name))} --help shows all.")
+            values = [value] if equals else []
+            while todo and _takes(argument, len(values), todo[0]):
+                values.append(todo.pop(0))
+        argument.check(name or argument.title, values)
+        if argument.title in given:
+            raise UserError(f"{argument.title} is given twice; give it once.")
+        given.add(argument.title)
+    for argument in known:
+        if complete and argument.required and argument.title not in given:
+            raise UserError(f"{argument.title} is missing; expected {argument.expected}. See --help.")
+
+
+def _plain(arg: str) -> str:
+    """Return an argument that can be printed, and stored in a file's name."""
+    if len(arg) > LONGEST:
+        raise UserError(f"got '{arg[:40]}...' of {len(arg)} characters, expected at most {LONGEST}.")
+    if not arg.isprintable():
+        raise UserError(f"got {arg!a}, expected text without control characters.")
+    return arg
+
+
+def _is_option(word: str) -> bool:
+    return word.startswith("-") and not re.match(r"-(\d|\.|inf|nan|$)", word, re.IGNORECASE)
+
+
+def _takes(argument: Argument, already: int, word: str) -> bool:
+    if argument.type is bool:
+        return already == 0 and _SWITCH.fullmatch(word) is not None  # only to say that it takes none
+    return already < argument.most and not _is_option(word)
+
+
+def _suggest(name: str, names: Sequence[str]) -> str:
+    """Return ` Did you mean '--train.lr'?` for `--lr`, `--train.lrr` and the like, or an empty string."""
+    word, known = name.lstrip("-"), [n.lstrip("-") for n in names]
+    tails = {n.rpartition(".")[2]: n for n in reversed(known)}
+    close = [tails[word]] if word in tails else difflib.get_close_matches(word, known, 1, CLOSE)
+    close += [tails[t] for t in difflib.get_close_matches(word.rpartition(".")[2], tails, 1, CLOSE)]
+    return f" Did you mean '--{close[0]}'?" if close else ""
