@@ -25,7 +25,8 @@ class Draws:
 
 def draws(config: TrainConfig, seed: int, step: int, shape: tuple[int, ...], device: torch.device) -> Draws:
     """Draw for the global batch of `step`; every number is a function of (seed, stream, step, position)."""
-    index, batch = torch.full((1,), step, device=device), shape[0]  # torch.tensor would make the host wait
+    place = torch.device("cpu") if device.type == "mps" else device  # MPS has no float64
+    index, batch = torch.full((1,), step, device=place), shape[0]  # torch.tensor would make the host wait
     if config.t_density == "logit_normal":  # Esser et al., arXiv:2403.03206, section 3.1, scale 1
         # in float64, because devices differ in the last bit of an exponential
         t_B = torch.sigmoid(normal(seed, Stream.TIME, index, batch)[0].double()).float()
@@ -33,7 +34,7 @@ def draws(config: TrainConfig, seed: int, step: int, shape: tuple[int, ...], dev
         t_B = uniform(seed, Stream.TIME, index, batch)[0]
     noise = normal(seed, Stream.NOISE, index, torch.Size(shape).numel()).view(shape)
     drop_B = uniform(seed, Stream.LABEL_DROPOUT, index, batch)[0] < config.label_dropout
-    return Draws(t_B, noise, drop_B)
+    return Draws(t_B.to(device), noise.to(device), drop_B.to(device))
 
 
 def interpolate(x0: Tensor, x1: Tensor, t_B: Tensor) -> Tensor:
