@@ -7,6 +7,8 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
+import pytest
+
 from experiments import evaluate, run, sample
 from experiments.cli import main
 from rope_dit.registry import PLUGINS, REGISTRIES
@@ -63,3 +65,28 @@ def snapshot(folder: Path) -> dict[str, tuple[int, int]]:
                 stat = os.lstat(os.path.join(path, name))
                 found[os.path.join(path, name)] = (stat.st_size, stat.st_mtime_ns)
     return found
+
+
+_finished: list[Path] = []
+
+
+def finished_run(factory: pytest.TempPathFactory) -> Path:
+    """The folder of a finished smoke run, made once; tests that change it take a copy.
+
+    Beside it lies `mlflow.db`, which tests can use too, for to make one takes seconds.
+    """
+    if _finished:
+        return _finished[0]
+    folder = factory.mktemp("finished")
+    with pytest.MonkeyPatch.context() as patch, contextlib.chdir(folder):
+        patch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{folder}/mlflow.db")
+        made = call("run", *SMOKE, "--out", folder / "run")
+    assert made.code == 0, made.err
+    _finished.append(folder / "run")
+    return _finished[0]
+
+
+def use(finished: Path, monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
+    """Work in `folder`, with the tracking store of the finished run."""
+    monkeypatch.chdir(folder)
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{finished.parent}/mlflow.db")

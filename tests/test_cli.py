@@ -1,0 +1,146 @@
+"""Help and lists: readable, answered without torch, and made from what is registered and from the preset."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from harness import QUICK, call, finished_run, rows, use
+
+from experiments.arguments import arguments
+from experiments.cli import one_line
+from experiments.config import RunConfig, flatten
+from experiments.presets import PRESETS
+from rope_dit.errors import UserError
+from rope_dit.registry import POS_EMBEDS, REGISTRIES, show
+
+COLUMN_ROPE = '''
+from rope_dit.pos_embed.rotation import Rotary, frequencies, positions
+from rope_dit.registry import POS_EMBEDS
+
+
+@POS_EMBEDS.register("rope1d_columns")
+class ColumnRope(Rotary):
+    """1-D RoPE over columns: rows are invisible."""
+
+    relative = True
+    sees = ("column",)
+
+    def __init__(self, geometry, *, theta: float = 100.0):
+        self.theta = theta
+        super().__init__(geometry)
+
+    def angles(self, grid):
+        omega = frequencies(self.geometry.head_dim // 2, self.theta, "rope1d_columns")
+        return [positions(grid)[1][:, None] * omega]
+'''
+
+LIGHT = """
+import runpy, sys
+for line in {lines!r}:
+    command, *sys.argv[1:] = line.split()
+    try:
+        runpy.run_module("experiments." + command, run_name="__main__")
+    except SystemExit as stop:
+        assert stop.code == 0, (line, stop.code)
+    heavy = {{"torch", "sklearn", "mlflow", "pandas", "PIL"}} & sys.modules.keys()
+    assert not heavy, (line, heavy)
+"""
+
+
+def test_help_and_lists_import_nothing_heavy(tmp_path):
+    lines = ["run --help", "run --preset cifar10 --help", "run --list", "evaluate --help", "sample --help"]
+    lines += [f"run --list {kind}" for kind in REGISTRIES]
+    code = LIGHT.format(lines=lines)
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, timeout=100
+    )
+    assert done.returncode == 0, done.stderr
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+def test_help_has_every_option_with_the_presets_default(preset):
+    result = call("run", "--preset", preset, "--help")
+    assert (result.code, result.err) == (0, "")
+    boxes = result.out[result.out.index("-h, --help") :]
+    shown = " ".join(re.sub(r"[│╭╮╰╯─]", " ", boxes).split())
+    places = {
+        argument.names[0]: shown.index(argument.names[0] + " ")
+        for argument in arguments(RunConfig)
+        if argument.type is not bool
+    }
+    for name, value in flatten(PRESETS[preset]).items():
+        option = "--data" if name == "data.name" else "--" + name.replace("_", "-")
+        if option in places and value != "None":
+            assert f"(default: {value})" in shown[places[option] :][:400], option
+    assert all(f" {name}" in shown[places["--preset"] :][:200] for name in PRESETS)
+
+
+def test_help_names_the_other_ways_in():
+    out = call("run", "--help").out
+    assert "--list [KIND]" in out
+    assert "python -m experiments.run --variant rope2d" in out
+    assert max(map(len, out.splitlines())) <= 110
+
+
+def test_lists_show_what_files_declare():
+    out = call("run", "--list").out
+    for kind, registry in REGISTRIES.items():
+        assert f"{kind}:\n" in out
+        for entry in registry:
+            assert f"  {entry.name} " in out
+            assert entry.summary in out
+            assert all(f"{option.name}={show(option.default)}" in out for option in entry.options.values())
+    rope = out[out.index("  rope2d ") : out.index("  sincos2d ")]
+    assert "claims:  relative, sees row and column, extrapolates\n" in rope
+    assert "(lower is better)" in out
+    assert "order 2, evals per step 2" in out
+
+
+def test_one_list():
+    assert call("run", "--list", "grids") == call("run", "--list=grids")
+    out = call("run", "--list", "grids").out
+    assert out.startswith("grids:\n")
+    assert "variants" not in out
+
+
+def test_a_new_variant_from_a_folder_of_ones_own(tmp_path, tmp_path_factory, monkeypatch):
+    use(finished_run(tmp_path_factory), monkeypatch, tmp_path)
+    Path("own").mkdir()
+    Path("own/columns.py").write_text(COLUMN_ROPE)
+    listed = call("run", "--plugins", "own", "--list", "variants").out
+    assert "rope1d_columns" in listed
+    assert "1-D RoPE over columns: rows are invisible." in listed
+    assert "claims:  relative, sees column\n" in listed
+    made = call(
+        "run", *QUICK, "--plugins", "own", "--variant", "learned+rope1d_columns:theta=50", "--out", "run"
+    )
+    assert made.code == 0, made.err
+    assert {row["arm"] for row in rows(Path("run"))} == {"learned:std=0.02+rope1d_columns:theta=50"}
+    again = call("evaluate", "run", "--plugins", "own", "--samplers", "heun:steps=1")
+    assert again.code == 0, again.err
+    assert len({row["sampler"] for row in rows(Path("run"))}) == 2
+    with pytest.raises(UserError, match="unknown variant"):
+        POS_EMBEDS["rope1d_columns"]  # call forgets plugins, or other tests would see this one
+
+
+def test_underscores_and_equals_signs(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    out = call("run", *QUICK, "--train.warmup_steps=3", "--dry_run", "--data=digits").out
+    assert re.search(r"^train.warmup_steps +3$", out, re.MULTILINE)
+
+
+@pytest.mark.parametrize(
+    "text", ["a\nb\tc", "x" * 5000, "word " * 200, "\x1b[2J\x00", "a" * 192, "a" * 193, "\udcff"]
+)
+def test_any_text_becomes_one_printable_line(text):
+    line = one_line(text)
+    assert len(line) <= 193
+    assert line.isprintable()
+    assert line[:1] == text[:1].replace("\x1b", "\\").replace("\udcff", "\\")
+
+
+def test_the_end_of_a_long_message_survives():
+    assert one_line(f"got '{'x' * 3000}', expected a name. {'Mend it. ' * 30} The end.").endswith("The end.")
