@@ -89,9 +89,9 @@ class EvalConfig:
         for weight in self.guidances:
             ok = 0 <= weight <= 1000 and weight == float(f"{weight:g}")  # scores are named after it
             check(ok, "eval.guidances", weight, "a weight from 0 to 1000 with at most 6 digits")
-        low, high = self.guidance_interval
-        ok = 0 <= low < high <= 1 and all(t == float(f"{t:g}") for t in (low, high))
-        got = f"{low} {high}"
+        begin, end = self.guidance_interval
+        ok = 0 <= begin < end <= 1 and all(t == float(f"{t:g}") for t in (begin, end))
+        got = f"{begin} {end}"
         check(ok, "eval.guidance-interval", got, "two rising times from 0 to 1 with at most 6 digits")
         for spec in self.samplers:
             SamplerSpec.parse(spec)
