@@ -50,14 +50,11 @@ def score_points(scores: list[dict[str, str]], config: Mapping[str, Any]) -> Ite
     rough = str(evaluation["every_n"]) if evaluation["every_n"] not in evaluation["n"] else ""
     for row in scores:
         spec, step, seconds = SamplerSpec.parse(row["sampler"]), int(row["train_step"]), float(row["time"])
-        metric, value = row["metric"], float(row["value"])
-        if row["n"] != str(evaluation["n"][0]) or re.search(
-            r"_n\d+$", metric
-        ):  # an extractor may be named so
-            metric += f"_n{row['n']}"
-        end = f"cfg{row['guidance']}" + (
-            "" if row["sampling_seed"] == "0" else f"/seed{row['sampling_seed']}"
-        )
+        named_so = re.search(r"_n\d+$", row["metric"])  # as the file of an extractor may be
+        main = row["n"] == str(evaluation["n"][0]) and not named_so
+        metric, value = row["metric"] + ("" if main else f"_n{row['n']}"), float(row["value"])
+        seed = "" if row["sampling_seed"] == "0" else f"/seed{row['sampling_seed']}"
+        end = f"cfg{row['guidance']}{seed}"
         yield f"{metric}/{spec.slug}/{end}", step, value, seconds
         yield f"real_floor/{metric}", step, float(row["real_floor"]), seconds
         if step == last and row["n"] != rough:
@@ -118,6 +115,8 @@ class Mirror:
             False where the store is down or has been silent for 20 s; the same command sends it all later.
         """
         self._last = status, outcome
+        # the store may have had nothing to do for long, while pictures were scored
+        self._answer_until = max(self._answer_until, time.monotonic() + PATIENCE_SECONDS)
         self._end.set()
         if self._thread.ident is None:
             self._thread.start()

@@ -24,6 +24,7 @@ from experiments.config import RunConfig
 from experiments.finished import open_run, read_config
 from experiments.metrics import value_name
 from experiments.pictures import COLUMNS, GAP, MIN_SIDE, ROWS
+from experiments.progress import Progress
 from experiments.registries import METRICS
 from experiments.sampling import Generator
 from rope_dit.registry import POS_EMBEDS, SOLVERS
@@ -184,6 +185,18 @@ def test_a_terminal_gets_a_bar(tmp_path):
     assert re.search(r"\rtraining: +\d+%\|.*\| \d+/20 \[", text)
     assert "\rsampling euler-1:" in text
     assert "fd_digits" in text
+
+
+def test_elsewhere_a_plain_line_now_and_then(capsys):
+    bar = Progress("training", 20, "step", done=4, every_seconds=0)
+    bar.update(4)
+    assert capsys.readouterr().out == ""
+    bar.update(12, "loss 1.5")
+    bar.close()
+    assert re.fullmatch(r"training: 12/20 steps, \d+ s left, loss 1\.5\n", capsys.readouterr().out)
+    rare = Progress("training", 20, "step")
+    rare.update(12)
+    assert capsys.readouterr().out == ""
 
 
 VARIANTS = sorted({*POS_EMBEDS.names(), "learned+rope2d", "sincos2d+rope1d"})

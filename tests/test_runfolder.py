@@ -1,5 +1,6 @@
 """The run folder after kills, with owners alive and dead, and with files that are not its own."""
 
+import fcntl
 import json
 import logging
 import math
@@ -244,6 +245,14 @@ def test_a_question_whether_the_lock_is_held_keeps_nobody_out(folder):
         done.set()
         asker.join()
     assert set(asked) == {True, False}
+
+
+def test_many_may_ask_at_the_same_time(folder):
+    with folder.lock():
+        pass
+    with open(folder.path / "lock") as other:  # somebody who is just asking
+        fcntl.flock(other, fcntl.LOCK_SH)
+        assert not folder.is_locked()
 
 
 def test_a_folder_without_a_lock_is_not_locked(tmp_path):

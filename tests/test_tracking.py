@@ -408,6 +408,17 @@ def test_close_gives_up_on_a_store_that_never_answers(tmp_path, monkeypatch, cap
     assert len(caplog.records) == 1
 
 
+def test_close_waits_although_there_was_long_nothing_to_send(client, tmp_path):
+    folder = make_run(tmp_path / "run")
+    m = mirror(folder)
+    m.start()
+    until(lambda: points(client, runs(client)["run"]) == logged(folder) if "run" in runs(client) else False)
+    m._answer_until = time.monotonic() - 1  # as after minutes of scoring, in which nothing was sent
+    score(folder)
+    assert m.close("FINISHED", "finished"), m.error
+    assert runs(client)["run"].info.status == "FINISHED"
+
+
 def test_a_file_that_is_no_database_is_left_as_it_is(tmp_path, monkeypatch, caplog):
     garbage = tmp_path / "mlflow.db"
     garbage.write_bytes(b"\x00garbage" * 1000)
