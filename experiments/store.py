@@ -63,7 +63,12 @@ def connect(uri: str) -> Any:
         logging.getLogger(name).setLevel(
             logging.CRITICAL
         )  # errors come as exceptions, and have pages of text
-    with _first_contact(sqlite_file(uri)):
+    file = sqlite_file(uri)
+    if (
+        file and not file.is_absolute()
+    ):  # MLflow keeps one store a URI, whatever the current folder is by then
+        uri = uri.replace(str(file), str(file.absolute()), 1)
+    with _first_contact(file):
         return mlflow.MlflowClient(uri)
 
 

@@ -333,7 +333,9 @@ def small(out: Path) -> ExtractorConfig:
 def test_train_then_use(tmp_path: Path, images: Images, capsys: pytest.CaptureFixture[str]) -> None:
     out = tmp_path / "mine.safetensors"
     config = small(out)
-    assert command([*config.command().split()[3:], "--out", str(out)], StopFlag()) == 0
+    words = config.command().split()[3:]
+    words[words.index("--out") + 1] = str(out)
+    assert command(words, StopFlag()) == 0
     extractor, record = load_extractor(str(out), "cpu"), json.loads(out.with_suffix(".json").read_text())
     assert (extractor.name, extractor.dim, extractor.channels, extractor.size) == ("mine", 8, (1,), (8, 8))
     assert record["command"] == config.command()
