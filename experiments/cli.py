@@ -15,7 +15,6 @@ from typing import TypeVar
 
 import tyro
 
-import experiments.registries  # noqa: F401  so that --list shows data sets and metrics
 from experiments.arguments import check_arguments
 from rope_dit.errors import Stopped, UserError, nearest
 from rope_dit.registry import PLUGINS, REGISTRIES, add_plugins, show

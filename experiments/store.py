@@ -59,15 +59,12 @@ def connect(uri: str) -> Any:
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "15")
     import mlflow  # takes seconds
 
-    for name in ("mlflow", "alembic"):
-        logging.getLogger(name).setLevel(
-            logging.CRITICAL
-        )  # errors come as exceptions, and have pages of text
+    for name in ("mlflow", "alembic"):  # errors come as exceptions; what is logged has pages
+        logging.getLogger(name).setLevel(logging.CRITICAL)
     file = sqlite_file(uri)
-    if (
-        file and not file.is_absolute()
-    ):  # MLflow keeps one store a URI, whatever the current folder is by then
-        uri = uri.replace(str(file), str(file.absolute()), 1)
+    if file:  # MLflow keeps one store a URI, whatever the current folder is by then
+        _, mark, query = uri.partition("?")
+        uri = f"sqlite:///{file.absolute()}{mark}{query}"
     with _first_contact(file):
         return mlflow.MlflowClient(uri)
 

@@ -275,6 +275,7 @@ RUN = [
     ("--runs file", "file is no folder that can be written"),
     ("--runs file/below/deep", "file is no folder that can be written"),
     ("--out empty/../file/../x", "file is no folder that can be written"),
+    (f"--out 'file/{'a b/' * 150}'", "choose another --runs or --out"),
     ("--out /proc/none/below", "choose another --runs or --out"),
     ("--out few", "few holds files but no run"),
     (f"--out {'y' * 300}", "File name too long"),

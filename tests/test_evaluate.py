@@ -64,10 +64,11 @@ def test_other_samplers(copy):
 
 
 def test_guidance_by_either_name(copy):
-    added = evaluated(copy, "--guidance", "2", "--samplers", "euler:steps=4", "--n", "20")
-    assert values(added, "guidance", "nfe", "n") == {("2", "8.0", "20")}
-    assert not evaluated(copy, "--guidances", "2", "--samplers", "euler:steps=4", "--n", "20")
-    interval = ("--guidance-interval", "0.4", "0.6", "--samplers", "euler:steps=4", "--n", "20")
+    added = evaluated(copy, "--guidance", "2", "--samplers", "euler:steps=4")
+    assert values(added, "guidance", "nfe", "n") == {("2", "8.0", "100")}
+    again = call("evaluate", "run", "--guidances", "2", "--samplers", "euler:steps=4")
+    assert "nothing to do" in again.out
+    interval = ("--guidance-interval", "0.4", "0.6", "--samplers", "euler:steps=4")
     added = evaluated(copy, "--guidance", "2", *interval)
     assert values(added, "guidance", "nfe") == {("2-0.4to0.6", "5.0")}
 

@@ -58,14 +58,13 @@ def copy(finished: Path, tmp_path: Path) -> Path:
 
 def test_as_a_process_from_start_to_table(finished):
     words = [sys.executable, "-m", "experiments.run", *SMOKE]
-    done = subprocess.run(words, capture_output=True, text=True, timeout=280)
-    assert (done.returncode, done.stderr) == (0, "")
-    assert re.fullmatch(r"[\n\x20-\x7e]*", done.stdout), "a bar or an escape where stdout is no terminal"
-    assert re.search(
-        r"^fd_digits +[\d.]+ +lower +[\d.]+ +100 +4 +heun:grid=uniform,steps=2$", done.stdout, re.M
-    )
-    assert re.search(r"^training: \d+ pictures/s", done.stdout, re.M)
-    assert re.search(r"^MLflow: +run [0-9a-f]{32} in experiment rope-dit$", done.stdout, re.M)
+    done = subprocess.run(words, capture_output=True, timeout=280)
+    assert (done.returncode, done.stderr) == (0, b"")
+    out = done.stdout.decode()
+    assert re.fullmatch(r"[\n\x20-\x7e]*", out), "a bar or an escape where stdout is no terminal"
+    assert re.search(r"^fd_digits +[\d.]+ +lower +[\d.]+ +100 +4 +heun:grid=uniform,steps=2$", out, re.M)
+    assert re.search(r"^training: \d+ pictures/s", out, re.M)
+    assert re.search(r"^MLflow: +run [0-9a-f]{32} in experiment rope-dit$", out, re.M)
     (folder,) = Path("runs").iterdir()
     assert re.fullmatch(r"rope2d-s0-[0-9a-f]{8}", folder.name)
     assert sorted(p.name for p in Path.cwd().iterdir()) == ["runs"]
