@@ -8,6 +8,7 @@ import difflib
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import MISSING, dataclass, fields, is_dataclass
+from math import inf
 from pathlib import Path
 from types import NoneType
 from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
@@ -62,9 +63,9 @@ class Argument:
     @property
     def expected(self) -> str:
         """What one value looks like, for people."""
-        return (
-            f"one of {', '.join(self.choices)}" if self.choices else _TEXTS.get(self.type, ("", "a text"))[1]
-        )
+        if self.choices:
+            return f"one of {', '.join(self.choices)}"
+        return _TEXTS.get(self.type, ("", "a text"))[1]
 
     def check(self, name: str, values: Sequence[str]) -> None:
         """Raise UserError unless these are values that `name` takes."""
@@ -108,14 +109,11 @@ def _values(hint: Any) -> tuple[Any, int, float, bool]:
     optional = NoneType in get_args(hint)
     if optional:
         hint = next(kind for kind in get_args(hint) if kind is not NoneType)
+    least, most = (0, 0.0) if hint is bool else (1, 1.0)
     if get_origin(hint) is tuple:
-        kinds = get_args(hint)
-        return (
-            (kinds[0], 1, float("inf"), optional)
-            if kinds[-1] is ...
-            else (kinds[0], len(kinds), len(kinds), optional)
-        )
-    return (hint, 0, 0, False) if hint is bool else (hint, 1, 1, optional)
+        hint, *others = get_args(hint)
+        least, most = (1, inf) if others == [...] else (1 + len(others), 1.0 + len(others))
+    return hint, least, most, optional
 
 
 def check_arguments(config_type: Any, args: Sequence[str], complete: bool) -> None:

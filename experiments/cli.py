@@ -166,6 +166,7 @@ def plugin_errors() -> Iterator[None]:
 
 def main(command: Callable[[list[str], StopFlag], int], argv: Sequence[str] | None = None) -> None:
     """Run a command and exit with its code; no traceback for a user's mistake."""
+    sys.stdout, sys.stderr = sys.stdout or open(os.devnull, "w"), sys.stderr or open(os.devnull, "w")
     logging.basicConfig(format="%(levelname)s: %(message)s", level=logging.WARNING, stream=sys.stderr)
     for level in ("WARNING", "ERROR"):
         logging.addLevelName(getattr(logging, level), level.lower())
@@ -191,7 +192,7 @@ def main(command: Callable[[list[str], StopFlag], int], argv: Sequence[str] | No
     except (FloatingPointError, OSError, MemoryError) as error:
         code = _say(error, (), FAILED)
     except RuntimeError as error:
-        if "memory" not in str(error):  # what torch raises for want of it, by whatever name
+        if not re.search("out of memory|not enough memory|n't allocate memory", str(error)):
             raise
         code = _say(f"{error} Lower train.batch, eval.chunk or the model's size.", (), FAILED)
     sys.exit(code)

@@ -1,5 +1,6 @@
 """A progress bar on a terminal, and now and then a plain line elsewhere."""
 
+import contextlib
 import sys
 import time
 
@@ -43,4 +44,5 @@ class Progress:
         self._said = now
         left = (now - self._begun) / (done - self._first) * (self.total - done)
         ending = f", {text}" if text else ""
-        print(f"{self.what}: {done}/{self.total} {self.unit}s, {left:.0f} s left{ending}", flush=True)
+        with contextlib.suppress(OSError):  # nobody reads any more: no reason to stop working
+            print(f"{self.what}: {done}/{self.total} {self.unit}s, {left:.0f} s left{ending}", flush=True)

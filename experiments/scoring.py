@@ -27,7 +27,7 @@ from experiments.registries import METRICS
 from experiments.runfolder import RunFolder
 from experiments.sampling import Generator
 from rope_dit.checkpoint import write_durably
-from rope_dit.errors import Stopped
+from rope_dit.errors import Stopped, UserError
 from rope_dit.samplers.spec import SamplerSpec
 
 
@@ -92,13 +92,22 @@ class Scorer:
     stop: Callable[[], bool]
 
     def missing(self, step: int, jobs: list[Job]) -> list[Job]:
-        """Jobs of which scores.csv lacks a row."""
-        names = ("train_step", "sampler", "guidance", "sampling_seed", "n", "ema", "extractor")
-        there = {tuple(row[name] for name in names) for row in self.folder.scores()}
+        """Jobs of which scores.csv lacks a row.
+
+        Raises UserError where its rows were made with other weights of an extractor of the same name.
+        """
+        rows, name = self.folder.scores(), self.extractor.name
+        if any(r["extractor"] == name and r["extractor_sha256"] != self.extractor.sha256 for r in rows):
+            raise UserError(
+                f"{self.folder.path} was scored with another extractor {name}; give this file another name."
+            )
+        names = ("train_step", "sampler", "guidance", "sampling_seed", "n", "ema", "extractor", "metric")
+        there = {tuple(row[name] for name in names) for row in rows}
+        values = [value_name(value, name) for metric in METRICS for value in metric.claims["values"]]
 
         def done(job: Job, n: int) -> bool:
-            key = (step, job.sampler, job.guidance, job.sampling_seed, n, self.ema, self.extractor.name)
-            return tuple(map(str, key)) in there
+            key = (step, job.sampler, job.guidance, job.sampling_seed, n, self.ema, name)
+            return all((*map(str, key), value) in there for value in values)
 
         return [job for job in jobs if not all(done(job, n) for n in job.ns)]
 

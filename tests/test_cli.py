@@ -144,3 +144,15 @@ def test_any_text_becomes_one_printable_line(text):
 
 def test_the_end_of_a_long_message_survives():
     assert one_line(f"got '{'x' * 3000}', expected a name. {'Mend it. ' * 30} The end.").endswith("The end.")
+
+
+@pytest.mark.parametrize(
+    ("redirection", "code"), [(">&-", 0), (">&- 2>&-", 0), ("| true", 0), ("> /dev/full", 1)]
+)
+def test_an_output_that_nobody_can_read(redirection, code, tmp_path):
+    if "full" in redirection and not Path("/dev/full").exists():
+        pytest.skip("this system has no /dev/full")
+    words = f"{sys.executable} -m experiments.run --list {redirection}"
+    done = subprocess.run(["sh", "-c", words], cwd=tmp_path, capture_output=True, text=True, timeout=100)
+    assert done.returncode == code
+    assert done.stderr == ("" if code == 0 else "error: [Errno 28] No space left on device\n")

@@ -6,10 +6,26 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import safetensors.torch
 from harness import QUICK, call, finished_run, rows, snapshot, use
 from PIL import Image
 
+from experiments.features import WEIGHTS
 from rope_dit.samplers.spec import SamplerSpec
+
+METRIC = """
+from experiments.registries import METRICS
+
+@METRICS.register("bias")
+class Bias:
+    "Always 0."
+
+    values = {"bias": "lower"}
+    min_images = 2
+
+    def measure(self, generated, real):
+        return {"bias": 0.0}
+"""
 
 
 @pytest.fixture(scope="session")
@@ -82,14 +98,33 @@ def test_other_numbers_of_pictures_and_seeds(copy):
     assert not values(old, "images_sha256") & values(added, "images_sha256")
 
 
-def test_as_many_pictures_as_the_run_are_the_same_pictures(copy):
+def test_an_extractor_of_ones_own_and_another_of_its_name(copy):
+    shipped = WEIGHTS / "digits.safetensors"
+    shutil.copy(shipped, "mine.safetensors")
+    added = evaluated(copy, "--extractor", "mine.safetensors", "--samplers", "heun:steps=2")
+    assert "fd_mine" in {row["metric"] for row in added}
+    with safetensors.safe_open(shipped, "pt") as file:
+        tensors, about = {key: file.get_tensor(key) * 1.01 for key in file.keys()}, file.metadata()
+    safetensors.torch.save_file(tensors, "mine.safetensors", about)
+    result = call("evaluate", "run", "--extractor", "mine.safetensors", "--samplers", "rk4:steps=1")
+    assert result.code == 2
+    assert result.err == "error: run was scored with another extractor mine; give this file another name.\n"
+
+
+def test_a_metric_that_came_later(copy):
+    Path("own").mkdir()
+    Path("own/bias.py").write_text(METRIC)
+    added = evaluated(copy, "--plugins", "own", "--samplers", "heun:steps=2")
+    assert values(added, "metric", "value", "better", "n") == {("bias_digits", "0.0", "lower", "100")}
+    assert not evaluated(copy, "--plugins", "own", "--samplers", "heun:steps=2")
+
+
+def test_as_many_pictures_as_the_run_are_the_same_pictures(copy, finished):
     (copy / "scores.csv").write_text("")
     call("evaluate", "run", "--n", "100")
     again = values(rows(copy), "sampler", "metric", "value", "images_sha256")
     assert again
-    shutil.rmtree(copy)
-    shutil.copytree(finished_run(None), copy)  # type: ignore[arg-type]  # it is made by now
-    assert again <= values(rows(copy), "sampler", "metric", "value", "images_sha256")
+    assert again <= values(rows(finished), "sampler", "metric", "value", "images_sha256")
 
 
 def sampled(*args: str) -> None:
@@ -139,15 +174,20 @@ def test_other_samplers_guidances_and_seeds_give_other_pictures(copy):
     assert len(found) == 4
 
 
-def test_sample_takes_the_guidance_of_the_run(tmp_path):
-    made = call(
-        "run", *QUICK, "--eval.guidances", "3", "--eval.guidance-interval", "0", "0.5", "--out", "run"
-    )
+def test_sample_takes_the_guidance_of_the_run():
+    guidance = ("--eval.guidances", "500", "--eval.guidance-interval", "0.5", "1")
+    made = call("run", *QUICK, *guidance, "--out", "run")
     assert made.code == 0, made.err
-    sampled("--out", "x.npz", "--n", "10")
-    with np.load("x.npz") as file:
-        pictures = file["arr_0"].transpose(0, 3, 1, 2).tobytes()
-    assert {row["images_sha256"] for row in rows(Path("run"))} == {hashlib.sha256(pictures).hexdigest()}
+    (scored,) = {row["images_sha256"] for row in rows(Path("run"))}
+
+    def sha256(*args: str) -> str:
+        sampled("--out", f"{len(args)}.npz", "--n", "10", *args)
+        with np.load(f"{len(args)}.npz") as file:
+            return hashlib.sha256(file["arr_0"].transpose(0, 3, 1, 2).tobytes()).hexdigest()
+
+    assert sha256() == scored  # of euler's one step, at t = 0, where this guidance does not act
+    evaluated(Path("run"), "--guidance-interval", "0", "1")
+    assert {row["guidance"]: row["images_sha256"] for row in rows(Path("run"))}["500"] != scored
 
 
 def test_an_unconditional_run_is_evaluated_and_sampled():

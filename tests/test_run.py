@@ -1,17 +1,11 @@
 """The smoke run end to end: what it prints and leaves behind, here and elsewhere, and with other settings."""
 
-import contextlib
-import fcntl
 import hashlib
 import json
-import os
 import re
 import shutil
-import struct
 import subprocess
 import sys
-import termios
-import threading
 from dataclasses import replace
 from pathlib import Path
 
@@ -24,7 +18,6 @@ from experiments.config import RunConfig
 from experiments.finished import open_run, read_config
 from experiments.metrics import value_name
 from experiments.pictures import COLUMNS, GAP, MIN_SIDE, ROWS
-from experiments.progress import Progress
 from experiments.registries import METRICS
 from experiments.sampling import Generator
 from rope_dit.registry import POS_EMBEDS, SOLVERS
@@ -158,44 +151,6 @@ def test_dry_run_tells_and_writes_nothing(tmp_path):
     assert re.search(r"^estimated time +[\d.]+ min training, [\d.]+ min sampling$", result.out, re.M)
     assert "1437 train, 360 held out, 1x8x8, 10 classes" in result.out
     assert re.search(r"^run folder +runs/learned.rope2d-s0-[0-9a-f]{8}$", result.out, re.M)
-
-
-def test_a_terminal_gets_a_bar(tmp_path):
-    ours, theirs = os.openpty()
-    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("4H", 24, 100, 0, 0))  # a new one has no columns
-    seen = bytearray()
-
-    def read() -> None:
-        with contextlib.suppress(OSError):  # the other end was closed
-            while block := os.read(ours, 65536):
-                seen.extend(block)
-
-    reader = threading.Thread(target=read)
-    reader.start()
-    from experiments.cli import StopFlag
-    from experiments.run import command
-
-    with open(theirs, "w") as terminal, contextlib.redirect_stdout(terminal):
-        code = command([*QUICK, "--out", "run"], StopFlag())
-    reader.join()
-    os.close(ours)
-    text = seen.decode()
-    assert code == 0
-    assert re.search(r"\rtraining: +\d+%\|.*\| \d+/20 \[", text)
-    assert "\rsampling euler-1:" in text
-    assert "fd_digits" in text
-
-
-def test_elsewhere_a_plain_line_now_and_then(capsys):
-    bar = Progress("training", 20, "step", done=4, every_seconds=0)
-    bar.update(4)
-    assert capsys.readouterr().out == ""
-    bar.update(12, "loss 1.5")
-    bar.close()
-    assert re.fullmatch(r"training: 12/20 steps, \d+ s left, loss 1\.5\n", capsys.readouterr().out)
-    rare = Progress("training", 20, "step")
-    rare.update(12)
-    assert capsys.readouterr().out == ""
 
 
 VARIANTS = sorted({*POS_EMBEDS.names(), "learned+rope2d", "sincos2d+rope1d"})

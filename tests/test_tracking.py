@@ -3,6 +3,7 @@
 Stores are real: SQLite files, and for one test a server. Processes are real, and so are their deaths.
 """
 
+import contextlib
 import itertools
 import json
 import logging
@@ -498,6 +499,18 @@ def test_a_locked_database_delays_nothing_but_itself(client, tmp_path):
     lock.close()
     assert m.close("FINISHED", "finished"), m.error
     assert points(client, runs(client)["run"]) == logged(folder)
+
+
+def test_a_database_error_is_one_line(client, tmp_path, caplog):
+    folder = make_run(tmp_path / "run")
+    m = mirror(folder)
+    m.sync()
+    with contextlib.closing(sqlite3.connect(tmp_path / "mlflow.db")) as database:
+        database.execute("drop table metrics")
+    log(folder, 5)
+    assert not m.close("FINISHED", "finished")
+    assert [record.getMessage().count("\n") for record in caplog.records] == [0]  # MLflow logs three pages
+    assert "(no such table: metrics)" in caplog.text
 
 
 def test_a_deleted_experiment_is_one_line(client, tmp_path, caplog):
