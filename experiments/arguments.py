@@ -91,7 +91,8 @@ def arguments(config_type: Any, prefix: str = "") -> Iterator[Argument]:
         if get_origin(hint) is Annotated:
             hint, *notes = get_args(hint)
         if is_dataclass(hint):
-            yield from arguments(hint, f"{prefix}{option(field.name)}.")
+            bare = any(getattr(note, "name", None) == "" for note in notes)
+            yield from arguments(hint, prefix if bare else f"{prefix}{option(field.name)}.")
             continue
         names = [] if tyro.conf.Positional in notes else [f"--{prefix}{option(field.name)}"]
         for note in notes:
@@ -152,6 +153,18 @@ def check_arguments(config_type: Any, args: Sequence[str], complete: bool) -> No
     for argument in known:
         if complete and argument.required and argument.title not in given:
             raise UserError(f"{argument.title} is missing; expected {argument.expected}. See --help.")
+
+
+def words_for(name: str, value: str) -> list[str]:
+    """The words that set a field on the command line; for a switch, one without a value.
+
+    >>> words_for("train.warmup_steps", "5"), words_for("model.qk_norm", "False")
+    (['--train.warmup-steps', '5'], ['--model.no-qk-norm'])
+    """
+    head, dot, tail = option(name).rpartition(".")
+    if value.lower() in ("true", "false"):
+        return [f"--{head}{dot}{'' if value.lower() == 'true' else 'no-'}{tail}"]
+    return [f"--{head}{dot}{tail}", value]
 
 
 def _plain(arg: str) -> str:

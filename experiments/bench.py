@@ -12,7 +12,8 @@ from pathlib import Path
 from statistics import median
 from typing import TYPE_CHECKING, Literal
 
-from experiments.cli import OK, StopFlag, main, parse
+from experiments.cli import OK, StopFlag, main, parse, plugin_errors
+from experiments.config import PathOrNone
 from experiments.presets import PRESETS
 from rope_dit.config import check
 from rope_dit.errors import UserError, nearest
@@ -43,6 +44,8 @@ class BenchConfig:
     """how often each thing is timed, in turn"""
     steps: int = 0
     """training steps timed at a time; 0: as many as take about a second"""
+    plugins: PathOrNone = None
+    """folder of your own files that register variants"""
 
     def __post_init__(self) -> None:
         if self.preset not in PRESETS:
@@ -73,7 +76,8 @@ def bench(wanted: BenchConfig) -> str:
     shape = (1, 8, 8) if preset.data.name == "digits" else (3, 32, 32)
     with tempfile.TemporaryDirectory() as folder:
         resolved = workloads.made_up(config, shape, Path(folder))
-        train, flops = resolved.config.train, forward_flops(resolved)
+        with plugin_errors():
+            train, flops = resolved.config.train, forward_flops(resolved)
         rates = workloads.matmul_rates(resolved)
         works, harness = workloads.training(resolved, wanted.steps, 3 * flops)
         works += [workloads.sampling(resolved, flops), workloads.scoring(resolved)]

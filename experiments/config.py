@@ -20,6 +20,7 @@ from rope_dit.samplers.spec import SamplerSpec
 
 C = TypeVar("C")
 PathOrNone = Annotated[Path | None, tyro.conf.arg(metavar="PATH", help_behavior_hint="(default: none)")]
+LABEL = r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,79}"
 LIMITS = {  # more is a slip of the finger, and would fill the memory before anybody could say so
     "model.dim": 65_536,
     "model.depth": 1000,
@@ -53,18 +54,20 @@ class DataConfig:
 class EvalConfig:
     """Sampling and scoring. Nothing here changes the weights."""
 
-    samplers: Annotated[tuple[str, ...], tyro.conf.arg(metavar="SPEC ...")] = (
+    samplers: Annotated[tuple[str, ...], tyro.conf.arg(metavar="SPEC ...", aliases=("--samplers",))] = (
         "euler:steps=50",
         "heun:steps=25",
     )
     """sampler specs of the final scoring; the first one also draws the curve over training steps"""
-    guidances: Annotated[tuple[float, ...], tyro.conf.arg(metavar="FLOAT ...")] = (1.0,)
+    guidances: Annotated[tuple[float, ...], tyro.conf.arg(metavar="FLOAT ...", aliases=("--guidances",))] = (
+        1.0,
+    )
     """classifier-free guidance weights; 1 means none"""
     guidance_interval: tuple[float, float] = (0.0, 1.0)
     """times between which guidance acts"""
     n: Annotated[tuple[int, ...], tyro.conf.arg(metavar="INT ...")] = (1000,)
     """pictures a score is made of; the first is the one that counts, more show the bias"""
-    sampling_seeds: int = 1
+    sampling_seeds: Annotated[int, tyro.conf.arg(aliases=("--sampling-seeds",))] = 1
     """how often the final scoring is repeated with other noise"""
     extractor: str = "digits"
     """inception | digits | cifar10 | PATH of a file that train_extractor wrote"""
@@ -109,6 +112,8 @@ class RunConfig:
     """smoke | digits | cifar10 | original | cifar10-large: where the defaults below come from"""
     study: str = "rope-dit"
     """name of the MLflow experiment"""
+    arm: Annotated[str, tyro.conf.arg(help_behavior_hint="(default: the variant)")] = ""
+    """name under which scores are compared, where arms of a study differ in more than the variant"""
     device: Literal["auto", "cuda", "mps", "cpu"] = "auto"
     """auto: the first of cuda, mps, cpu that is there"""
     runs: Path = Path("runs")
@@ -117,6 +122,8 @@ class RunConfig:
     """run folder, instead of one in --runs that is named after the variant, the seed and the fingerprint"""
     plugins: PathOrNone = None
     """folder of your own files that register variants, samplers, grids, data sets or metrics"""
+    until: int = 0
+    """train to this step only, score there and end; 0: to the last. A later call goes on from there"""
     dry_run: bool = False
     """print the resolved settings, parameters, FLOPs and a time estimate, and train nothing"""
     data: DataConfig = field(default_factory=DataConfig)
@@ -126,8 +133,13 @@ class RunConfig:
 
     def __post_init__(self) -> None:
         check(0 <= self.seed < 2**63, "seed", self.seed, "a whole number from 0 to below 2^63")
-        ok = re.fullmatch(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,79}", self.study) is not None
+        ok = re.fullmatch(LABEL, self.study) is not None
         check(ok, "study", self.study, "1 to 80 of A-Z a-z 0-9 . _ -, not starting with a dot")
+        check(
+            0 <= self.until <= self.train.steps, "until", self.until, f"0 to {self.train.steps}, train.steps"
+        )
+        ok = not self.arm or re.fullmatch(LABEL, self.arm) is not None
+        check(ok, "arm", self.arm, "1 to 80 of A-Z a-z 0-9 . _ -, not starting with a dot")
         named = all(part.strip() for part in self.variant.split("+"))
         check(named, "variant", self.variant, "names joined by '+', as in learned+rope2d")
         for name, most in LIMITS.items():
@@ -138,6 +150,16 @@ class RunConfig:
         if any(g != 1 for g in self.eval.guidances) and not has_null_class:
             raise UserError(f"eval.guidances got {self.eval.guidances}, but this model has no null class: "
                             "guidance needs model.conditional and train.label-dropout above 0.")  # fmt: skip
+
+    @property
+    def arm_name(self) -> str:
+        """What scores and tags call the arm: its label, or the canonical spec of the variant."""
+        return self.arm or POS_EMBEDS.canonical(self.variant)
+
+    @property
+    def last_step(self) -> int:
+        """Step at which this call ends the training."""
+        return self.until or self.train.steps
 
 
 def flatten(config: Any, prefix: str = "") -> dict[str, str]:
@@ -236,5 +258,6 @@ def guidance_name(weight: float, interval: tuple[float, float]) -> str:
 
 SCORE_COLUMNS = (
     *(f.name for f in fields(ScoreKey)),
-    *("value", "better", "real_floor", "images_sha256", "reference_sha256", "extractor_sha256", "time"),
+    *("value", "better", "real_floor", "images_sha256", "reference_sha256", "extractor_sha256"),
+    *("sampling_seconds", "time"),
 )

@@ -22,11 +22,7 @@ def describe(resolved: Resolved) -> str:
     total = sum(p.numel() for p in model.parameters())
     own = sum(p.numel() for p in model.pos_embed.parameters())
     flops = forward_flops(resolved)
-    step_seconds, forward_seconds = _time(resolved, State.fresh(model, config.train))
-    curves = config.train.steps // config.eval.every if config.eval.every else 0
-    jobs = [*final_jobs(config.eval), *curve_jobs(config.eval) * curves]
-    forwards = sum((job.sampler.nfe or 150) * (1 + (job.weight != 1)) * max(job.ns) for job in jobs)
-    train_minutes, sample_minutes = config.train.steps * step_seconds / 60, forwards * forward_seconds / 60
+    training, sampling = estimated_seconds(resolved)
     lines = [f"{key:<26}{value}" for key, value in sorted(flatten(config).items())]
     lines += [
         f"{'run folder':<26}{resolved.folder.path}",
@@ -35,9 +31,19 @@ def describe(resolved: Resolved) -> str:
         f"{'x'.join(map(str, resolved.images.train.shape[1:]))}, {len(resolved.images.classes)} classes",
         f"{'parameters':<26}{total:,}, of the variant {own:,}",
         f"{'FLOPs a picture':<26}{flops / 1e6:,.1f} M forward, {3 * flops / 1e6:,.1f} M a training step",
-        f"{'estimated time':<26}{train_minutes:.1f} min training, {sample_minutes:.1f} min sampling",
+        f"{'estimated time':<26}{training / 60:.1f} min training, {sampling / 60:.1f} min sampling",
     ]
     return "\n".join(lines)
+
+
+def estimated_seconds(resolved: Resolved) -> tuple[float, float]:
+    """Seconds of training and of sampling, from a few steps on throw-away weights."""
+    config = resolved.config
+    step, forward = _time(resolved, State.fresh(resolved.build_model(), config.train))
+    curves = config.train.steps // config.eval.every if config.eval.every else 0
+    jobs = [*final_jobs(config.eval), *curve_jobs(config.eval) * curves]
+    forwards = sum((job.sampler.nfe or 150) * (1 + (job.weight != 1)) * max(job.ns) for job in jobs)
+    return config.train.steps * step, forwards * forward
 
 
 def forward_flops(resolved: Resolved) -> int:

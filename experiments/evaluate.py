@@ -53,7 +53,7 @@ def command(args: list[str], stop: StopFlag) -> int:
     config = read_config(wanted.run)
     given = {k: v for k, v in vars(wanted).items() if k not in ("run", "plugins") and v not in ((), None)}
     config = replace(config, eval=replace(config.eval, **given))
-    from experiments.execute import make_scorer, tags
+    from experiments.execute import make_scorer
     from experiments.scoring import final_jobs
     from experiments.summary import summary
     from experiments.tracking import Mirror
@@ -65,7 +65,7 @@ def command(args: list[str], stop: StopFlag) -> int:
         resolved.folder.open_metrics(state.step)
         if not scorer.missing(state.step, jobs):
             print(f"{wanted.run} has all these scores; nothing to do.")
-        mirror = Mirror(resolved.folder, config.study, tags(resolved))
+        mirror = Mirror(resolved.folder, config.study)
         try:
             scorer.score(state.step, jobs)
             scorer.clean()

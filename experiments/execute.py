@@ -1,19 +1,21 @@
 """One run, from wherever an earlier process left it to its last score."""
 
 import hashlib
+import os
 import resource
 import shlex
-import socket
 import sys
 from collections.abc import Callable, Mapping
 
 import torch
 
-from experiments.cli import OK, StopFlag
-from experiments.config import EvalConfig
+from experiments.cli import OK, StopFlag, one_line
+from experiments.config import EvalConfig, RunConfig, from_json
 from experiments.data import Batches
+from experiments.describe import forward_flops
 from experiments.progress import Progress
-from experiments.resolve import Resolved, device_text
+from experiments.resolve import Resolved, build_model, device_text
+from experiments.runfolder import Ending
 from experiments.sampling import Generator
 from experiments.scoring import Scorer, curve_jobs, final_jobs
 from experiments.summary import summary
@@ -21,46 +23,71 @@ from experiments.tracking import Mirror, git_commit
 from rope_dit import ema, flow
 from rope_dit.checkpoint import Checkpoints
 from rope_dit.errors import Stopped
+from rope_dit.ranks import ONE, Ranks
 from rope_dit.registry import POS_EMBEDS
 from rope_dit.trainer import Diverged, State, train
 
 PAIRED_STEPS = 100
 
 
-def execute(resolved: Resolved, stop: StopFlag) -> int:
+def execute(resolved: Resolved, stop: StopFlag, ranks: Ranks = ONE) -> int:
     """Train, score and track a checked run whose folder is locked; returns the exit code.
+
+    All ranks of a run must call this. They train and sample together; rank 0 alone does the rest.
 
     Raises:
         Stopped, Diverged, OSError: after the run was marked accordingly in the tracking store.
     """
     config, folder = resolved.config, resolved.folder
-    scorer = make_scorer(resolved, stop)
+    scorer = make_scorer(resolved, stop, ranks)
     state = State.fresh(resolved.build_model(), config.train)
     checkpoints = Checkpoints(folder.path / "checkpoints", resolved.identity)
-    state.resume(checkpoints)
-    folder.open_metrics(state.step)
+    state.resume(checkpoints, ranks)
     batches = make_batches(resolved)
-    if folder.info is None:
-        folder.create(resolved.identity, config, pairing(resolved, state, batches))
-    if state.step == config.train.steps and not scorer.missing(state.step, final_jobs(config.eval)):
+    if ranks.leads:
+        folder.open_metrics(state.step)
+        if folder.info is None:
+            about = origin(resolved, ranks.size)
+            folder.create(resolved.identity, config, pairing(resolved, state, batches), about)
+    finished = state.step >= config.last_step and not scorer.missing(state.step, final_jobs(config.eval))
+
+    def work() -> None:
+        with ranks.lost():
+            train_logged(resolved, state, batches, checkpoints, stop, curve(config.eval, scorer), ranks)
+            scorer.generator.load(state.ema.profiles[scorer.ema])
+            scorer.score(state.step, final_jobs(config.eval))
+
+    if not ranks.leads:
+        work()
+        return OK
+    if finished:
         print(f"{folder.path} is finished; nothing to do.")
-    mirror = Mirror(folder, config.study, tags(resolved))
+    else:
+        folder.begin()
+    return tracked(resolved, state, scorer, work)
+
+
+def tracked(resolved: Resolved, state: State, scorer: Scorer, work: Callable[[], None]) -> int:
+    """Do the work while it is mirrored into the tracking store; returns the exit code."""
+    config, folder = resolved.config, resolved.folder
+    mirror = Mirror(folder, config.study)
     mirror.start()
-    status, outcome = "FAILED", "error"
+    ending = Ending("FAILED", "error")
     try:
-        train_logged(resolved, state, batches, checkpoints, stop, curve(config.eval, scorer))
-        scorer.generator.load(state.ema.profiles[scorer.ema])
-        scorer.score(state.step, final_jobs(config.eval))
+        work()
         scorer.clean()
-        status, outcome = "FINISHED", "finished"
-    except Stopped:
-        status, outcome = "KILLED", "stopped"
+        paused = state.step < config.train.steps
+        ending = Ending("FINISHED", "paused" if paused else "finished")
+    except (Stopped, KeyboardInterrupt):
+        ending = Ending("KILLED", "stopped")
         raise
-    except Diverged:
-        outcome = "diverged"
+    except Exception as error:
+        outcome = "diverged" if isinstance(error, Diverged) else "error"
+        ending = Ending("FAILED", outcome, one_line(f"{type(error).__name__}: {error}"))
         raise
     finally:
-        mirror.close(status, outcome)
+        folder.end(ending)
+        mirror.close(ending.status, ending.outcome)
     print(summary(folder, mirror))
     return OK
 
@@ -72,16 +99,18 @@ def train_logged(
     checkpoints: Checkpoints,
     stop: StopFlag,
     evaluate: Callable[[State], None],
+    ranks: Ranks = ONE,
 ) -> None:
     """Train with a progress bar and the folder's metric log; `evaluate` is called after every step."""
     config, folder = resolved.config, resolved.folder
-    bar = Progress("training", config.train.steps, "step", state.step)
+    bar = Progress("training", config.last_step, "step", state.step)
     shown = ""
 
     def log(step: int, values: Mapping[str, float]) -> None:
         nonlocal shown
         shown = f"loss {values['train/loss']:.4f}, {values['train/images_per_second']:.0f} pictures/s"
-        folder.log(step, {**values, "system/peak_memory_mib": peak_memory_mib(resolved.device)})
+        if ranks.leads:
+            folder.log(step, {**values, "system/peak_memory_mib": peak_memory_mib(resolved.device)})
 
     def after(state: State) -> None:
         bar.update(state.step, shown)
@@ -93,10 +122,12 @@ def train_logged(
             batches,
             config.train,
             seed=config.seed,
+            until=config.last_step,
             checkpoints=checkpoints,
             log=log,
             after=after,
             stop=stop,
+            ranks=ranks,
         )
     finally:
         bar.close()
@@ -121,12 +152,13 @@ def make_batches(resolved: Resolved) -> Batches:
     return Batches(pictures, labels, batch=config.train.batch, seed=config.seed, flip=config.train.flip)
 
 
-def make_scorer(resolved: Resolved, stop: StopFlag) -> Scorer:
+def make_scorer(resolved: Resolved, stop: StopFlag, ranks: Ranks = ONE) -> Scorer:
     """The scorer of a run. Raises UserError where the extractor is not to be had or does not fit."""
     config, extractor, images = resolved.config, resolved.extractor, resolved.images
-    profile, arm = ema.name(config.train.ema_decay), POS_EMBEDS.canonical(config.variant)
-    generator = make_generator(resolved, stop)
-    return Scorer(arm, config.seed, profile, generator, extractor, images, resolved.folder, stop)
+    profile, generator = ema.name(config.train.ema_decay), make_generator(resolved, stop)
+    info = resolved.folder.info  # a run keeps the name under which it was scored first
+    arm = from_json(RunConfig, info["config"]).arm_name if info else config.arm_name
+    return Scorer(arm, config.seed, profile, generator, extractor, images, resolved.folder, stop, ranks)
 
 
 def make_generator(resolved: Resolved, stop: StopFlag) -> Generator:
@@ -152,24 +184,24 @@ def pairing(resolved: Resolved, state: State, batches: Batches) -> dict[str, str
     return {"inputs_sha256": inputs.hexdigest(), "shared_weights_sha256": weights.hexdigest()}
 
 
-def tags(resolved: Resolved) -> dict[str, str]:
-    """What a run is found by in the tracking store."""
-    config, info = resolved.config, resolved.folder.info
-    assert info is not None, "create the run folder first"
+def origin(resolved: Resolved, ranks: int = 1) -> dict[str, str]:
+    """What made a run, and how large it is: tags that never change, whoever scores the run later."""
+    config = resolved.config
+    with torch.device("meta"):
+        model = build_model(config, resolved.images)
+    here = os.environ.get("LOCAL_WORLD_SIZE", str(ranks))
+    program = ["python"] if ranks == 1 else ["torchrun", "--nproc-per-node", here]
     return {
-        "study": config.study,
-        "arm": POS_EMBEDS.canonical(config.variant),
+        **({"ranks": str(ranks)} if ranks > 1 else {}),
         "variant": POS_EMBEDS.slug(config.variant),
-        "seed": str(config.seed),
         "fingerprint": resolved.fingerprint,
         "device": device_text(resolved.device),
         "git_commit": git_commit(),
-        "outcome": "running",
-        "command": shlex.join(["python", "-m", "experiments.run", *sys.argv[1:]]),
-        "folder": str(resolved.folder.path.absolute()),
-        "host": socket.gethostname(),
+        "command": shlex.join([*program, "-m", "experiments.run", *sys.argv[1:]]),
         "torch": str(torch.__version__),
-        **info["pairing"],
+        "parameters": str(sum(p.numel() for p in model.parameters())),
+        "parameters_variant": str(sum(p.numel() for p in model.pos_embed.parameters())),
+        "flops_per_image": str(forward_flops(resolved)),
     }
 
 

@@ -38,12 +38,18 @@ def open_run(config: RunConfig) -> tuple["Resolved", "State"]:
     """Return a trained run, checked, and its state.
 
     Raises:
-        UserError: the data or code changed, no whole checkpoint, or the training has not come to its end.
+        UserError: the data or code changed, no whole checkpoint, the training has not come to its end, or it
+            was done on a kind of device that is not here.
     """
-    from experiments.resolve import resolve
+    from experiments.resolve import choose_device, resolve
     from rope_dit.checkpoint import Checkpoints
     from rope_dit.trainer import State
 
+    try:
+        choose_device(config.device)
+    except UserError:
+        raise UserError(f"{config.out} was trained on {config.device}, which this machine or this torch does "
+                        "not have; evaluate and sample it where there is one.") from None  # fmt: skip
     resolved = resolve(config)
     state = State.fresh(resolved.build_model(), resolved.config.train)
     path, steps = resolved.folder.path, resolved.config.train.steps

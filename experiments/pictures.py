@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from rope_dit.checkpoint import write_durably
+from rope_dit.durable import write_durably
 
 ROWS, COLUMNS, GAP, MIN_SIDE = 10, 10, 2, 48
 

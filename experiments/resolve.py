@@ -51,8 +51,13 @@ class Resolved:
 
 
 @plugin_errors()
-def resolve(config: RunConfig) -> Resolved:
-    """Check everything that can be checked before anything is written. Raises UserError."""
+def resolve(config: RunConfig, ranks: int = 0) -> Resolved:
+    """Check everything that can be checked before anything is written. Raises UserError.
+
+    Args:
+        config: what the user asked for.
+        ranks: processes that train it together; 0: as many as trained what lies in `config.out`.
+    """
     device = choose_device(config.device)
     train = resolve_train(config.train, config.model.dim, device)
     config = replace(config, device=device.type, train=train)  # type: ignore[arg-type]
@@ -73,11 +78,19 @@ def resolve(config: RunConfig) -> Resolved:
     with torch.device("meta"):
         build_model(config, images)
     found = identity(config, images.fingerprint, device.type)
+    together = str(ranks) if ranks else _ranks_of(config.out)
+    if together != "1":  # they add gradients in another order; a single run keeps its fingerprint
+        found["ranks"] = together
     print8 = fingerprint(found)
     folder = RunFolder(config.out or config.runs / run_name(config, print8[:8]))
     _check_writable(folder.path)
     folder.check_free_for(found)
     return Resolved(config, device, images, found, print8, folder)
+
+
+def _ranks_of(path: Path | None) -> str:
+    info = RunFolder(path).info if path else None
+    return str(info["identity"].get("ranks", "1")) if info else "1"
 
 
 def build_model(config: RunConfig, images: Images) -> DiT:

@@ -4,21 +4,34 @@ Started again, the same command goes on where it was stopped; a finished run say
 
   python -m experiments.run --variant rope2d --preset digits --train.lr 1e-3
   python -m experiments.run --preset cifar10 --help     the options, with that preset's defaults
+  torchrun --nproc-per-node 4 -m experiments.run --preset cifar10     one run over four GPUs
   python -m experiments.run --list [KIND]               variants, samplers, grids, datasets, metrics
 """
 
+import contextlib
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from experiments.cli import OK, StopFlag, main, parse, take
 from experiments.config import RunConfig
 from experiments.presets import PRESETS
+from experiments.ranks import declared, fit_to_ranks, follow, joined
 from experiments.store import tracking_uri
 from rope_dit.errors import UserError, nearest
 from rope_dit.registry import POS_EMBEDS
 
+if TYPE_CHECKING:
+    from experiments.resolve import Resolved
+
 
 def command(args: list[str], stop: StopFlag) -> int:
     """Read the command line and carry out the run; returns the exit code."""
+    if declared()[0] > 0:
+        return follow(lambda: _command(args, stop), stop)
+    return _command(args, stop)
+
+
+def _command(args: list[str], stop: StopFlag) -> int:
     preset = take(args, "preset")
     preset = "digits" if preset is None else preset
     if preset not in PRESETS:
@@ -34,20 +47,32 @@ def run(config: RunConfig, stop: StopFlag) -> int:
 
     Raises UserError before anything is written, or for a run folder that is in use or damaged.
     """
+    rank, size = declared()
     POS_EMBEDS.canonical(config.variant)  # before torch is imported, so that a typo is answered at once
     tracking_uri()
     from experiments.describe import describe
     from experiments.execute import execute
     from experiments.resolve import resolve
 
-    resolved = resolve(config)
-    resolved.extractor  # noqa: B018  loaded now, for it may be missing
+    config = fit_to_ranks(config, size)
     if config.dry_run:
-        print(describe(resolved))
+        if rank == 0:
+            print(describe(_checked(resolve(config, size))))
         return OK
-    _make(resolved.folder.path)
-    with resolved.folder.lock():
-        return execute(resolved, stop)
+    with joined(config.device, rank, size, stop) as ranks, contextlib.ExitStack() as held:
+        resolved = ranks.first_alone(lambda: _checked(resolve(config, size)))
+
+        def hold() -> None:
+            _make(resolved.folder.path)
+            held.enter_context(resolved.folder.lock())
+
+        ranks.first(hold)
+        return execute(resolved, stop, ranks)
+
+
+def _checked(resolved: "Resolved") -> "Resolved":
+    resolved.extractor  # noqa: B018  loaded now, for it may be missing
+    return resolved
 
 
 def _make(path: Path) -> None:

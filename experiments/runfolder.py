@@ -2,7 +2,8 @@
 
 Imports no torch, so that a typo on the command line is answered at once.
 
-    config.json         identity and settings, written once
+    config.json         identity, origin and settings, written once
+    ending.json         how the last process that worked on it ended; absent while one works
     metrics.jsonl       one line a logging step; cut back to the checkpoint's step on resume
     scores.csv          one row a ScoreKey
     checkpoints/        see rope_dit.checkpoint
@@ -22,20 +23,36 @@ import socket
 import time
 import uuid
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import IO, Any
 
 from experiments.config import SCORE_COLUMNS, ScoreKey, to_json
+from rope_dit.durable import write_durably
 from rope_dit.errors import UserError
 
 LOCK_SECONDS = 1.0  # somebody who only asks whether a lock is held (`is_locked`) holds it for an instant
-_PARTS = frozenset({"id", "created", "pairing", "identity", "config"})
+_PARTS = frozenset({"id", "created", "pairing", "origin", "identity", "config"})
 _log = logging.getLogger(__name__)
 
 Row = dict[str, Any]
 Point = tuple[str, int, float, float]
 """key, step, value, seconds since 1970"""
+
+
+@dataclass(frozen=True)
+class Ending:
+    """How a process left a run.
+
+    Args:
+        status: MLflow's word: FINISHED, FAILED or KILLED.
+        outcome: finished, paused (as asked, before the last step), diverged, error or stopped (by a signal).
+        message: the error, in one line.
+    """
+
+    status: str
+    outcome: str
+    message: str = ""
 
 
 class RunFolder:
@@ -56,7 +73,12 @@ class RunFolder:
             found = json.loads(file.read_text())
         except ValueError as error:
             raise UserError(f"{file} is damaged ({error}). Remove the run folder to start again.") from None
-        if not isinstance(found, dict) or not found.keys() >= _PARTS:
+        parts = (
+            (_PARTS <= found.keys() and isinstance(found["identity"], dict))
+            if isinstance(found, dict)
+            else False
+        )
+        if not parts:
             raise UserError(f"{file} was not written by this program; choose another --out.")
         return found
 
@@ -104,18 +126,16 @@ class RunFolder:
         except FileNotFoundError:
             return False
 
-    def create(self, identity: Mapping[str, str], config: Any, pairing: Mapping[str, str]) -> None:
-        """Write config.json: who this run is."""
-        from rope_dit.checkpoint import write_durably
-
+    def create(
+        self, identity: Mapping[str, str], config: Any, pairing: Mapping[str, str], origin: Mapping[str, str]
+    ) -> None:
+        """Write config.json: who this run is, what it is paired by, and where it comes from."""
         content = {"id": uuid.uuid4().hex, "created": time.time(), "pairing": dict(pairing),
-                   "identity": dict(identity), "config": to_json(config)}  # fmt: skip
+                   "origin": dict(origin), "identity": dict(identity), "config": to_json(config)}  # fmt: skip
         write_durably(self.path / "config.json", json.dumps(content, indent=1).encode())
 
     def open_metrics(self, step: int) -> None:
         """Clean up after a kill: half-written files, rows past `step` (they come again), damaged lines."""
-        from rope_dit.checkpoint import write_durably
-
         for left in self.path.rglob(".tmp-*"):
             left.unlink(missing_ok=True)
         file = self.path / "metrics.jsonl"
@@ -143,6 +163,23 @@ class RunFolder:
             self._rows.append(row)
             self._known |= {(key, step) for key in fresh}
 
+    def end(self, ending: "Ending") -> None:
+        """Say how this process leaves the run."""
+        if self.ending != ending:
+            write_durably(self.path / "ending.json", json.dumps(asdict(ending)).encode())
+
+    def begin(self) -> None:
+        """Say that a process is at work."""
+        (self.path / "ending.json").unlink(missing_ok=True)
+
+    @property
+    def ending(self) -> "Ending | None":
+        """How the last process left the run; None where one is at work or died without a word."""
+        try:
+            return Ending(**json.loads((self.path / "ending.json").read_text()))
+        except (OSError, ValueError, TypeError):
+            return None
+
     def points(self) -> list[Point]:
         """All that was logged."""
         return [
@@ -158,8 +195,6 @@ class RunFolder:
 
     def add_scores(self, keys: list[ScoreKey], rest: list[Mapping[str, Any]]) -> None:
         """Add rows for keys that have none yet."""
-        from rope_dit.checkpoint import write_durably
-
         rows: list[Row] = [*self.scores()]
         known = {_as_text(row) for row in rows}
         for key, values in zip(keys, rest, strict=True):

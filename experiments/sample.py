@@ -106,7 +106,7 @@ def write(out: Path, pictures: NDArray[np.uint8], labels: NDArray[np.int64]) -> 
     """Write uint8 [n, H, W, C] as an .npz, or as PNGs named by index and class."""
     from PIL import Image
 
-    from rope_dit.checkpoint import write_durably
+    from rope_dit.durable import write_durably
 
     if out.suffix == ".npz":
         packed = io.BytesIO()

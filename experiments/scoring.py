@@ -5,6 +5,7 @@ Does only what is missing, so it can be killed at any moment and called again.
 
 import hashlib
 import shutil
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
@@ -26,8 +27,9 @@ from experiments.progress import Progress
 from experiments.registries import METRICS
 from experiments.runfolder import RunFolder
 from experiments.sampling import Generator
-from rope_dit.checkpoint import write_durably
+from rope_dit.durable import write_durably
 from rope_dit.errors import Stopped, UserError
+from rope_dit.ranks import ONE, Ranks
 from rope_dit.samplers.spec import SamplerSpec
 
 
@@ -80,6 +82,7 @@ class Scorer:
         images: the data set; its train part is the reference, its held-out part gives the real floor.
         folder: where scores, pictures and unfinished samples go.
         stop: asked between chunks; a True raises Stopped.
+        ranks: processes that divide the sampling; all must make the same calls, and rank 0 does the rest.
     """
 
     arm: str
@@ -90,12 +93,16 @@ class Scorer:
     images: Images
     folder: RunFolder
     stop: Callable[[], bool]
+    ranks: Ranks = ONE
 
     def missing(self, step: int, jobs: list[Job]) -> list[Job]:
         """Jobs of which scores.csv lacks a row.
 
         Raises UserError where its rows were made with other weights of an extractor of the same name.
         """
+        return self.ranks.first(lambda: self._missing(step, jobs))
+
+    def _missing(self, step: int, jobs: list[Job]) -> list[Job]:
         rows, name = self.folder.scores(), self.extractor.name
         if any(r["extractor"] == name and r["extractor_sha256"] != self.extractor.sha256 for r in rows):
             raise UserError(
@@ -114,28 +121,30 @@ class Scorer:
     def score(self, step: int, jobs: list[Job]) -> None:
         """Sample and score each missing job at training step `step`, and write a sample grid of it."""
         for job in self.missing(step, jobs):
-            pictures, labels, nfe = self._pictures(step, job)
-            features = self.extractor(pictures)
-            features.check_finite()
-            grid = self.folder.path / "pictures" / f"{job.name(step)}.png"
-            write_grid(grid, pictures.numpy(), labels.numpy(), len(self.images.classes))
-            for n in job.ns:  # the rows come last: they say that the job is done
-                self._write(
-                    step,
-                    job,
-                    n,
-                    features[:n],
-                    nfe,
-                    hashlib.sha256(pictures[:n].numpy().tobytes()).hexdigest(),
-                )
-            for file in self._chunk_files(step, job):
-                file.unlink(missing_ok=True)
+            samples = self._sample(step, job)
+            self.ranks.first(lambda job=job, samples=samples: self._measure(step, job, samples))
+
+    def _measure(self, step: int, job: Job, samples: "Samples") -> None:
+        features = self.extractor(samples.pictures)
+        features.check_finite()
+        grid = self.folder.path / "pictures" / f"{job.name(step)}.png"
+        labels = self.generator.labels(range(len(samples.pictures)), job.sampling_seed).cpu()
+        write_grid(grid, samples.pictures.numpy(), labels.numpy(), len(self.images.classes))
+        for n in job.ns:  # the rows come last: they say that the job is done
+            sha256 = hashlib.sha256(samples.pictures[:n].numpy().tobytes()).hexdigest()
+            seconds = samples.seconds * n / len(samples.pictures)
+            made = {"images_sha256": sha256, "sampling_seconds": round(seconds, 3)}
+            self._write(step, job, n, features[:n], samples.nfe, made)
+        for file in self._chunk_files(step, job):
+            file.unlink(missing_ok=True)
 
     def clean(self) -> None:
         """Remove samples of jobs that are done but were killed before they cleaned up."""
         shutil.rmtree(self.folder.path / "samples", ignore_errors=True)
 
-    def _write(self, step: int, job: Job, n: int, features: Features, nfe: float, images_sha256: str) -> None:
+    def _write(
+        self, step: int, job: Job, n: int, features: Features, nfe: float, made: dict[str, object]
+    ) -> None:
         values = measure_all(features, self.reference)
         floors = self._held_out_values | {"fd": real_floor(self.held_out, n, len(self.reference))}
         better = {
@@ -159,34 +168,46 @@ class Scorer:
             )
             for value in values
         ]
-        rest = {"images_sha256": images_sha256, "reference_sha256": self.images.fingerprint,
+        rest = {**made, "reference_sha256": self.images.fingerprint,
                 "extractor_sha256": self.extractor.sha256}  # fmt: skip
         rows = [{**rest, "value": values[v], "better": better[v], "real_floor": floors[v]} for v in values]
         self.folder.add_scores(keys, rows)
 
-    def _pictures(self, step: int, job: Job) -> tuple[Tensor, Tensor, float]:
-        """Pictures [n, C, H, W] uint8, labels [n], evaluations a picture; makes only missing chunks."""
-        n, chunk = max(job.ns), self.generator.chunk
+    def _sample(self, step: int, job: Job) -> "Samples":
+        """Make what is missing; what it returns holds all pictures on rank 0."""
+        n, files = max(job.ns), list(self._chunk_files(step, job))
         bar = Progress(f"sampling {job.sampler.slug}", n, "picture")
-        made: list[Tensor] = []
-        nfes: list[float] = []
-        for i, file in enumerate(self._chunk_files(step, job)):
-            if self.stop():
-                raise Stopped
-            found = _read_chunk(file) if file.exists() else None
-            if found is None:
-                pictures, nfe = self.generator.chunk_of(
-                    i, job.sampler, job.weight, job.interval, job.sampling_seed
-                )
-                file.parent.mkdir(parents=True, exist_ok=True)
-                found = {"pictures": pictures.cpu(), "nfe": torch.tensor(nfe, dtype=torch.float64)}
-                write_durably(file, safetensors.torch.save(found))
-            made.append(found["pictures"])
-            nfes.append(found["nfe"].item())
-            bar.update(min(n, (i + 1) * chunk))
+        chunks = [_read_chunk(file) if self.ranks.leads and file.exists() else None for file in files]
+        missing = self.ranks.first(lambda: [i for i, chunk in enumerate(chunks) if chunk is None])
+        for begin in range(0, len(missing), self.ranks.size):
+            numbers = missing[begin : begin + self.ranks.size]
+            for number, chunk in zip(numbers, self._chunks(job, numbers), strict=False):
+                chunks[number] = chunk
+                files[number].parent.mkdir(parents=True, exist_ok=True)
+                write_durably(files[number], safetensors.torch.save(chunk))
+            bar.update(min(n, (numbers[-1] + 1) * self.generator.chunk))
         bar.close()
-        labels = self.generator.labels(range(n), job.sampling_seed).cpu()
-        return torch.cat(made)[:n], labels, sum(nfes) / len(nfes)
+        return Samples.of([chunk for chunk in chunks if chunk is not None], n)
+
+    def _chunks(self, job: Job, numbers: list[int]) -> list[dict[str, Tensor]]:
+        """Make these chunks, one a rank, and return them on rank 0. Raises Stopped on all ranks."""
+        mine, stopped = None, self.stop()
+        if self.ranks.rank < len(numbers) and not stopped:
+            try:
+                mine = self._chunk(job, numbers[self.ranks.rank])
+            except Stopped:
+                stopped = True
+        if self.ranks.any(stopped):
+            raise Stopped
+        return [chunk for chunk in self.ranks.gather(mine) if chunk is not None]
+
+    def _chunk(self, job: Job, number: int) -> dict[str, Tensor]:
+        begun = time.perf_counter()
+        pictures, nfe = self.generator.chunk_of(
+            number, job.sampler, job.weight, job.interval, job.sampling_seed
+        )
+        made = {"pictures": pictures.cpu(), "nfe": torch.tensor(nfe, dtype=torch.float64)}
+        return {**made, "seconds": torch.tensor(time.perf_counter() - begun, dtype=torch.float64)}
 
     def _chunk_files(self, step: int, job: Job) -> Iterator[Path]:
         for i in range(-(-max(job.ns) // self.generator.chunk)):
@@ -225,6 +246,25 @@ class Scorer:
             file.parent.mkdir(parents=True, exist_ok=True)
             write_durably(file, safetensors.torch.save(found))
         return Features(found["pool"], found["logits"])
+
+
+@dataclass(frozen=True)
+class Samples:
+    """Pictures [n, C, H, W] uint8, network evaluations a picture, seconds that one device would take."""
+
+    pictures: Tensor
+    nfe: float
+    seconds: float
+
+    @classmethod
+    def of(cls, chunks: list[dict[str, Tensor]], n: int) -> "Samples":
+        """The first `n` pictures of these chunks, none where there are none."""
+        pictures = [chunk["pictures"] for chunk in chunks]
+        made = sum(map(len, pictures))
+        nfe, seconds = (sum(chunk[key].item() for chunk in chunks) for key in ("nfe", "seconds"))
+        return cls(
+            torch.cat(pictures or [torch.empty(0)])[:n], nfe / max(1, len(chunks)), seconds * n / max(1, made)
+        )
 
 
 def _read_chunk(file: Path) -> dict[str, Tensor] | None:

@@ -25,9 +25,8 @@ def tracking_uri() -> str:
         UserError: the URI is none that can be written, such as a folder of files (MLflow 3 ended them).
     """
     uri = os.environ.get("MLFLOW_TRACKING_URI") or DEFAULT_URI
-    scheme = uri.partition(":")[0]
     file = sqlite_file(uri)
-    known = scheme in ("http", "https") or scheme.startswith(("postgresql", "mysql", "mssql"))
+    known = re.fullmatch(r"https?://[^/].*|(postgresql|mysql|mssql)(\+\w+)?://.+", uri)
     if not (known or file) or file == Path(":memory:"):
         raise UserError(
             f"MLFLOW_TRACKING_URI got '{hidden(uri)[:60]}', expected sqlite:///FILE, http(s)://HOST or the "
@@ -66,6 +65,8 @@ def connect(uri: str) -> Any:
         _, mark, query = uri.partition("?")
         uri = f"sqlite:///{file.absolute()}{mark}{query}"
     with _first_contact(file):
+        if file and not (file.exists() and file.stat().st_size):
+            _make_database(file)
         return mlflow.MlflowClient(uri)
 
 
@@ -78,11 +79,23 @@ def _first_contact(file: Path | None) -> Iterator[None]:
     file.parent.mkdir(parents=True, exist_ok=True)
     with open(f"{file}.lock", "a") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        with open(file, "ab+") as database:
-            database.seek(0)
-            if database.read(15) not in (b"", b"SQLite format 3"):
-                raise OSError(f"{file.name} is no SQLite database")  # MLflow would try ten times, for 100 s
+        if file.exists():
+            with open(file, "rb+") as database:
+                if database.read(15) not in (b"", b"SQLite format 3"):
+                    # MLflow would try ten times, for 100 s
+                    raise OSError(f"{file.name} is no SQLite database")
         yield
+
+
+def _make_database(file: Path) -> None:
+    """Make all tables beside the place, then rename: killed half way, it would be a store for no one."""
+    import mlflow
+
+    fresh = file.with_name(f"{file.name}.new")
+    for left in file.parent.glob(f"{fresh.name}*"):
+        left.unlink()
+    mlflow.MlflowClient(f"sqlite:///{fresh.absolute()}")
+    os.replace(fresh, file)
 
 
 def sqlite_file(uri: str) -> Path | None:
@@ -100,8 +113,8 @@ def artifact_location(uri: str, experiment: str) -> str | None:
 def metric_name(name: str) -> str:
     """Return a name that MLflow takes: itself, or where that cannot be, one that is still unique.
 
-    >>> metric_name("fd_digits/heun-25/cfg1"), metric_name("fd@k")
-    ('fd_digits/heun-25/cfg1', 'fd_k-1db08be8')
+    >>> metric_name("fd_digits/heun-25-cfg1"), metric_name("fd@k")
+    ('fd_digits/heun-25-cfg1', 'fd_k-1db08be8')
     """
     if re.fullmatch(r"[A-Za-z0-9_][\w./ -]{0,249}", name, re.ASCII) and posixpath.normpath(name) == name:
         return name

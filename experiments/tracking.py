@@ -8,6 +8,7 @@ import contextlib
 import logging
 import math
 import re
+import socket
 import subprocess
 import threading
 import time
@@ -15,7 +16,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from experiments.config import flatten
+from experiments.config import RunConfig, flatten, from_json
 from experiments.runfolder import Point, Row, RunFolder
 from experiments.store import (
     PARAM_LENGTH,
@@ -38,8 +39,8 @@ _log = logging.getLogger(__name__)
 def score_points(scores: list[dict[str, str]], config: Mapping[str, Any]) -> Iterator[Point]:
     """Points of the curves: each score against training steps, and the last step's against evaluations (NFE).
 
-    A score's name is `fd_digits/heun-25/cfg1`, with `fd_digits_n500` for any n but the first of the config's
-    eval.n, and `cfg1/seed1` for further sampling seeds. `by_nfe/fd_digits/heun/cfg1` is the curve against
+    A score's name is `fd_digits/heun-25-cfg1`, with `fd_digits_n500` for any n but the first of the config's
+    eval.n, and `cfg1-seed1` for further sampling seeds. `by_nfe/fd_digits/heun-cfg1` is the curve against
     NFE, its step the NFE. `real_floor/fd_digits` is what real pictures would score.
 
     Args:
@@ -53,12 +54,12 @@ def score_points(scores: list[dict[str, str]], config: Mapping[str, Any]) -> Ite
         named_so = re.search(r"_n\d+$", row["metric"])  # as the file of an extractor may be
         main = row["n"] == str(evaluation["n"][0]) and not named_so
         metric, value = row["metric"] + ("" if main else f"_n{row['n']}"), float(row["value"])
-        seed = "" if row["sampling_seed"] == "0" else f"/seed{row['sampling_seed']}"
+        seed = "" if row["sampling_seed"] == "0" else f"-seed{row['sampling_seed']}"
         end = f"cfg{row['guidance']}{seed}"
-        yield f"{metric}/{spec.slug}/{end}", step, value, seconds
+        yield f"{metric}/{spec.slug}-{end}", step, value, seconds
         yield f"real_floor/{metric}", step, float(row["real_floor"]), seconds
         if step == last and row["n"] != rough:
-            yield f"by_nfe/{metric}/{spec.family}/{end}", round(float(row["nfe"])), value, seconds
+            yield f"by_nfe/{metric}/{spec.family}-{end}", round(float(row["nfe"])), value, seconds
 
 
 def git_commit() -> str:
@@ -75,20 +76,30 @@ def git_commit() -> str:
         return ""
 
 
+def tags(folder: RunFolder, experiment: str) -> dict[str, str]:
+    """What a run is found by. `host` and `folder` let later runs notice that this one died."""
+    info = folder.info
+    assert info is not None, "create the run folder before it is mirrored"
+    config = from_json(RunConfig, info["config"])
+    return {
+        **{"study": experiment, "arm": config.arm_name, "seed": str(config.seed), "outcome": "running"},
+        **{"folder": str(folder.path.absolute()), "host": socket.gethostname()},
+        **info["origin"],
+        **info["pairing"],
+    }
+
+
 class Mirror:
     """Copies one run folder into MLflow from a thread of its own, so that training never waits for the store.
 
     Args:
         folder: a run folder that has been created.
         experiment: name of the MLflow experiment; made where it is missing.
-        tags: what the run is found by. `host` and `folder` let later runs notice that this one died.
         every_seconds: time between two syncs; up to a minute while the store does not answer.
     """
 
-    def __init__(
-        self, folder: RunFolder, experiment: str, tags: Mapping[str, str], every_seconds: float = 5.0
-    ):
-        self.folder, self.experiment, self.tags = folder, experiment, dict(tags)
+    def __init__(self, folder: RunFolder, experiment: str, every_seconds: float = 5.0):
+        self.folder, self.experiment, self.tags = folder, experiment, tags(folder, experiment)
         self.uri = tracking_uri()
         self.run_id, self.error = "", ""
         self._client: Any = None
@@ -132,7 +143,7 @@ class Mirror:
             self._adopt()
         points = [*self.folder.points(), *score_points(self.folder.scores(), self._info["config"])]
         self._send_points(points)
-        self._send_files()
+        self._send_files(ended=status != "RUNNING")
         self._send_tags()
         if status != "RUNNING":
             ended = max([self._info["created"], *(seconds for _, _, _, seconds in points)])
@@ -227,7 +238,10 @@ class Mirror:
             run_id, tags = run.info.run_id, run.data.tags
             folder = RunFolder(Path(tags.get("folder", "")))
             here = "host" in tags and tags["host"] == self.tags.get("host") and run_id != self.run_id
-            if here and _is_dead(folder, tags.get("run_uid")):
+            if not (here and _is_dead(folder, tags.get("run_uid"))):
+                continue
+            # it gave its lock back after its last word to the store, so only now is its status the last one
+            if self._store.get_run(run_id).info.status == "RUNNING":
                 self._store.set_tag(run_id, "outcome", "killed")
                 self._store.set_terminated(run_id, "KILLED", _last_change(folder))
                 if folder.is_locked():  # it has just been taken up again
@@ -257,9 +271,10 @@ class Mirror:
     def _fitting_tags(self) -> dict[str, str]:
         return {key: shorten(value, TAG_LENGTH) for key, value in self.tags.items()}
 
-    def _send_files(self) -> None:
+    def _send_files(self, ended: bool) -> None:
         path = self.folder.path
-        for file in [path / "config.json", path / "scores.csv", *sorted(path.glob("pictures/*.png"))]:
+        names = ["config.json", "scores.csv", *(["metrics.jsonl"] if ended else [])]  # the whole log at once
+        for file in [*(path / name for name in names), *sorted(path.glob("pictures/*.png"))]:
             if not file.exists():
                 continue
             stat = file.stat()

@@ -20,14 +20,15 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from experiments.classifier import Classifier
-from experiments.cli import OK, StopFlag, main, parse
-from experiments.config import DataConfig, flatten
+from experiments.cli import OK, StopFlag, main, parse, plugin_errors
+from experiments.config import DataConfig, PathOrNone, flatten
 from experiments.data import Batches
 from experiments.datasets import Images, load
 from experiments.progress import Progress
 from experiments.resolve import choose_device
-from rope_dit.checkpoint import Checkpoints, restore, write_durably
+from rope_dit.checkpoint import Checkpoints, restore
 from rope_dit.config import check, check_finite, option
+from rope_dit.durable import write_durably
 from rope_dit.errors import Stopped
 from rope_dit.randomness import Stream, integers
 
@@ -63,6 +64,8 @@ class ExtractorConfig:
     """weights, order and augmentation"""
     device: Literal["auto", "cuda", "mps", "cpu"] = "auto"
     """auto: the first of cuda, mps, cpu that is there"""
+    plugins: PathOrNone = None
+    """folder of your own files that register data sets"""
     data: DataConfig = field(default_factory=DataConfig)
 
     def __post_init__(self) -> None:
@@ -78,7 +81,10 @@ class ExtractorConfig:
         """Every field that changes the weights, as text; of paths only the last part is kept."""
         kind, colon, argument = self.data.name.partition(":")
         flat = flatten(self) | {"data.name": kind + colon + Path(argument).name, "out": self.out.name}
-        return {key: text for key, text in flat.items() if key not in ("device", "data.root")}
+        if self.plugins:
+            flat["plugins"] = self.plugins.name
+        left_out = {"device", "data.root", *(() if self.plugins else ("plugins",))}
+        return {key: text for key, text in flat.items() if key not in left_out}
 
     def command(self) -> str:
         """The command that does this again."""
@@ -196,7 +202,8 @@ def command(args: list[str], stop: StopFlag) -> int:
     default = ExtractorConfig(out=Path("extractor.safetensors"))
     config = parse(ExtractorConfig, default, args, PROGRAM, __doc__ or "")
     device = choose_device(config.device)
-    images = load(config.data)
+    with plugin_errors():
+        images = load(config.data)
     count, size = len(images.train), images.train.shape[2:]
     check(config.batch <= count, "batch", config.batch, f"at most the {count} training pictures")
     fits = min(size) >= 4 * config.stride

@@ -102,10 +102,10 @@ class Harness:
         self.state = State.fresh(resolved.build_model(), resolved.config.train)
         folder = resolved.folder
         folder.path.mkdir()
-        folder.create({}, resolved.config, {})
+        folder.create({}, resolved.config, {}, {})
         folder.open_metrics(0)
         os.environ["MLFLOW_TRACKING_URI"] = f"sqlite:///{folder.path.parent}/mlflow.db"
-        self.mirror = Mirror(folder, "bench", {})
+        self.mirror = Mirror(folder, "bench")
         self.mirror.sync()  # a new store makes its tables: once for a store, not once for a run
         self.mirror.start()
 

@@ -5,11 +5,9 @@ name tells what its bytes must hash to. It is written to a temporary file, flush
 then the folder is flushed.
 """
 
-import contextlib
 import hashlib
 import json
 import logging
-import os
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -21,6 +19,7 @@ import safetensors.torch
 import torch
 from torch import Tensor
 
+from rope_dit.durable import write_durably
 from rope_dit.errors import UserError
 
 FORMAT = 1
@@ -108,30 +107,6 @@ class Checkpoints:
             _remove(path)
         for left in self.folder.glob(".tmp-*"):  # of a process that died: the run's lock is ours
             _remove(left)
-
-
-def write_durably(path: Path, data: bytes) -> None:
-    """Write a file so that after a crash at any moment either the old or the new content is there, whole.
-
-    Raises:
-        OSError: the disk is full, say; it names `path`, and what was there before is untouched.
-    """
-    temporary = path.with_name(f".tmp-{os.getpid()}-{path.name[-40:]}")
-    try:
-        with open(temporary, "wb") as file:  # a Python file: a full disk is an OSError that tells its reason
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-        folder = os.open(path.parent, os.O_RDONLY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
-    except OSError as error:
-        with contextlib.suppress(OSError):
-            temporary.unlink()
-        raise OSError(error.errno, error.strerror, str(path)) from None
 
 
 def same_layout(expected: Mapping[str, Tensor], got: Mapping[str, Tensor]) -> None:

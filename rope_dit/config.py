@@ -93,15 +93,15 @@ class ModelConfig:
 class TrainConfig:
     """Optimisation. AdamW; the loss is the rectified flow's mean squared error on the velocity."""
 
-    steps: int = 800
+    steps: int = 1600
     """optimizer steps"""
-    batch: int = 128
+    batch: int = 64
     """pictures per step"""
     lr: float = 2e-3
     """learning rate after the warm-up"""
     schedule: Literal["constant", "cosine"] = "cosine"
     """what the learning rate does after the warm-up; cosine ends at 0"""
-    warmup_steps: int = 50
+    warmup_steps: int = 100
     """steps over which the learning rate rises linearly"""
     beta2: float = 0.99
     """AdamW's second decay (beta1 is 0.9)"""
@@ -123,7 +123,7 @@ class TrainConfig:
     """torch.compile, graphs: with CUDA graphs; auto: on for CUDA, off elsewhere"""
     threads: int = 0
     """CPU threads; 0 means all cores of this process; part of the fingerprint, since it changes bits"""
-    log_every: int = 20
+    log_every: int = 40
     """steps between two points of the training curves"""
     save_seconds: float = 30.0
     """time between two checkpoints; when they are made changes no result"""

@@ -3,6 +3,7 @@
 Liu et al., "Flow straight and fast", arXiv:2209.03003, equation 1, with x0 noise and x1 data.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -21,6 +22,10 @@ class Draws:
     t_B: Tensor
     noise_BCHW: Tensor
     drop_B: Tensor
+
+    def map(self, change: Callable[[Tensor], Tensor]) -> "Draws":
+        """Apply `change` to each tensor, as to take some of the rows."""
+        return Draws(change(self.t_B), change(self.noise_BCHW), change(self.drop_B))
 
 
 def draws(config: TrainConfig, seed: int, step: int, shape: tuple[int, ...], device: torch.device) -> Draws:

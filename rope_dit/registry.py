@@ -176,8 +176,16 @@ class Registry(Generic[T]):
         return made
 
     def canonical(self, spec: str) -> str:
-        """Return `spec` with defaults filled in and keys sorted, so that equal things have equal text."""
-        return "+".join(sorted(self._canonical_part(Part.parse(text)) for text in spec.split("+")))
+        """Return `spec` with defaults filled in and keys sorted, so that equal things have equal text.
+
+        Raises:
+            UserError: a name or option is unknown, a value does not fit, or a name comes twice.
+        """
+        parts = [self._canonical_part(Part.parse(text)) for text in spec.split("+")]
+        names = [part.partition(":")[0] for part in parts]
+        if twice := {name for name in names if names.count(name) > 1}:
+            raise UserError(f"{self.kind} '{min(twice)}' is given twice in '{spec}'; give it once.")
+        return "+".join(sorted(parts))
 
     def _canonical_part(self, part: Part) -> str:
         values = self[part.name].resolve(part)

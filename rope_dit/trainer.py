@@ -16,6 +16,7 @@ from rope_dit.config import TrainConfig
 from rope_dit.ema import EMA
 from rope_dit.errors import Stopped
 from rope_dit.model import DiT
+from rope_dit.ranks import ONE, Ranks
 
 Batch = Callable[[int], tuple[Tensor, Tensor]]
 Log = Callable[[int, Mapping[str, float]], None]
@@ -84,11 +85,18 @@ class State:
         meter = torch.zeros(2, flow.NUM_BINS, device=device)
         return cls(model, optimizer, EMA(weights, [config.ema_decay]), meter)
 
-    def resume(self, checkpoints: Checkpoints) -> None:
+    def resume(self, checkpoints: Checkpoints, ranks: Ranks = ONE) -> None:
         """Go back to the newest whole checkpoint, where there is one. Raises what `Checkpoints.load` does."""
-        if found := checkpoints.load():
+
+        def load() -> int:
+            found = checkpoints.load()
+            if found is None:
+                return self.step
             restore(found[1], self.tensors())
-            self.step = found[0]
+            return found[0]
+
+        self.step = ranks.first(load)
+        ranks.spread(self.tensors().values())
 
     def tensors(self) -> dict[str, Tensor]:
         """Everything but the step, by name."""
@@ -106,41 +114,51 @@ def train(
     config: TrainConfig,
     *,
     seed: int,
+    until: int,
     checkpoints: Checkpoints,
     log: Log,
     after: Callable[[State], None],
     stop: Callable[[], bool],
+    ranks: Ranks = ONE,
 ) -> None:
-    """Train from `state` to `config.steps`.
+    """Train from `state` to step `until`.
 
     Args:
         state: model, optimizer and averages on their device; changed in place.
         batch: step -> images [B, C, H, W] in [-1, 1] and labels [B], a pure function.
         config: settings with precision, compile and threads resolved.
         seed: training seed of all draws.
+        until: step to end at, config.steps or an earlier one from which a later call goes on.
         checkpoints: where to save to.
         log: called with (step, values) every `config.log_every` steps; after a resume with the same again.
         after: called with the state at the start and after every step; must do nothing the second time.
         stop: asked once a step; a True saves a checkpoint and raises Stopped.
+        ranks: processes that divide each batch and must all call this; rank 0 saves. `batch` gives the global
+            batch on all of them, `log` and `after` are called on all of them.
 
     Raises:
         Diverged: a loss or gradient was not finite. On CUDA noticed at the next log or checkpoint, with all
             steps from the bad one on masked out of weights, optimizer and averages: the loop never waits.
         Stopped: `stop` said so, or `after` raised it.
     """
-    losses, guard = compiled(config), Guard(state.meter.device)
+    losses, guard = ranks.share(compiled(config), state.model), Guard(state.meter.device)
+    if ranks.size > 1 and state.step < until:
+        # DDP packs gradients anew after the first backward pass, and may then add in another order: without
+        # a pass whose gradients are forgotten a resumed run would have other bits than an uninterrupted one
+        _backward(state, *batch(state.step), config, seed, losses, ranks)
+        state.optimizer.zero_grad(set_to_none=True)
     saved_step = logged_step = state.step
     try:
         after(state)
         saved_at = logged_at = time.monotonic()
-        while state.step < config.steps:
-            if stop():
+        while state.step < until:
+            if ranks.any_at(state.step, stop()):
                 raise Stopped
             lr = learning_rate(config, state.step)
-            norm = _step(state, *batch(state.step), config, seed, losses, guard)
-            last = state.step == config.steps
-            due = last or state.step % config.log_every == 0
-            save = last or time.monotonic() - saved_at >= config.save_seconds
+            norm = _step(state, *batch(state.step), config, seed, losses, guard, ranks)
+            due = state.step == config.steps or state.step % config.log_every == 0
+            late = time.monotonic() - saved_at >= config.save_seconds
+            save = state.step == until or ranks.any_at(state.step, late)
             if due or save or state.meter.device.type in CHECKED_EACH_STEP:
                 guard.check(config)
             if due:
@@ -151,14 +169,14 @@ def train(
                 logged_step, logged_at = state.step, time.monotonic()
             paused_at = time.monotonic()
             if save:
-                checkpoints.save(state.step, state.tensors())
+                _save(state, checkpoints, ranks)
                 saved_step, saved_at = state.step, time.monotonic()
             after(state)
             logged_at += time.monotonic() - paused_at  # neither saving nor scoring is training
     except Stopped:
         guard.check(config)
         if state.step != saved_step:
-            checkpoints.save(state.step, state.tensors())
+            _save(state, checkpoints, ranks)
         raise
 
 
@@ -170,21 +188,41 @@ def _step(
     seed: int,
     losses: Callable[..., Tensor],
     guard: Guard,
+    ranks: Ranks,
 ) -> Tensor:
     """Make one step of weights, averages and meter; returns the gradient's norm, on the device."""
     weights = list(state.model.parameters())
-    draw = flow.draws(config, seed, state.step, images.shape, images.device)
-    with autocast(config, images.device):
-        loss_B = losses(state.model, images, labels, draw, state.model.null_label)
-    loss = loss_B.mean()
-    loss.backward()
+    loss, loss_B, t_B = _backward(state, images, labels, config, seed, losses, ranks)
     norm = nn.utils.clip_grad_norm_(weights, config.clip)
-    skip = guard.skip(state.step, loss.detach(), norm)
-    state.meter += flow.bin_sums(loss_B, draw.t_B).masked_fill(skip > 0, 0.0)
+    skip = guard.skip(state.step, ranks.mean(loss), norm)
+    state.meter += ranks.sum(flow.bin_sums(loss_B, t_B)).masked_fill(skip > 0, 0.0)
     adamw_step(state.optimizer, learning_rate(config, state.step), skip)
     state.ema.update(weights, state.step, 1 - skip)
     state.step += 1
     return norm
+
+
+def _backward(
+    state: State,
+    images: Tensor,
+    labels: Tensor,
+    config: TrainConfig,
+    seed: int,
+    losses: Callable[..., Tensor],
+    ranks: Ranks,
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Set the gradients; returns this rank's mean loss, its losses [B] and its times [B]."""
+    draw = flow.draws(config, seed, state.step, images.shape, images.device).map(ranks.part)
+    with autocast(config, images.device):
+        loss_B = losses(ranks.part(images), ranks.part(labels), draw, state.model.null_label)
+    loss = loss_B.mean()
+    loss.backward()
+    return loss.detach(), loss_B.detach(), draw.t_B
+
+
+def _save(state: State, checkpoints: Checkpoints, ranks: Ranks) -> None:
+    if ranks.leads:
+        checkpoints.save(state.step, state.tensors())
 
 
 def learning_rate(config: TrainConfig, step: int) -> float:

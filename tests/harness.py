@@ -1,20 +1,35 @@
-"""Calling the commands inside the test's process, as their users do, and reading what they leave behind."""
+"""Calling the commands inside the test's process, as their users do, and reading what they leave behind.
+
+A test module imports the fixtures that it uses; their names in tests are `finished`, `copy` and so on.
+"""
 
 import contextlib
 import csv
 import io
 import os
+import shutil
+import signal
+import time
+import traceback
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
-from experiments import evaluate, run, sample
+from experiments import bench, evaluate, run, sample, train_extractor
 from experiments.cli import main
 from rope_dit.registry import PLUGINS, REGISTRIES
 
-COMMANDS = {"run": run.command, "evaluate": evaluate.command, "sample": sample.command}
+COMMANDS = {
+    "run": run.command,
+    "evaluate": evaluate.command,
+    "sample": sample.command,
+    "bench": bench.command,
+    "train_extractor": train_extractor.command,
+}
 SMOKE = ("--preset", "smoke", "--train.threads", "1")
+TIMING = ("time", "sampling_seconds")
 QUICK = (*SMOKE, "--eval.n", "10", "--eval.every", "0", "--eval.samplers", "euler:steps=1")
 
 
@@ -52,8 +67,8 @@ def rows(folder: Path) -> list[dict[str, str]]:
 
 
 def timeless(folder: Path) -> list[dict[str, str]]:
-    """Rows of scores.csv without the time at which they were made."""
-    return [{key: value for key, value in row.items() if key != "time"} for row in rows(folder)]
+    """Rows of scores.csv without when they were made and how long it took."""
+    return [{key: value for key, value in row.items() if key not in TIMING} for row in rows(folder)]
 
 
 def snapshot(folder: Path) -> dict[str, tuple[int, int]]:
@@ -90,3 +105,61 @@ def use(finished: Path, monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
     """Work in `folder`, with the tracking store of the finished run."""
     monkeypatch.chdir(folder)
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{finished.parent}/mlflow.db")
+
+
+@pytest.fixture(name="finished", scope="session")
+def finished_fixture(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a finished smoke run, which no test changes."""
+    return finished_run(tmp_path_factory)
+
+
+@pytest.fixture(name="_work_elsewhere", autouse=True)
+def work_elsewhere(finished: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Tests of a module that imports this work in folders of their own, with the finished run's store."""
+    use(finished, monkeypatch, tmp_path)
+
+
+@pytest.fixture(name="copy")
+def copy_fixture(finished: Path) -> Path:
+    """A finished run that may be changed, `run` in the current folder."""
+    return Path(shutil.copytree(finished, "run"))
+
+
+def fork(work: Callable[[], int | None]) -> int:
+    """Do `work` in a process of its own, which leaves with what it returns, or with 1 where it raises."""
+    pid = os.fork()
+    if pid:
+        return pid
+    code = 1
+    try:
+        code = work() or 0
+    except BaseException:
+        traceback.print_exc()
+    finally:
+        os._exit(code)
+
+
+@contextlib.contextmanager
+def process(work: Callable[[], int | None]) -> Iterator[int]:
+    """Do `work` in a process of its own, which does not outlive the block."""
+    pid = fork(work)
+    try:
+        yield pid
+    finally:
+        with contextlib.suppress(ChildProcessError):  # it was waited for
+            if not os.waitpid(pid, os.WNOHANG)[0]:
+                os.kill(pid, signal.SIGKILL)
+                wait(pid)
+
+
+def wait(pid: int) -> int:
+    """Wait for the end of a process and return its exit code, or minus the signal that ended it."""
+    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+
+
+def until(ready: Callable[[], object], seconds: float = 60.0) -> None:
+    """Wait until `ready` says so; fail after `seconds`."""
+    end = time.monotonic() + seconds
+    while not ready():
+        assert time.monotonic() < end, "waited in vain"
+        time.sleep(0.02)

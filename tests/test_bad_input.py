@@ -176,7 +176,8 @@ URIS = [
     "sqlite://",
     "sqlite:///",
 ]
-URIS += ["sqlite:///:memory:", "ftp://me:secret@host/x"]
+URIS += ["sqlite:///:memory:", "ftp://me:secret@host/x", "postgresqlx://me:secret@host/x", "mysql", "http://"]
+URIS += ["postgresql+a+b://host/x", "http:host:5000"]
 
 
 @pytest.mark.parametrize("command", ["run", "evaluate"])
@@ -195,6 +196,22 @@ def test_devices_that_are_not_there(monkeypatch):
     if torch.cuda.is_available():
         pytest.skip("this machine has a CUDA device")
     assert "device got 'cuda', which this machine" in refused("run", *SMOKE, "--device", "cuda")[0]
+
+
+@pytest.mark.parametrize(("command", "args"), [("evaluate", ()), ("sample", ("--out", "x.npz"))])
+def test_a_run_of_a_device_that_is_not_there(command, args, desk, tmp_path):
+    import torch
+
+    if torch.cuda.is_available():
+        pytest.skip("this machine has a CUDA device")
+    shutil.copytree(desk / "run", tmp_path / "far")
+    config = tmp_path / "far/config.json"
+    info = json.loads(config.read_text())
+    info["config"]["device"] = info["identity"]["device"] = "cuda"
+    config.write_text(json.dumps(info))
+    (line,) = refused(command, str(tmp_path / "far"), *args)
+    assert "far was trained on cuda, which this machine or this torch does not have; " in line
+    assert line.endswith("; evaluate and sample it where there is one.")
 
 
 def test_all_differing_fields_are_listed():

@@ -13,8 +13,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from rope_dit import checkpoint
-from rope_dit.checkpoint import Checkpoints, restore, write_durably
+from rope_dit.checkpoint import Checkpoints, restore
+from rope_dit.durable import write_durably
 from rope_dit.errors import UserError
 
 IDENTITY = {"variant": "rope2d:theta=100", "seed": "0"}
@@ -292,7 +292,7 @@ def test_the_file_is_on_the_disk_before_it_has_its_name(tmp_path, monkeypatch):
             events.append(name)
             return real(*args)
 
-        monkeypatch.setattr(checkpoint.os, name, spy)
+        monkeypatch.setattr(os, name, spy)
     write_durably(tmp_path / "file", b"content")
     assert events == ["fsync", "replace", "fsync"]
     assert (tmp_path / "file").read_bytes() == b"content"

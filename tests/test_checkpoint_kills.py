@@ -9,7 +9,7 @@ COMMON = """
 import json, os, resource, shutil, signal, sys
 from pathlib import Path
 import torch
-from rope_dit import checkpoint
+from rope_dit import checkpoint, durable
 from rope_dit.checkpoint import Checkpoints
 
 torch.set_num_threads(1)
@@ -52,7 +52,8 @@ def die_at(k):
             if left < 0:
                 os._exit(137)
         return lines
-    return lambda frame, event, arg: lines if frame.f_code.co_filename == checkpoint.__file__ else None
+    ours = checkpoint.__file__, durable.__file__
+    return lambda frame, event, arg: lines if frame.f_code.co_filename in ours else None
 """
 
 KILLED_IN_A_SAVE = """
@@ -87,7 +88,7 @@ for k in [*range(10_000)]:
                 resource.setrlimit(resource.RLIMIT_FSIZE, (budget, budget))
             else:
                 sys.settrace(die_at(k))
-            checkpoint.write_durably(file, new)
+            durable.write_durably(file, new)
             sys.settrace(None)
         status = in_child(f"overwriting{k}-{budget}", work)
         assert file.read_bytes() in (old, new), (k, budget, file.read_bytes()[:9])

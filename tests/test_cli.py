@@ -1,5 +1,6 @@
 """Help and lists: readable, answered without torch, and made from what is registered and from the preset."""
 
+import json
 import re
 import subprocess
 import sys
@@ -34,6 +35,23 @@ class ColumnRope(Rotary):
     def angles(self, grid):
         omega = frequencies(self.geometry.head_dim // 2, self.theta, "rope1d_columns")
         return [positions(grid)[1][:, None] * omega]
+'''
+
+STRIPES = '''
+import numpy as np
+
+from experiments.datasets.base import Images
+from experiments.registries import DATASETS
+
+
+@DATASETS.register("stripes")
+def stripes(argument, config):
+    """Rows or columns."""
+    labels = np.arange(200) % 2
+    pixels = np.zeros((200, 1, 8, 8), np.uint8)
+    pixels[labels == 0, :, ::2], pixels[labels == 1, :, :, ::2] = 255, 255
+    return Images(train=pixels, train_labels=labels, held_out=pixels[:40], held_out_labels=labels[:40],
+                  classes=("rows", "columns"), name="stripes")
 '''
 
 LIGHT = """
@@ -73,8 +91,9 @@ def test_help_has_every_option_with_the_presets_default(preset):
     }
     for name, value in flatten(PRESETS[preset]).items():
         option = "--data" if name == "data.name" else "--" + name.replace("_", "-")
-        if option in places and value != "None":
-            assert f"(default: {value})" in shown[places[option] :][:400], option
+        shown_as = {"None": "none", "": "the variant"}.get(value, value)
+        if option in places:
+            assert f"(default: {shown_as})" in shown[places[option] :][:400], option
     assert all(f" {name}" in shown[places["--preset"] :][:200] for name in PRESETS)
 
 
@@ -124,6 +143,30 @@ def test_a_new_variant_from_a_folder_of_ones_own(tmp_path, tmp_path_factory, mon
     assert len({row["sampler"] for row in rows(Path("run"))}) == 2
     with pytest.raises(UserError, match="unknown variant"):
         POS_EMBEDS["rope1d_columns"]  # call forgets plugins, or other tests would see this one
+
+
+def test_an_extractor_of_pictures_of_ones_own(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    Path("own").mkdir()
+    Path("own/stripes.py").write_text(STRIPES)
+    small = ("--out", "mine.safetensors", "--epochs", "2", "--width", "4", "--batch", "20")
+    made = call("train_extractor", *small, "--plugins", "own", "--data", "stripes")
+    assert (made.code, made.err) == (0, "")
+    assert made.out == "mine.safetensors: 100.00 % of the 40 held-out pictures are recognised\n"
+    command = json.loads(Path("mine.json").read_text())["command"]
+    assert "--data stripes" in command
+    assert "--plugins own" in command
+
+
+@pytest.mark.slow
+def test_a_variant_of_ones_own_is_timed(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    Path("own").mkdir()
+    Path("own/columns.py").write_text(COLUMN_ROPE)
+    own = ("--plugins", "own", "--variant", "rope1d_columns")
+    timed = call("bench", "--preset", "smoke", "--rounds", "1", "--steps", "1", *own)
+    assert (timed.code, timed.err) == (0, "")
+    assert timed.out.startswith("preset smoke, rope1d_columns, ")
 
 
 def test_underscores_and_equals_signs(tmp_path, monkeypatch):

@@ -5,9 +5,8 @@ import shutil
 from pathlib import Path
 
 import numpy as np
-import pytest
 import safetensors.torch
-from harness import QUICK, call, finished_run, rows, snapshot, use
+from harness import QUICK, call, copy_fixture, finished_fixture, rows, snapshot, work_elsewhere  # noqa: F401
 from PIL import Image
 
 from experiments.features import WEIGHTS
@@ -26,22 +25,6 @@ class Bias:
     def measure(self, generated, real):
         return {"bias": 0.0}
 """
-
-
-@pytest.fixture(scope="session")
-def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return finished_run(tmp_path_factory)
-
-
-@pytest.fixture(autouse=True)
-def _work_elsewhere(finished: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    use(finished, monkeypatch, tmp_path)
-
-
-@pytest.fixture
-def copy(finished: Path) -> Path:
-    """A finished run that may be changed, `run` in the current folder."""
-    return Path(shutil.copytree(finished, "run"))
 
 
 def evaluated(copy: Path, *args: str) -> list[dict[str, str]]:

@@ -8,10 +8,10 @@ import os
 import random
 import signal
 import time
-import traceback
 from pathlib import Path
 
 import pytest
+from harness import fork, timeless, wait
 
 from experiments.cli import OK, StopFlag
 from experiments.run import command
@@ -36,35 +36,25 @@ def workspace(tmp_path_factory):
 
 def start(folder: Path, name: str) -> int:
     """Start the run in a process of its own; the same call goes on with what an earlier one left."""
-    pid = os.fork()
-    if pid:
-        return pid
-    code = 1
-    try:
+
+    def work() -> int:
         os.chdir(folder)
         os.environ["MLFLOW_TRACKING_URI"] = f"sqlite:///{folder}/mlflow.db"
         for stream, file in ((1, "out"), (2, "err")):
             os.dup2(os.open(f"{name}.{file}", os.O_CREAT | os.O_WRONLY | os.O_APPEND), stream)
         with StopFlag().listen() as stop:
-            code = command([*ARGS, "--out", name], stop)
-    except BaseException:
-        traceback.print_exc()
-    finally:
-        os._exit(code)
+            return command([*ARGS, "--out", name], stop)
 
-
-def wait(pid: int) -> int:
-    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+    return fork(work)
 
 
 def outcome(run: Path) -> dict[str, object]:
     """All that must not depend on kills; the name of a checkpoint holds the hash of its content."""
     rows = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
-    scores = [line.rsplit(",", 1)[0] for line in (run / "scores.csv").read_text().splitlines()]
     return {
         "checkpoint": max(path.name for path in (run / "checkpoints").iterdir()),
         "metrics": [(r["step"], {k: v for k, v in r["values"].items() if k not in TIMED}) for r in rows],
-        "scores": sorted(scores),
+        "scores": sorted(timeless(run), key=str),
         "pictures": {path.name: path.read_bytes() for path in sorted((run / "pictures").iterdir())},
         "left over": [p.name for p in run.rglob("*") if p.name.startswith(".tmp") or "samples" in p.parts],
     }

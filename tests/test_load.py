@@ -86,7 +86,9 @@ def test_scores_has_every_score_with_its_type(two_runs, uri):
     frame = load.scores(STUDY, uri)
     assert list(frame.columns) == ["run_id", *SCORE_COLUMNS]
     numbers = dict.fromkeys(("seed", "train_step", "n", "n_real", "sampling_seed"), "int64")
-    numbers |= dict.fromkeys(("nfe", "value", "real_floor"), "float64") | {"time": "datetime64[us, UTC]"}
+    numbers |= dict.fromkeys(("nfe", "value", "real_floor", "sampling_seconds"), "float64") | {
+        "time": "datetime64[us, UTC]"
+    }
     assert frame.dtypes.astype(str).to_dict() == {name: numbers.get(name, "str") for name in frame.columns}
     assert set(frame.query("sampler.str.startswith('dopri5')")["grid"]) == {""}  # it has none; not missing
     assert set(frame["guidance"]) == {"1"}
@@ -110,7 +112,7 @@ def test_a_plot_against_steps_and_one_against_nfe_come_from_the_frames(uri):
     by_nfe = last.pivot_table(index="nfe", columns=["family", "arm"], values="value")
     assert by_nfe["euler"].dropna().index.tolist() == [2.0, 4.0, 8.0]
     assert by_nfe["heun"].dropna().index.tolist() == [2.0, 4.0]
-    mlflow = load.curves(STUDY, uri, contains="by_nfe/fd_digits/euler/cfg1").query(
+    mlflow = load.curves(STUDY, uri, contains="by_nfe/fd_digits/euler-cfg1").query(
         "not key.str.contains('seed')"
     )
     same = last.query("family == 'euler' and sampling_seed == 0")

@@ -297,12 +297,17 @@ def test_composite_applies_both_parts():
     )
 
 
-def test_parts_of_a_composite_draw_weights_of_their_own():
-    pos = build("learned:std=1+learned:std=2", Geometry(DIM, HEADS, HEAD_DIM, DEPTH, (5, 7)))
+def test_parts_of_a_composite_start_as_they_do_alone_and_apart():
+    geometry = Geometry(DIM, HEADS, HEAD_DIM, DEPTH, (5, 7))
+    alone, both = build("learned:std=1", geometry), build("rope2d+learned:std=1", geometry)
+    twice = Composite(geometry, [build(f"learned:std={std}", geometry) for std in (1, 2)])
     with torch.no_grad():
-        pos.init_weights(normals(0))
-    first, second = (p.detach().flatten() for p in pos.parameters())
-    assert abs(float(torch.corrcoef(torch.stack((first, second)))[0, 1])) < 0.2
+        for pos in (alone, both, twice):
+            pos.init_weights(normals(0))
+    (a,), (b,), (c, d) = ([p.detach().flatten() for p in pos.parameters()] for pos in (alone, both, twice))
+    assert torch.equal(a, b)
+    assert torch.equal(a, c)
+    assert abs(float(torch.corrcoef(torch.stack((c, d)))[0, 1])) < 0.2
 
 
 def test_composite_adds_biases():
@@ -321,7 +326,7 @@ def test_composite_adds_biases():
     ("spec", "geometry", "words"),
     [
         ("rope1d+rope2d", Geometry(32, 4, 8, 2, (5, 7)), "may rotate queries and keys once"),
-        ("rope2d+rope2d:theta=10", Geometry(32, 4, 8, 2, (5, 7)), "may rotate queries and keys once"),
+        ("rope2d+rope2d:theta=10", Geometry(32, 4, 8, 2, (5, 7)), "'rope2d' is given twice"),
         ("rope2d", Geometry(24, 4, 6, 2, (5, 7)), "divisible by 4"),
         ("rope1d", Geometry(12, 4, 3, 2, (5, 7)), "even head width"),
         ("sincos2d", Geometry(30, 5, 6, 2, (5, 7)), "divisible by 4"),

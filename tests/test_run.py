@@ -11,7 +11,17 @@ from pathlib import Path
 
 import pytest
 import torch
-from harness import QUICK, SMOKE, call, finished_run, rows, snapshot, timeless, use
+from harness import (  # noqa: F401
+    QUICK,
+    SMOKE,
+    call,
+    copy_fixture,
+    finished_fixture,
+    rows,
+    snapshot,
+    timeless,
+    work_elsewhere,
+)
 from PIL import Image
 
 from experiments.config import RunConfig
@@ -31,22 +41,6 @@ DECLARED = [
     ("20", "euler-4", "100"),
     ("20", "heun-2", "100"),
 ]
-
-
-@pytest.fixture(scope="session")
-def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return finished_run(tmp_path_factory)
-
-
-@pytest.fixture(autouse=True)
-def _work_elsewhere(finished: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    use(finished, monkeypatch, tmp_path)
-
-
-@pytest.fixture
-def copy(finished: Path, tmp_path: Path) -> Path:
-    """A finished run that may be changed."""
-    return Path(shutil.copytree(finished, tmp_path / "run"))
 
 
 def test_as_a_process_from_start_to_table(finished):
@@ -100,6 +94,7 @@ def test_nothing_half_done_is_left(finished):
     assert {p.name for p in finished.iterdir()} == {
         "checkpoints",
         "config.json",
+        "ending.json",
         "lock",
         "metrics.jsonl",
         "pictures",

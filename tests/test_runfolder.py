@@ -34,7 +34,7 @@ with RunFolder(Path(sys.argv[1])).lock():
 def folder(tmp_path):
     made = RunFolder(tmp_path / "run")
     made.path.mkdir()
-    made.create(IDENTITY, PRESETS["smoke"], {"inputs_sha256": "0"})
+    made.create(IDENTITY, PRESETS["smoke"], {"inputs_sha256": "0"}, {})
     made.open_metrics(0)
     return made
 

@@ -63,6 +63,7 @@ class Run:
             lambda step: self.batch(step),
             self.config,
             seed=0,
+            until=self.config.steps,
             checkpoints=self.checkpoints,
             log=lambda step, values: self.logs.update({step: dict(values)}),
             after=self._after,

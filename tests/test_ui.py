@@ -171,7 +171,7 @@ def test_the_table_shows_both_runs(server, browser, runs):
     [
         ("curves", "^train/(loss|images_per_second)$|^fd_digits_n50/", 3, (1600, 1000)),
         ("score-against-steps", "^(fd|kid|precision|recall)_digits_n50/", 4, (1600, 1900)),
-        ("score-against-nfe", "^by_nfe/(fd|precision)_digits/(euler|heun)/cfg1$", 4, (1600, 1900)),
+        ("score-against-nfe", "^by_nfe/(fd|precision)_digits/(euler|heun)-cfg1$", 4, (1600, 1900)),
     ],
 )
 def test_charts_compare_the_runs(server, browser, runs, name, search, charts, size):

@@ -1,5 +1,6 @@
 """CIFAR-10 and CIFAR-100, 50,000 / 10,000 of 3x32x32, downloaded and checked by torchvision."""
 
+import contextlib
 from typing import Any
 
 import numpy as np
@@ -30,9 +31,13 @@ def cifar100(argument: str, config: DataConfig) -> Images:
 
 def _load(source: Any, name: str, config: DataConfig) -> Images:
     refuse_unused(config, "image_size", "held_out")
+    new = [path for path in (config.root, *config.root.parents) if not path.exists()]
     try:
         parts = [source(config.root, train=train, download=True) for train in (True, False)]
     except (OSError, RuntimeError) as error:  # OSError: no network, no answer in time, no right to write
+        with contextlib.suppress(OSError):  # torchvision makes folders before it asks for the file
+            for path in new:
+                path.rmdir()
         raise UserError(
             f"{name} is not in --data.root and could not be downloaded. Put {source.base_folder}/ there, "
             "or use pictures of your own: --data folder:PATH.",

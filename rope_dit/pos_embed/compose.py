@@ -1,5 +1,6 @@
 """From a spec to a module: one variant, or several joined by '+' of which each acts through its own hooks."""
 
+from collections.abc import Mapping
 from typing import cast
 
 from torch import Tensor, nn
@@ -8,16 +9,27 @@ from rope_dit.errors import UserError
 from rope_dit.pos_embed.base import Geometry, Normal, PosEmbed, Site
 from rope_dit.registry import POS_EMBEDS, Part
 
+HOOKS = ("add", "rotate", "bias")
+
 
 def build(spec: str, geometry: Geometry) -> PosEmbed:
     """Build the variant that `spec` names, for example `rope2d:theta=100` or `learned+rope2d`.
 
     Raises:
-        UserError: unknown variant or option, a geometry that a part cannot serve, or two rotary parts.
+        UserError: unknown variant or option, a geometry that a part cannot serve, two rotary parts, a part
+            that comes twice, or one that does nothing beside others.
     """
-    parts = [Part.parse(text) for text in POS_EMBEDS.canonical(spec).split("+")]
-    built = [POS_EMBEDS.load(part.name)(geometry, **POS_EMBEDS[part.name].resolve(part)) for part in parts]
-    return built[0] if len(built) == 1 else Composite(geometry, built)
+    canonical = POS_EMBEDS.canonical(spec)
+    parts = [Part.parse(text) for text in canonical.split("+")]
+    built: list[PosEmbed] = [
+        POS_EMBEDS.load(part.name)(geometry, **POS_EMBEDS[part.name].resolve(part)) for part in parts
+    ]
+    if len(built) == 1:
+        return built[0]
+    for part, made in zip(parts, built, strict=True):
+        if all(getattr(type(made), hook) is getattr(PosEmbed, hook) for hook in HOOKS):
+            raise UserError(f"variant '{part.name}' does nothing; leave it out of '{canonical}'.")
+    return Composite(geometry, built)
 
 
 class Composite(PosEmbed):
@@ -40,9 +52,14 @@ class Composite(PosEmbed):
         return cast("list[PosEmbed]", list(self.parts))
 
     def init_weights(self, normal: Normal) -> None:
-        """Set the weights of each part, under names of its own."""
+        """Set the weights of each part as they start where it is the only one.
+
+        A name that an earlier part has taken gets a prefix, or both would start from the same numbers.
+        """
+        taken: set[str] = set()
         for i, part in enumerate(self._parts()):
-            part.init_weights(_prefixed(normal, f"{i}."))
+            part.init_weights(_renamed(normal, dict.fromkeys(taken, f"{i}.")))
+            taken |= {name for name, _ in part.named_parameters()}
 
     def add(self, site: Site, x_BTD: Tensor) -> Tensor:
         """Add what each part adds."""
@@ -65,5 +82,5 @@ class Composite(PosEmbed):
         return total
 
 
-def _prefixed(normal: Normal, prefix: str) -> Normal:
-    return lambda name, shape: normal(prefix + name, shape)
+def _renamed(normal: Normal, prefixes: Mapping[str, str]) -> Normal:
+    return lambda name, shape: normal(prefixes.get(name, "") + name, shape)

@@ -1,0 +1,81 @@
+"""Compare arms: train each with several seeds, score all under the same samplers, report with intervals.
+
+Started again, the same command does only what is missing; with more seeds, arms or samplers the study grows.
+
+  python -m experiments.study                                  four positional embeddings on digits, 7 seeds
+  python -m experiments.study cifar10 --workers 4              a study file of experiments/studies, or a path
+  python -m experiments.study --preset smoke --arms rope2d "fast=rope2d;train.lr=3e-3" --name lr
+  python -m experiments.study tune --preset digits --name tuning      search each arm's settings, and then
+  python -m experiments.study ablate --from-tuned tuning              confirm them on fresh seeds
+  python -m experiments.study --sync digits                    make MLflow and Optuna again from run folders
+"""
+
+import os
+from dataclasses import replace
+from pathlib import Path
+
+from experiments.cli import OK, StopFlag, main, parse, take
+from experiments.presets import PRESETS
+from experiments.store import sqlite_file, tracking_uri
+from experiments.study_config import STUDIES, Space, StudyConfig, study, study_file
+from rope_dit.errors import UserError, nearest
+
+MODES = ("ablate", "tune")
+
+
+def command(args: list[str], stop: StopFlag) -> int:
+    """Read the command line and carry out the study; returns the exit code."""
+    mode, default, space, rest = read_arguments(args)
+    config = parse(StudyConfig, default, rest, "python -m experiments.study", __doc__)
+    _pin_store()
+    if config.sync:
+        from experiments.sync import sync
+
+        print(f"{sync(config.studies, config.sync).name} is in step with its run folders")
+        return OK
+    if mode == "tune":
+        from experiments.tune import tune
+
+        return tune(config, space, stop)
+    from experiments.ablate import ablate
+
+    return ablate(config, stop)
+
+
+def read_arguments(args: list[str]) -> tuple[str, StudyConfig, Space, list[str]]:
+    """Mode, the defaults and search space it starts from, and the other arguments."""
+    words = [*args]
+    mode = words.pop(0) if words and words[0] in MODES else "ablate"
+    file = words.pop(0) if words and not words[0].startswith("-") else ""
+    preset, tuned = take(words, "preset"), take(words, "from-tuned")
+    if sum(map(bool, (file, preset, tuned))) > 1:
+        raise UserError(
+            "a study file, --preset and --from-tuned each set the starting point; give one of them."
+        )
+    if tuned:
+        from experiments.tuned import tuned_defaults
+
+        return mode, tuned_defaults(tuned, Path(take(words, "studies") or "studies")), {}, words
+    if not file and preset and not (STUDIES / f"{preset}.py").is_file():
+        if preset not in PRESETS:
+            known = list(PRESETS)
+            raise UserError(f"unknown preset '{preset}', expected one of {', '.join(known)}."
+                            f"{nearest(preset, known)}")  # fmt: skip
+        return mode, study(preset), {}, words
+    name = file or preset or "digits"
+    found, space = study_file(name)
+    if file and not found.name:
+        found = replace(found, name=Path(name).stem)
+    return mode, found, space, words
+
+
+def _pin_store() -> None:
+    """Workers may run elsewhere: they are told where the store is, whatever their current folder."""
+    uri = tracking_uri()
+    file = sqlite_file(uri)
+    _, mark, query = uri.partition("?")
+    os.environ["MLFLOW_TRACKING_URI"] = f"sqlite:///{file.absolute()}{mark}{query}" if file else uri
+
+
+if __name__ == "__main__":
+    main(command)
