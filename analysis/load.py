@@ -6,20 +6,28 @@ experiment is not there, or has no runs.
 """
 
 import contextlib
-import tempfile
-from collections.abc import Iterator
+import csv
+import io
+import json
+import math
+from collections.abc import Iterator, Sequence
 from typing import Any, Literal, get_type_hints
 
 import pandas as pd
 
+from analysis import artifacts
 from experiments.config import SCORE_COLUMNS, ScoreKey
-from experiments.store import connect, hidden, sqlite_file, tracking_uri
+from experiments.store import connect, hidden, metric_name, sqlite_file, tracking_uri
+from experiments.tracking import score_points
 from rope_dit.errors import UserError, nearest
 
 TAGS = (
     *("outcome", "study", "arm", "variant", "seed", "fingerprint", "inputs_sha256", "shared_weights_sha256"),
-    *("device", "git_commit", "command", "host", "folder"),
+    *("device", "git_commit", "torch", "command", "host", "folder", "message"),
 )
+Point = tuple[str, int, float, int]
+"""key, step, value, milliseconds since 1970"""
+COSTS = ("parameters", "parameters_variant", "flops_per_image")
 _TYPES = {str: "str", int: "int64", float: "float64"}
 _CURVE_TYPES = {
     **dict.fromkeys(("run_id", "arm"), "str"),
@@ -28,7 +36,7 @@ _CURVE_TYPES = {
 _SCORE_TYPES: dict[str, str] = {
     **dict.fromkeys(SCORE_COLUMNS, "str"),
     **{name: _TYPES[kind] for name, kind in get_type_hints(ScoreKey).items()},
-    **dict.fromkeys(("value", "real_floor", "time"), "float64"),
+    **dict.fromkeys(("value", "real_floor", "sampling_seconds", "time"), "float64"),
 }
 
 
@@ -43,12 +51,15 @@ def runs(experiment: str, uri: str | None = None) -> pd.DataFrame:
         seed: training seed, int64.
         fingerprint: SHA-256 of all that changes the weights.
         inputs_sha256, shared_weights_sha256: runs are paired where both agree.
-        device, git_commit, command, host, folder: where from.
+        device, git_commit, torch, command, host, folder: where from.
+        message: what ended a run that failed, where the store has it.
+        parameters, parameters_variant: weights in all, and of the positional embedding, int64.
+        flops_per_image: of one evaluation of the network on one image, int64; a multiply-add counts 2.
         started, ended: UTC; `ended` is NaT for a run that goes on.
         params.*: every setting as text, such as `params.train.lr`; missing where a run does not know it.
     """
-    with _reading(uri) as client:
-        rows = [_run_row(run) for run in _find_runs(client, experiment)]
+    with reading(uri) as client:
+        rows = [_run_row(run) for run in find_runs(client, experiment)]
     frame = pd.DataFrame(rows)
     for name in ("started", "ended"):
         frame[name] = _utc(frame[name], "ms")
@@ -61,19 +72,28 @@ def curves(experiment: str, uri: str | None = None, contains: str = "") -> pd.Da
     Args:
         experiment: name of the study.
         uri: the store.
-        contains: only keys with this text, such as 'train/loss'. Each key of each run takes a request.
+        contains: only keys with this text, such as 'train/loss'. Each key of a run that goes on takes a
+            request; one that has ended is read from its files.
 
     Columns:
         run_id, arm, seed: as in `runs`.
         key: `train/loss` (mean squared error of the velocity), `loss_by_t/0` .. `9` (the same by tenth of t),
             `train/lr`, `train/grad_norm`, `train/images_per_second`, `system/peak_memory_mib`, scores such as
-            `fd_digits/heun-25/cfg1`, their `real_floor/fd_digits`, and `by_nfe/fd_digits/heun/cfg1`.
+            `fd_digits/heun-25-cfg1`, their `real_floor/fd_digits`, and `by_nfe/fd_digits/heun-cfg1`.
         step: training step, int64; for `by_nfe/...` the network evaluations an image.
         value: float64.
         time: UTC.
     """
-    with _reading(uri) as client:
-        rows = [row for run in _find_runs(client, experiment) for row in _curve_rows(client, run, contains)]
+    with reading(uri) as client:
+        found = find_runs(client, experiment)
+        ended = [run for run in found if run.info.status != "RUNNING"]
+        logs = dict(_by_id(artifacts.read(client, ended, "metrics.jsonl")))
+        tables = dict(_by_id(artifacts.read(client, ended, "scores.csv")))
+        rows = [
+            (run.info.run_id, run.data.tags["arm"], int(run.data.tags["seed"]), *point)
+            for run in found
+            for point in _points(client, run, logs, tables, contains)
+        ]
     frame = pd.DataFrame(rows, columns=[*_CURVE_TYPES, "time"]).astype(_CURVE_TYPES)
     frame["time"] = _utc(frame["time"], "ms")
     return frame.sort_values(["run_id", "key", "step"], ignore_index=True)
@@ -87,32 +107,86 @@ def scores(experiment: str, uri: str | None = None) -> pd.DataFrame:
         arm .. sampling_seed: the fields of ScoreKey with their types; nfe is network evaluations an image.
         value: float64; `better` says whether 'lower' or 'higher' is better.
         real_floor: what real pictures would score at this n, float64.
+        sampling_seconds: what making the n pictures took, float64.
         images_sha256, reference_sha256, extractor_sha256: scores compare where the last two agree.
         time: UTC.
     """
     frames = [pd.DataFrame(columns=["run_id", *SCORE_COLUMNS]).astype({"run_id": "str", **_SCORE_TYPES})]
-    with _reading(uri) as client, tempfile.TemporaryDirectory() as folder:
-        for run in _find_runs(client, experiment):
-            run_id = run.info.run_id
-            if any(file.path == "scores.csv" for file in client.list_artifacts(run_id)):
-                frame = _read_scores(client.download_artifacts(run_id, "scores.csv", folder))
-                frames.append(frame.assign(run_id=run_id))
+    with reading(uri) as client:
+        for run, content in artifacts.read(client, find_runs(client, experiment), "scores.csv"):
+            if content is not None:
+                with _undamaged(run.info.run_id):
+                    frames.append(_read_scores(content).assign(run_id=run.info.run_id))
     found = pd.concat(frames[1:] or frames, ignore_index=True)
     found["time"] = _utc(found["time"], "s")
     return found[["run_id", *SCORE_COLUMNS]]
 
 
-def _curve_rows(client: Any, run: Any, contains: str) -> Iterator[tuple[Any, ...]]:
-    run_id, arm, seed = run.info.run_id, run.data.tags["arm"], int(run.data.tags["seed"])
-    for key in run.data.metrics:
-        if contains in key:
+def files(run_ids: Sequence[str], name: str, uri: str | None = None) -> dict[str, bytes]:
+    """Content of one file of each run that has it, by run id.
+
+    Args:
+        run_ids: as in `runs`.
+        name: path among the run's artifacts, such as 'config.json'.
+        uri: the store.
+    """
+    with reading(uri) as client:
+        found = [client.get_run(run_id) for run_id in run_ids]
+        return dict(_by_id(artifacts.read(client, found, name)))
+
+
+def _by_id(files: Iterator[tuple[Any, bytes | None]]) -> Iterator[tuple[str, bytes]]:
+    return ((run.info.run_id, content) for run, content in files if content is not None)
+
+
+def _points(
+    client: Any, run: Any, logs: dict[str, bytes], tables: dict[str, bytes], contains: str
+) -> Iterator[Point]:
+    """Points of a run, each (key, step) once: of its files where it has ended, else a request a key."""
+    run_id = run.info.run_id
+    if run_id in logs:
+        seen = set()
+        with _undamaged(run_id):
+            logged = list(_logged(logs[run_id], tables.get(run_id, b""), run.data.params))
+        for key, step, value, milliseconds in logged:
+            if contains in key and math.isfinite(value) and (key, step) not in seen:
+                seen.add((key, step))
+                yield key, step, value, milliseconds
+    else:  # still at work, or killed before it could send its log
+        for key in (key for key in run.data.metrics if contains in key):
             for m in client.get_metric_history(run_id, key):
-                yield run_id, arm, seed, key, m.step, m.value, m.timestamp
+                yield key, m.step, m.value, m.timestamp
 
 
-def _read_scores(file: str) -> pd.DataFrame:
+def _logged(log: bytes, table: bytes, params: dict[str, str]) -> Iterator[Point]:
+    """Points of a run's log and of its scores, under the names that they have in MLflow."""
+    for line in log.splitlines():
+        row = json.loads(line)
+        for key, value in row["values"].items():
+            yield metric_name(key), row["step"], value, int(row["time"] * 1000)
+    config = {
+        "eval": {"n": [int(n) for n in params["eval.n"].split()], "every_n": int(params["eval.every_n"])},
+        "train": {"steps": int(params["train.steps"])},
+    }
+    for key, step, value, seconds in score_points(list(csv.DictReader(io.StringIO(table.decode()))), config):
+        yield metric_name(key), step, value, int(seconds * 1000)
+
+
+def _read_scores(content: bytes) -> pd.DataFrame:
     """Read text as it stands ('' for the grid of a solver without one), and floats to the last bit."""
-    return pd.read_csv(file, dtype="str", keep_default_na=False).astype(_SCORE_TYPES)
+    return pd.read_csv(io.BytesIO(content), dtype="str", keep_default_na=False).astype(_SCORE_TYPES)
+
+
+@contextlib.contextmanager
+def _undamaged(run_id: str) -> Iterator[None]:
+    """Say which run's files cannot be read, and how to mend it."""
+    try:
+        yield
+    except (ValueError, KeyError, TypeError) as error:
+        reason = " ".join(f"{type(error).__name__}: {error}".split())[:70]
+        raise UserError(
+            f"artifacts of run {run_id} are damaged ({reason}); send them again: experiments.study --sync."
+        ) from None
 
 
 def _utc(since_1970: "pd.Series[Any]", unit: Literal["s", "ms"]) -> "pd.Series[Any]":
@@ -127,6 +201,7 @@ def _run_row(run: Any) -> dict[str, Any]:
         "status": run.info.status,
         **tags,
         "seed": int(tags["seed"]),
+        **{name: int(run.data.tags.get(name, -1)) for name in COSTS},
         "started": run.info.start_time,
         "ended": run.info.end_time if run.info.status != "RUNNING" else None,
         **{f"params.{key}": value for key, value in run.data.params.items()},
@@ -134,7 +209,7 @@ def _run_row(run: Any) -> dict[str, Any]:
 
 
 @contextlib.contextmanager
-def _reading(uri: str | None) -> Iterator[Any]:
+def reading(uri: str | None) -> Iterator[Any]:
     """Give a client; what goes wrong with the store becomes one line."""
     uri = uri or tracking_uri()
     file = sqlite_file(uri)
@@ -143,15 +218,26 @@ def _reading(uri: str | None) -> Iterator[Any]:
             f"no MLflow store at {hidden(uri)}; give its URI, or make one: python -m experiments.run."
         )
     from mlflow.exceptions import MlflowException
+    from sqlalchemy.exc import SQLAlchemyError
 
     try:
         yield connect(uri)
-    except (MlflowException, OSError) as error:
-        reason = hidden(" ".join(str(error).split()))
-        raise UserError(f"the MLflow store at {hidden(uri)} cannot be read: {reason[:100]}") from None
+    except (MlflowException, SQLAlchemyError, OSError) as error:
+        raise _unreadable(hidden(uri), hidden(" ".join(str(error).split()))) from None
 
 
-def _find_runs(client: Any, experiment: str) -> list[Any]:
+def _unreadable(uri: str, reason: str) -> UserError:
+    """What is the matter with a store, as far as its client's message says."""
+    at = f"the MLflow store at {uri}"
+    if "database is locked" in reason:
+        return UserError(f"{at} is locked by another program; wait for its end, or stop it.")
+    if "out-of-date database schema" in reason or "Can't locate revision" in reason:
+        details = [reason[:150], f"or make it this version's, after a backup: mlflow db upgrade {uri}"]
+        return UserError(f"{at} was made by another version of MLflow; use that one.", details)
+    return UserError(f"{at} cannot be read: {reason[:100]}")
+
+
+def find_runs(client: Any, experiment: str) -> list[Any]:
     """All runs that our mirror made, in whatever state."""
     there = {e.name: e.experiment_id for e in client.search_experiments() if e.name != "Default"}
     if experiment not in there:

@@ -1,0 +1,127 @@
+"""Numbers as readers want them: as many digits as are known, a dash where there is none."""
+
+import math
+
+import pandas as pd
+
+from analysis.stats import Interval
+
+NONE = "\u2013"
+
+
+def significant(value: float, digits: int = 4) -> str:
+    """Round to so many significant digits, without an exponent for everyday sizes.
+
+    >>> significant(1234567.0), significant(17.4839), significant(0.00012345, 2), significant(math.nan)
+    ('1,234,567', '17.48', '0.00012', '\u2013')
+    """
+    if not math.isfinite(value):
+        return NONE
+    if value == 0:
+        return "0"
+    return fixed(value, max(0, digits - 1 - math.floor(math.log10(abs(value)))))
+
+
+def fixed(value: float, decimals: int) -> str:
+    """Round to so many decimals; '-0.0' becomes '0.0'.
+
+    >>> fixed(-0.04, 1), fixed(1234.5, 0)
+    ('0.0', '1,234')
+    """
+    if not math.isfinite(value):
+        return NONE
+    text = f"{value:,.{min(decimals, 12)}f}"
+    return text.lstrip("-") if float(text.replace(",", "")) == 0 else text
+
+
+def decimals_of(half_width: float, value: float) -> int:
+    """Decimals that show two significant digits of a half-width, or four of the value where there is none."""
+    if math.isfinite(half_width) and half_width > 0:
+        return max(0, 1 - math.floor(math.log10(half_width)))
+    return max(0, 3 - math.floor(math.log10(abs(value)))) if math.isfinite(value) and value else 2
+
+
+def plus_minus(value: float, half: float) -> str:
+    """Value and half-width with the same decimals.
+
+    >>> plus_minus(17.28123, 0.63411), plus_minus(17.28123, math.nan)
+    ('17.28 \u00b1 0.63', '17.28')
+    """
+    decimals = decimals_of(half, value)
+    if not math.isfinite(half):
+        return fixed(value, decimals)
+    return f"{fixed(value, decimals)} \u00b1 {fixed(half, decimals)}"
+
+
+def bounds(interval: Interval) -> str:
+    """Both ends of an interval.
+
+    >>> bounds(Interval(17.28, 16.65, 17.91, 7))
+    '16.65 to 17.91'
+    """
+    if not math.isfinite(interval.low):
+        return NONE
+    decimals = decimals_of(half_width(interval), interval.value)
+    return f"{fixed(interval.low, decimals)} to {fixed(interval.high, decimals)}"
+
+
+def half_width(interval: Interval) -> float:
+    """Half the width of an interval; nan where it has none."""
+    return (interval.high - interval.low) / 2
+
+
+def p_value(p: float) -> str:
+    """A p-value as it is read.
+
+    >>> p_value(0.0312), p_value(0.00001), p_value(math.nan)
+    ('0.031', '< 0.0001', '\u2013')
+    """
+    if not math.isfinite(p):
+        return NONE
+    return "< 0.0001" if p < 1e-4 else f"{p:.2g}"
+
+
+def duration(seconds: float) -> str:
+    """Seconds in the unit that suits them.
+
+    >>> duration(42.3), duration(600), duration(9000)
+    ('42 s', '10.0 min', '2.5 h')
+    """
+    if not math.isfinite(seconds):
+        return NONE
+    if seconds < 120:
+        return f"{significant(seconds, 2)} s"
+    return f"{seconds / 60:.1f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"
+
+
+def flops(giga: float) -> str:
+    """Floating-point operations, given in 10**9, in the unit that suits them.
+
+    >>> flops(0.000967), flops(12.34), flops(4321)
+    ('0.967 M', '12.3 G', '4.32 T')
+    """
+    if not math.isfinite(giga):
+        return NONE
+    size, unit = (giga * 1000, "M") if giga < 1 else (giga, "G") if giga < 1000 else (giga / 1000, "T")
+    return f"{significant(size, 3)} {unit}"
+
+
+def metric_title(metric: str) -> str:
+    """Name of a metric for headings; the extractor stands in brackets.
+
+    >>> metric_title("fid"), metric_title("fd_digits"), metric_title("precision_digits")
+    ('FID', 'FD (digits)', 'Precision (digits)')
+    """
+    name, _, extractor = metric.partition("_")
+    title = name.upper() if len(name) <= 3 else name.capitalize()
+    return f"{title} ({extractor})" if extractor else title
+
+
+def listed(words: "list[str] | pd.Series[str]") -> str:
+    """Words in a row.
+
+    >>> listed(["a"]), listed(["a", "b"]), listed(["a", "b", "c"])
+    ('a', 'a and b', 'a, b and c')
+    """
+    *most, last = list(words)
+    return f"{', '.join(most)} and {last}" if most else last

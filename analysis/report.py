@@ -1,0 +1,165 @@
+"""Write the report of a study: verdicts, tables, figures and where they come from, out of the tracking store.
+
+Needs no GPU, no checkpoint and no run folder. The page opens from disk and loads nothing from outside.
+
+  python -m analysis.report --study digits
+  python -m analysis.report --study digits --uri http://tracking.example:5000 --out /tmp/reports
+"""
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+
+from analysis import figures, load, provenance, tables, words
+from analysis.page import Contents, now, render
+from analysis.study import Study, load_study
+from experiments.cli import OK, StopFlag, main, parse
+from experiments.config import LABEL
+from rope_dit.config import check
+from rope_dit.durable import write_durably
+from rope_dit.errors import UserError
+
+_FORMULA = ("=", "+", "-", "@", "\t", "\r")  # with which a spreadsheet takes a cell for a formula
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReportConfig:
+    """Which study, and where to."""
+
+    study: str
+    """name of the study"""
+    uri: str = ""
+    """tracking store; by default MLFLOW_TRACKING_URI, or mlflow.db in the current folder"""
+    out: Path = Path("reports")
+    """folder of reports"""
+
+    def __post_init__(self) -> None:
+        ok = re.fullmatch(LABEL, self.study) is not None  # it names a folder
+        check(ok, "study", self.study, "1 to 80 of A-Z a-z 0-9 . _ -, not starting with a dot")
+
+
+def command(args: list[str], stop: StopFlag) -> int:
+    """Write the report and say where it is; returns the exit code."""
+    wanted = parse(ReportConfig, None, args, "python -m analysis.report", __doc__)
+    check_out(wanted.out / wanted.study)
+    contents = compute(wanted.study, wanted.uri or None)
+    page = write(contents, wanted.out / wanted.study)
+    print(words.headline(contents.study, contents.compared))
+    for line in words.verdicts(contents.study, contents.compared):
+        print(f"  {line}")
+    for line in words.lost(contents.study):
+        print(f"  {line}")
+    print(f"page    {page}\ntext    {page.parent / 'report.md'}\nfigures {page.parent / 'figures'}")
+    return OK
+
+
+def write_report(name: str, uri: str | None, out: Path) -> Path:
+    """Write the report of a study into `out`/NAME and return the path of its page.
+
+    Raises:
+        UserError: there is no such study, the store cannot be read (see `load_study`), or a file is where
+            the folder should be.
+        OSError: the folder cannot be written.
+    """
+    check_out(out / name)
+    return write(compute(name, uri), out / name)
+
+
+def check_out(folder: Path) -> None:
+    """Raise UserError where a file is in the way of a folder; before anything takes time."""
+    in_the_way = next(
+        (path for path in (folder, *folder.parents) if path.exists() and not path.is_dir()), None
+    )
+    if in_the_way:
+        raise UserError(f"--out: {in_the_way} is a file, expected a folder; choose another --out.")
+
+
+def compute(name: str, uri: str | None = None) -> Contents:
+    """Read a study and compute all that its report says."""
+    study, curves = load_study(name, uri), load.curves(name, uri)
+    pictures, seed = figures.sample_pictures(study, uri)
+    drawings = figures.draw(study, curves, tables.comparisons(study), pictures)
+    return contents_of(study, curves, drawings, seed)
+
+
+def contents_of(
+    study: Study, curves: pd.DataFrame, drawings: Mapping[str, figures.Drawing], picture_seed: int
+) -> Contents:
+    """All that a report says of a study, around figures that have been drawn."""
+    return Contents(
+        study=study,
+        compared=tables.comparisons(study),
+        main=tables.main_table(study, curves),
+        samplers=tables.sampler_table(study),
+        taus=tables.ranking_table(study),
+        spreads=tables.spread_table(study),
+        sizes=tables.infinity_table(study),
+        figures=drawings,
+        picture_seed=picture_seed,
+        made=now(),
+    )
+
+
+def write(contents: Contents, folder: Path) -> Path:
+    """Write a report's files into a folder, without those of an earlier one that are no longer true."""
+    frames = dict(_frames(contents))
+    texts = {name: csv(frame) for name, frame in frames.items()} | render(contents, sorted(frames))
+    for name, text in texts.items():
+        _put(folder / name, text.encode())
+    for name in figures.NAMES:
+        drawing = contents.figures.get(name)
+        for ending, content in {"png": drawing.png, "svg": drawing.svg.encode()}.items() if drawing else ():
+            _put(folder / "figures" / f"{name}.{ending}", content)
+        if not drawing:
+            for ending in ("png", "svg"):
+                (folder / "figures" / f"{name}.{ending}").unlink(missing_ok=True)
+    return folder / "index.html"
+
+
+def csv(frame: pd.DataFrame) -> str:
+    """A frame as CSV; text that a spreadsheet would take for a formula begins with an apostrophe.
+
+    >>> csv(pd.DataFrame({"arm": ["=1+1", "none"], "value": [-1.5, 2.0]}))
+    "arm,value\\n'=1+1,-1.5\\nnone,2.0\\n"
+    """
+    safe = frame.copy()
+    for column in safe.columns[[not pd.api.types.is_numeric_dtype(kind) for kind in safe.dtypes]]:
+        safe[column] = [
+            f"'{value}" if isinstance(value, str) and value.startswith(_FORMULA) else value
+            for value in safe[column]
+        ]
+    return safe.to_csv(index=False, lineterminator="\n")
+
+
+def _frames(contents: Contents) -> Iterator[tuple[str, pd.DataFrame]]:
+    study = contents.study
+    yield "main.csv", contents.main
+    yield "endpoint.csv", tables.values(study)
+    yield "comparisons.csv", tables.comparison_table(list(contents.compared))
+    yield "samplers.csv", contents.samplers
+    yield "ranking.csv", contents.taus
+    yield "spreads.csv", contents.spreads
+    yield "sizes.csv", contents.sizes
+    yield "scores.csv", study.scores
+    yield "score_groups.csv", provenance.score_groups(study)
+    yield "pairing.csv", study.pairing
+    yield "runs.csv", _without_settings(study)
+
+
+def _without_settings(study: Study) -> pd.DataFrame:
+    """Runs with the settings in which they differ; what all share stands in each run's config.json."""
+    runs = study.runs
+    equal = [c for c in runs.columns if c.startswith("params.") and runs[c].nunique(dropna=False) == 1]
+    return runs.drop(columns=equal)
+
+
+def _put(file: Path, content: bytes) -> None:
+    file.parent.mkdir(parents=True, exist_ok=True)
+    write_durably(file, content)
+
+
+if __name__ == "__main__":
+    main(command)

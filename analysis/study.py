@@ -1,0 +1,212 @@
+"""A study as the tracking store has it: its definition, what became of its cells, the scores to compare."""
+
+import itertools
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import pandas as pd
+
+from analysis import load
+from experiments.definition import Definition, read_definition
+from rope_dit.errors import UserError
+
+SOURCE = ["extractor_sha256", "reference_sha256", "n_real"]  # scores compare where these agree
+_POINT = ["sampler", "guidance", "n", "sampling_seed", "ema", "extractor", "metric"]  # what was scored
+
+
+@dataclass(frozen=True)
+class Study:
+    """What a report is made of.
+
+    Attributes:
+        definition: see `experiments.definition`.
+        runs: the newest run of each cell, with the columns of `load.runs`.
+        scores: scores of those runs, with the columns of `load.scores`.
+        cells: one row an arm and seed: arm, seed, state (done, running, failed, diverged or missing),
+            message (why it is not done, '' where it is), run_id ('' where it has none).
+        others: runs of the experiment that are of no cell, or older than the cell's newest; as `runs`.
+    """
+
+    definition: Definition
+    runs: pd.DataFrame
+    scores: pd.DataFrame
+    cells: pd.DataFrame
+    others: pd.DataFrame
+
+    @property
+    def name(self) -> str:
+        """Name of the study."""
+        return str(self.definition["name"])
+
+    @property
+    def arms(self) -> list[str]:
+        """Labels of the arms, in the study's order."""
+        return [arm["label"] for arm in self.definition["arms"]]
+
+    @property
+    def partial(self) -> bool:
+        """Whether a cell still has to begin or to go on; then nothing is concluded."""
+        return bool(self.cells["state"].isin(["running", "missing"]).any())
+
+    @property
+    def looks(self) -> int:
+        """How often verdicts were drawn from the study, this time included."""
+        looks = self.definition["looks"]
+        counted = bool(looks) and looks[-1]["seeds"] == len(self.definition["seeds"])
+        return len(looks) + (0 if counted else 1)
+
+    @property
+    def diverged(self) -> dict[str, int]:
+        """Number of diverged seeds of each arm that has one."""
+        lost = self.cells[self.cells["state"] == "diverged"]
+        return {str(arm): int(count) for arm, count in lost["arm"].value_counts().items()}
+
+    def endpoint(self) -> pd.DataFrame:
+        """The primary endpoint: arm, seed, value, real_floor; only of scores that compare."""
+        rows = comparable(endpoint_rows(self.scores, self.definition))
+        return in_order(rows, self.arms)[["arm", "seed", "value", "real_floor"]]
+
+    @cached_property
+    def pairing(self) -> pd.DataFrame:
+        """One row a seed with two runs or more: seed, arms (count), inputs, weights (whether they agree)."""
+        rows = []
+        for seed, runs in self.runs.groupby("seed"):
+            if len(runs) > 1:
+                same = {
+                    name: runs[tag].nunique() == 1 and bool(runs[tag].iloc[0])
+                    for name, tag in (("inputs", "inputs_sha256"), ("weights", "shared_weights_sha256"))
+                }
+                rows.append({"seed": seed, "arms": len(runs), **same})
+        return pd.DataFrame(rows, columns=["seed", "arms", "inputs", "weights"])
+
+    @property
+    def paired(self) -> bool:
+        """Whether the arms of every seed saw the same inputs and began with the same shared weights."""
+        table = self.pairing
+        return len(table) > 0 and bool(table["inputs"].all() and table["weights"].all())
+
+    @property
+    def pairing_reason(self) -> str:
+        """Why the runs are paired, or why not."""
+        if self.pairing.empty:
+            return "no seed has runs of two arms"
+        if self.paired:
+            return "in every seed the arms saw the same inputs and began with the same shared weights"
+        names = {"inputs": "training inputs", "weights": "shared initial weights"}
+        apart = [
+            f"{words} differ between the arms of seed {', '.join(map(str, seeds))}"
+            for column, words in names.items()
+            if (seeds := list(self.pairing.loc[~self.pairing[column].astype("bool"), "seed"]))
+        ]
+        return "; ".join(apart)
+
+    @cached_property
+    def same_models(self) -> list[frozenset[str]]:
+        """Pairs of arms whose pictures agree to the bit in all that both were scored on at the last step."""
+        last = self.scores[self.scores["train_step"] == self.definition["endpoint"]["train_step"]]
+        table = last.set_index(["arm", "seed", *_POINT])["images_sha256"].unstack("arm")
+        found = []
+        for a, b in itertools.combinations([arm for arm in self.arms if arm in table], 2):
+            both = table[[a, b]].dropna()
+            if len(both) and bool((both[a] == both[b]).all()):
+                found.append(frozenset((a, b)))
+        return found
+
+
+def load_study(name: str, uri: str | None = None) -> Study:
+    """Read a study out of the tracking store.
+
+    Args:
+        name: of the study, which is that of its MLflow experiment.
+        uri: the store; by default MLFLOW_TRACKING_URI or mlflow.db in the current folder.
+
+    Raises:
+        UserError: the store cannot be read, there is no such study, it has no runs, or nothing is compared
+            in it: a plain experiment, or one that tunes.
+    """
+    runs = load.runs(name, uri)
+    with load.reading(uri) as client:
+        definition = read_definition(client, name)
+    if definition is None:
+        raise UserError(
+            f"experiment '{name}' has runs but is no study: no arms, seeds and endpoint are fixed. Make one:",
+            [f"python -m experiments.study --name {name}-study --variants learned rope2d"],
+        )
+    if not definition["comparisons"] and definition["kind"] == "tune":
+        raise UserError(
+            f"study '{name}' tunes settings and compares nothing; its report is that of the confirmation:",
+            [f"python -m experiments.study ablate --from-tuned {name}"],
+        )
+    current, others = _current(runs, definition)
+    scores = load.scores(name, uri)
+    scores = scores[scores["run_id"].isin(current["run_id"])].reset_index(drop=True)
+    columns = ["arm", "seed", "state", "message", "run_id"]
+    cells = pd.DataFrame(_cells(current, scores, definition), columns=columns)
+    return Study(definition, current, scores, cells, others)
+
+
+def endpoint_rows(scores: pd.DataFrame, definition: Definition, *free: str) -> pd.DataFrame:
+    """Rows of `scores` that agree with the primary endpoint in all its fields but those named in `free`."""
+    rows = scores
+    for field, wanted in definition["endpoint"].items():
+        if field not in (*free, "better"):
+            rows = rows[rows[field] == wanted]
+    return rows
+
+
+def in_order(rows: pd.DataFrame, arms: Sequence[str]) -> pd.DataFrame:
+    """Sort rows by the arms' order in the study, then by seed."""
+    place = {arm: i for i, arm in enumerate(arms)}
+    keys = pd.DataFrame({"place": rows["arm"].map(place), "seed": rows["seed"]})
+    return rows.loc[keys.sort_values(["place", "seed"], kind="stable").index].reset_index(drop=True)
+
+
+def comparable(rows: pd.DataFrame) -> pd.DataFrame:
+    """Rows of the extractor and reference that most runs were scored with; the others are not compared."""
+    if rows.empty:
+        return rows
+    sizes = rows.groupby(SOURCE)["run_id"].transform("nunique")
+    first = rows[sizes == sizes.max()].iloc[0]
+    usual: pd.DataFrame = rows[(rows[SOURCE] == first[SOURCE]).all(axis=1)]
+    return usual
+
+
+def _current(runs: pd.DataFrame, definition: Definition) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """The newest run of each cell, and all other runs."""
+    arms = [arm["label"] for arm in definition["arms"]]
+    inside = runs["arm"].isin(arms) & runs["seed"].isin(definition["seeds"])
+    newest = runs[inside].sort_values("started").drop_duplicates(["arm", "seed"], keep="last").index
+    return in_order(runs.loc[newest], arms), runs.drop(newest).reset_index(drop=True)
+
+
+def _cells(runs: pd.DataFrame, scores: pd.DataFrame, definition: Definition) -> Iterator[tuple[Any, ...]]:
+    scored = endpoint_rows(scores, definition)
+    usable = set(comparable(scored)["run_id"])
+    by_cell = {(run["arm"], run["seed"]): run for run in runs.to_dict("records")}
+    for arm in definition["arms"]:
+        for seed in definition["seeds"]:
+            run = by_cell.get((arm["label"], seed))
+            if run is None:
+                yield arm["label"], seed, "missing", "not begun", ""
+                continue
+            state, message = _state(run, run["run_id"] in usable, run["run_id"] in set(scored["run_id"]))
+            yield arm["label"], seed, state, message, run["run_id"]
+
+
+def _state(run: Mapping[Any, Any], usable: bool, scored: bool) -> tuple[str, str]:
+    """State of a cell that has a run, and why it is not done."""
+    if run["outcome"] == "diverged":
+        return "diverged", run["message"] or "the training diverged"
+    if run["status"] == "RUNNING":
+        return "running", "at work"
+    if run["outcome"] == "error":
+        return "failed", run["message"] or "ended with an error; its log is in the study's folder"
+    if run["status"] != "FINISHED":
+        return "missing", f"{run['outcome'] or 'ended'} before its end; the study's command goes on with it"
+    if usable:
+        return "done", ""
+    if scored:
+        return "failed", "scored with another extractor or against other pictures than most runs"
+    return "missing", "ended without a score at the primary endpoint"

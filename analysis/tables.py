@@ -1,0 +1,212 @@
+"""Tables of a report, as tidy frames: the same that its CSV files hold."""
+
+from collections.abc import Iterator
+
+import numpy as np
+import pandas as pd
+
+from analysis import stats
+from analysis.numbers import half_width
+from analysis.study import Study, comparable, endpoint_rows, in_order
+
+_FIRST = ("precision", "recall", "kid")  # the metrics beside the endpoint, in this order; others follow
+_SPEED, _MEMORY = "train/images_per_second", "system/peak_memory_mib"
+
+
+def values(study: Study) -> pd.DataFrame:
+    """Every seed's score at the primary endpoint: arm, seed, state, value, real_floor, message, run_id."""
+    scored = study.cells.merge(study.endpoint(), on=["arm", "seed"], how="left")
+    return scored[["arm", "seed", "state", "value", "real_floor", "message", "run_id"]]
+
+
+def comparisons(study: Study) -> list[stats.Comparison]:
+    """Each comparison of the study; none while it is partial."""
+    if study.partial:
+        return []
+    return stats.compare(
+        study.endpoint(),
+        [(arm, reference) for arm, reference in study.definition["comparisons"]],
+        paired=study.paired,
+        margin=study.definition["margin"],
+        better=study.definition["endpoint"]["better"],
+        looks=study.looks,
+        diverged=study.diverged,
+        same=study.same_models,
+    )
+
+
+def comparison_table(compared: list[stats.Comparison]) -> pd.DataFrame:
+    """The comparisons as a frame: a row each."""
+    rows = []
+    for c in compared:
+        interval = {"difference": c.difference.value, "low": c.difference.low, "high": c.difference.high}
+        narrow = {"equivalence_low": c.equivalence.low, "equivalence_high": c.equivalence.high}
+        plain = {key: value for key, value in vars(c).items() if key not in ("difference", "equivalence")}
+        head = {"arm": c.arm, "reference": c.reference, "verdict": c.verdict}
+        rows.append(head | interval | narrow | plain)
+    return pd.DataFrame(rows)
+
+
+def main_table(study: Study, curves: pd.DataFrame) -> pd.DataFrame:
+    """One row an arm: its score, other metrics and costs.
+
+    Columns:
+        arm, spec; seeds (scored), planned, diverged, failed.
+        mean, low, high, half: of the primary endpoint over seeds, with its 95 % t interval; real_floor.
+        NAME, NAME_half: every other metric of the same pictures, mean over seeds and half-width.
+        parameters, parameters_variant; images_per_second: of training, median of a run, mean over seeds;
+        peak_memory_mib: largest; run_seconds: start of training to the endpoint's score, median over seeds;
+        sampling_seconds: for 1,000 pictures of the endpoint's sampler; nfe; gflops: of one such picture.
+    """
+    others = _other_metrics(study)
+    rows = []
+    for arm in study.definition["arms"]:
+        label = arm["label"]
+        row = {"arm": label, "spec": arm["spec"], **_score(study, label)}
+        for metric, scores in others.groupby("metric", sort=False):
+            row |= _with_half(str(metric), scores.loc[scores["arm"] == label, "value"])
+        rows.append(row | _cost(study, label, curves))
+    return pd.DataFrame(rows)
+
+
+def other_metrics(study: Study) -> dict[str, str]:
+    """Metrics beside the endpoint's own with the direction that is better, in the main table's order."""
+    rows = _other_metrics(study).drop_duplicates("metric")
+    return dict(zip(rows["metric"], rows["better"], strict=True))
+
+
+def sampler_table(study: Study) -> pd.DataFrame:
+    """Final scores under samplers of equal NFE: nfe, sampler, arm, mean, low, high, half, seeds.
+
+    Only NFEs at which two samplers or more were scored; an adaptive sampler's are rounded.
+    """
+    rows = final_scores(study).assign(nfe=lambda f: f["nfe"].round().astype("int64"))
+    shared = rows.groupby("nfe")["sampler"].nunique().loc[lambda count: count > 1].index
+    found = []
+    for (nfe, sampler, arm), own in rows[rows["nfe"].isin(shared)].groupby(["nfe", "sampler", "arm"]):
+        found.append({"nfe": nfe, "sampler": sampler, "arm": arm, **_interval(own["value"])})
+    columns = ["nfe", "sampler", "arm", "mean", "low", "high", "half", "seeds"]
+    return pd.DataFrame(found, columns=columns)
+
+
+def ranking_table(study: Study) -> pd.DataFrame:
+    """Kendall's tau of the arms' ranking between samplers: first, second and their NFE, tau, low, high."""
+    rows = final_scores(study)
+    if rows["sampler"].nunique() < 2 or rows["arm"].nunique() < 2:
+        return pd.DataFrame(columns=["first", "first_nfe", "second", "second_nfe", "tau", "low", "high"])
+    found = stats.kendall_tau(rows[["arm", "seed", "value", "sampler"]], "sampler", np.random.default_rng(0))
+    nfe = rows.groupby("sampler")["nfe"].mean().round()
+    found = found.assign(first_nfe=found["first"].map(nfe), second_nfe=found["second"].map(nfe))
+    return found[["first", "first_nfe", "second", "second_nfe", "tau", "low", "high"]]
+
+
+def spread_table(study: Study) -> pd.DataFrame:
+    """Retraining spread and resampling spread of each arm at the endpoint, as `stats.spreads` gives them."""
+    rows = comparable(endpoint_rows(study.scores, study.definition, "sampling_seed"))
+    return stats.spreads(in_order(rows, study.arms)[["arm", "seed", "sampling_seed", "value"]])
+
+
+def infinity_table(study: Study) -> pd.DataFrame:
+    """Score against n: arm, n, mean, low, high, half, seeds; the rows with n = inf are the regression's.
+
+    The line is fitted to each seed by itself; its interval is over seeds, as all others are.
+    """
+    rows = size_scores(study)
+    if rows["n"].nunique() < 2:
+        return pd.DataFrame(columns=["arm", "n", "mean", "low", "high", "half", "seeds"])
+    found = []
+    for arm in study.arms:
+        own = rows[rows["arm"] == arm]
+        sizes = sorted(set(own["n"]))
+        found += [{"arm": arm, "n": n, **_interval(own.loc[own["n"] == n, "value"])} for n in sizes]
+        limits = pd.Series(list(_limits(own)), dtype="float64")
+        if len(limits):
+            found.append({"arm": arm, "n": np.inf, **_interval(limits)})
+    return pd.DataFrame(found).astype({"n": "float64"})
+
+
+def final_scores(study: Study) -> pd.DataFrame:
+    """Scores of the endpoint's metric, n and guidance at the last step, under every sampler."""
+    return comparable(endpoint_rows(study.scores, study.definition, "sampler"))
+
+
+def size_scores(study: Study) -> pd.DataFrame:
+    """Scores at the endpoint in all but n."""
+    return comparable(endpoint_rows(study.scores, study.definition, "n"))
+
+
+def curve_scores(study: Study) -> pd.DataFrame:
+    """Scores of the endpoint's metric and sampler over training, at the n with the most steps."""
+    rows = comparable(endpoint_rows(study.scores, study.definition, "train_step", "n"))
+    if rows.empty:
+        return rows
+    steps = rows.groupby("n")["train_step"].nunique()
+    usual = study.definition["endpoint"]["n"]
+    best: pd.DataFrame = rows[rows["n"] == max(steps.index, key=lambda n: (steps[n], n == usual))]
+    return best
+
+
+def _limits(own: pd.DataFrame) -> Iterator[float]:
+    for _, seed in own.groupby("seed"):
+        if seed["n"].nunique() > 1:
+            yield stats.at_infinity(list(seed["n"]), list(seed["value"])).value
+
+
+def _other_metrics(study: Study) -> pd.DataFrame:
+    rows = comparable(endpoint_rows(study.scores, study.definition, "metric"))
+    places = rows["metric"].map(lambda name: (_place(name), name)).sort_values(kind="stable")
+    rows = rows.loc[places.index]
+    others: pd.DataFrame = rows[rows["metric"] != study.definition["endpoint"]["metric"]]
+    return others
+
+
+def _place(metric: str) -> int:
+    name = metric.partition("_")[0]
+    return _FIRST.index(name) if name in _FIRST else len(_FIRST)
+
+
+def _score(study: Study, arm: str) -> dict[str, float]:
+    cells = study.cells[study.cells["arm"] == arm]
+    scored = study.endpoint()
+    scored = scored[scored["arm"] == arm]
+    return {
+        "planned": len(cells),
+        "diverged": int((cells["state"] == "diverged").sum()),
+        "failed": int((cells["state"] == "failed").sum()),
+        **_interval(scored["value"]),
+        "real_floor": float(scored["real_floor"].mean()),
+    }
+
+
+def _cost(study: Study, arm: str, curves: pd.DataFrame) -> dict[str, float]:
+    runs = study.runs[study.runs["arm"] == arm]
+    rows = endpoint_rows(study.scores, study.definition)
+    rows = rows[rows["arm"] == arm]
+    own = curves[curves["run_id"].isin(runs["run_id"])]
+    speed = own[own["key"] == _SPEED].groupby("run_id")["value"].median()
+    started = rows["run_id"].map(runs.set_index("run_id")["started"])
+    flops = float(runs["flops_per_image"].max()) if len(runs) else np.nan
+    nfe = float(rows["nfe"].mean())
+    return {
+        "parameters": float(runs["parameters"].max()) if len(runs) else np.nan,
+        "parameters_variant": float(runs["parameters_variant"].max()) if len(runs) else np.nan,
+        "images_per_second": float(speed.mean()),
+        "peak_memory_mib": float(own.loc[own["key"] == _MEMORY, "value"].max()),
+        "run_seconds": float((rows["time"] - started).dt.total_seconds().median()),
+        "sampling_seconds": float((rows["sampling_seconds"] * 1000 / rows["n"]).mean()),
+        "nfe": nfe,
+        "gflops": flops * nfe / 1e9,
+    }
+
+
+def _interval(scores: "pd.Series[float]") -> dict[str, float]:
+    if scores.empty:
+        return {"mean": np.nan, "low": np.nan, "high": np.nan, "half": np.nan, "seeds": 0}
+    found = stats.mean_interval(list(scores))
+    ends = {"low": found.low, "high": found.high, "half": half_width(found)}
+    return {"mean": found.value, **ends, "seeds": found.n}
+
+
+def _with_half(name: str, scores: "pd.Series[float]") -> dict[str, float]:
+    found = _interval(scores)
+    return {name: found["mean"], f"{name}_half": found["half"]}
