@@ -4,6 +4,7 @@ import contextlib
 import json
 import os
 import re
+import shlex
 import shutil
 import signal
 import subprocess
@@ -50,8 +51,9 @@ def by_ranks(size: int, output: Path, *args: object) -> list[int]:
 
     def work(rank: int) -> int:
         sys.stdout, sys.stderr = open(1, "w", closefd=False), open(2, "w", closefd=False)
+        sys.argv[1:] = [str(arg) for arg in args]  # which the run writes down
         try:
-            main(command, [str(arg) for arg in args])
+            main(command)
         except SystemExit as stop:
             sys.stdout.flush()
             sys.stderr.flush()
@@ -93,7 +95,8 @@ def test_who_they_are_is_written_down():
     assert one["pairing"] == two["pairing"]
     assert two["identity"] == {**one["identity"], "ranks": "2"}
     assert two["origin"]["ranks"] == "2"
-    assert two["origin"]["command"].startswith("torchrun --nproc-per-node 2 -m experiments.run ")
+    typed = shlex.join([*QUICK, "--out", "two"])
+    assert two["origin"]["command"] == f"torchrun --nproc-per-node 2 -m experiments.run {typed}"
     assert "ranks" not in one["origin"]
 
 
