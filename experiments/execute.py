@@ -14,6 +14,7 @@ from experiments.config import EvalConfig, RunConfig, from_json
 from experiments.data import Batches
 from experiments.describe import forward_flops
 from experiments.progress import Progress
+from experiments.reference import Reference
 from experiments.resolve import Resolved, build_model, device_text
 from experiments.runfolder import Ending
 from experiments.sampling import Generator
@@ -154,11 +155,11 @@ def make_batches(resolved: Resolved) -> Batches:
 
 def make_scorer(resolved: Resolved, stop: StopFlag, ranks: Ranks = ONE) -> Scorer:
     """The scorer of a run. Raises UserError where the extractor is not to be had or does not fit."""
-    config, extractor, images = resolved.config, resolved.extractor, resolved.images
+    config, reference = resolved.config, Reference(resolved.images, resolved.extractor, stop, ranks)
     profile, generator = ema.name(config.train.ema_decay), make_generator(resolved, stop)
     info = resolved.folder.info  # a run keeps the name under which it was scored first
     arm = from_json(RunConfig, info["config"]).arm_name if info else config.arm_name
-    return Scorer(arm, config.seed, profile, generator, extractor, images, resolved.folder, stop, ranks)
+    return Scorer(arm, config.seed, profile, generator, reference, resolved.folder, stop, ranks)
 
 
 def make_generator(resolved: Resolved, stop: StopFlag) -> Generator:

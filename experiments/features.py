@@ -41,6 +41,10 @@ class Features:
         """Some of the rows, in the given order: a slice or an array of indices."""
         return Features(self.pool[rows], self.logits[rows])
 
+    def tensors(self) -> dict[str, Tensor]:
+        """The fields by name, for a file."""
+        return {"pool": self.pool, "logits": self.logits}
+
     @classmethod
     def cat(cls, parts: Sequence["Features"]) -> "Features":
         """Rows of all parts, one part after the other."""

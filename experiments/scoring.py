@@ -6,29 +6,25 @@ Does only what is missing, so it can be killed at any moment and called again.
 import hashlib
 import shutil
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 
-import numpy as np
-import safetensors
 import safetensors.torch
 import torch
 from torch import Tensor
 
 from experiments.config import EvalConfig, ScoreKey, guidance_name
-from experiments.datasets.base import Images
-from experiments.datasets.cache import cache_folder
 from experiments.features import Extractor, Features
-from experiments.metrics import measure_all, real_floor, value_name
+from experiments.metrics import measure_all, value_name
 from experiments.pictures import write_grid
 from experiments.progress import Progress
+from experiments.reference import Reference, read_tensors
 from experiments.registries import METRICS
 from experiments.runfolder import RunFolder
 from experiments.sampling import Generator
 from rope_dit.durable import write_durably
-from rope_dit.errors import Stopped, UserError
+from rope_dit.errors import UserError
 from rope_dit.ranks import ONE, Ranks
 from rope_dit.samplers.spec import SamplerSpec
 
@@ -78,22 +74,25 @@ class Scorer:
         seed: training seed.
         ema: name of the weight profile that is scored.
         generator: makes the pictures of a job.
-        extractor: turns pictures into features.
-        images: the data set; its train part is the reference, its held-out part gives the real floor.
+        reference: the real pictures, and the extractor that turns pictures into features.
         folder: where scores, pictures and unfinished samples go.
         stop: asked between chunks; a True raises Stopped.
-        ranks: processes that divide the sampling; all must make the same calls, and rank 0 does the rest.
+        ranks: processes that divide sampling and features; all make the same calls, rank 0 does the rest.
     """
 
     arm: str
     seed: int
     ema: str
     generator: Generator
-    extractor: Extractor
-    images: Images
+    reference: Reference
     folder: RunFolder
     stop: Callable[[], bool]
     ranks: Ranks = ONE
+
+    @property
+    def extractor(self) -> Extractor:
+        """What turns pictures into features."""
+        return self.reference.extractor
 
     def missing(self, step: int, jobs: list[Job]) -> list[Job]:
         """Jobs of which scores.csv lacks a row.
@@ -121,32 +120,64 @@ class Scorer:
     def score(self, step: int, jobs: list[Job]) -> None:
         """Sample and score each missing job at training step `step`, and write a sample grid of it."""
         for job in self.missing(step, jobs):
+            self.reference.make()
             samples = self._sample(step, job)
             self.ranks.first(lambda job=job, samples=samples: self._measure(step, job, samples))
-
-    def _measure(self, step: int, job: Job, samples: "Samples") -> None:
-        features = self.extractor(samples.pictures)
-        features.check_finite()
-        grid = self.folder.path / "pictures" / f"{job.name(step)}.png"
-        labels = self.generator.labels(range(len(samples.pictures)), job.sampling_seed).cpu()
-        write_grid(grid, samples.pictures.numpy(), labels.numpy(), len(self.images.classes))
-        for n in job.ns:  # the rows come last: they say that the job is done
-            sha256 = hashlib.sha256(samples.pictures[:n].numpy().tobytes()).hexdigest()
-            seconds = samples.seconds * n / len(samples.pictures)
-            made = {"images_sha256": sha256, "sampling_seconds": round(seconds, 3)}
-            self._write(step, job, n, features[:n], samples.nfe, made)
-        for file in self._chunk_files(step, job):
-            file.unlink(missing_ok=True)
 
     def clean(self) -> None:
         """Remove samples of jobs that are done but were killed before they cleaned up."""
         shutil.rmtree(self.folder.path / "samples", ignore_errors=True)
 
+    def _sample(self, step: int, job: Job) -> "Samples":
+        """Make what is missing; what it returns holds all pictures on rank 0."""
+        n, files = max(job.ns), self._chunk_files(step, job)
+        bar = Progress(f"sampling {job.sampler.slug}", n, "picture")
+        chunks = [read_tensors(file) if self.ranks.leads else None for file in files]
+        missing = self.ranks.first(lambda: [i for i, chunk in enumerate(chunks) if chunk is None])
+        for made in self.ranks.divide(missing, lambda number: self._chunk(job, number), self.stop):
+            for number, chunk in made:
+                chunks[number] = chunk
+                files[number].parent.mkdir(parents=True, exist_ok=True)
+                write_durably(files[number], safetensors.torch.save(chunk))
+                bar.update(min(n, (number + 1) * self.generator.chunk))
+        bar.close()
+        return Samples.of([chunk for chunk in chunks if chunk is not None], n)
+
+    def _chunk(self, job: Job, number: int) -> dict[str, Tensor]:
+        """Pictures of a chunk and their features, made where the pictures are."""
+        begun = time.perf_counter()
+        pictures, nfe = self.generator.chunk_of(
+            number, job.sampler, job.weight, job.interval, job.sampling_seed
+        )
+        made = {"pictures": pictures.cpu(), "nfe": torch.tensor(nfe, dtype=torch.float64)}
+        made["seconds"] = torch.tensor(time.perf_counter() - begun, dtype=torch.float64)
+        return {**made, **self.extractor(pictures).tensors()}
+
+    def _chunk_files(self, step: int, job: Job) -> list[Path]:
+        """Files of a job's chunks, named after all that they depend on."""
+        made = f"{job.name(step)}-{self.extractor.sha256[:8]}-{self.generator.chunk}"
+        count = -(-max(job.ns) // self.generator.chunk)
+        return [self.folder.path / "samples" / f"{made}-{i:05d}.safetensors" for i in range(count)]
+
+    def _measure(self, step: int, job: Job, samples: "Samples") -> None:
+        samples.features.check_finite()
+        grid = self.folder.path / "pictures" / f"{job.name(step)}.png"
+        labels = self.generator.labels(range(len(samples.pictures)), job.sampling_seed).cpu()
+        classes = len(self.reference.images.classes)
+        write_grid(grid, samples.pictures.numpy(), labels.numpy(), classes)
+        for n in job.ns:  # the rows come last: they say that the job is done
+            sha256 = hashlib.sha256(samples.pictures[:n].numpy().tobytes()).hexdigest()
+            seconds = samples.seconds * n / len(samples.pictures)
+            made = {"images_sha256": sha256, "sampling_seconds": round(seconds, 3)}
+            self._write(step, job, n, samples.features[:n], samples.nfe, made)
+        for file in self._chunk_files(step, job):
+            file.unlink(missing_ok=True)
+
     def _write(
         self, step: int, job: Job, n: int, features: Features, nfe: float, made: dict[str, object]
     ) -> None:
-        values = measure_all(features, self.reference)
-        floors = self._held_out_values | {"fd": real_floor(self.held_out, n, len(self.reference))}
+        real = self.reference
+        values, floors = measure_all(features, real.train), real.floors(n)
         better = {
             value: direction for metric in METRICS for value, direction in metric.claims["values"].items()
         }
@@ -163,113 +194,33 @@ class Scorer:
                 extractor=self.extractor.name,
                 metric=value_name(value, self.extractor.name),
                 n=n,
-                n_real=len(self.reference),
+                n_real=len(real.train),
                 sampling_seed=job.sampling_seed,
             )
             for value in values
         ]
-        rest = {**made, "reference_sha256": self.images.fingerprint,
+        rest = {**made, "reference_sha256": real.images.fingerprint,
                 "extractor_sha256": self.extractor.sha256}  # fmt: skip
         rows = [{**rest, "value": values[v], "better": better[v], "real_floor": floors[v]} for v in values]
         self.folder.add_scores(keys, rows)
 
-    def _sample(self, step: int, job: Job) -> "Samples":
-        """Make what is missing; what it returns holds all pictures on rank 0."""
-        n, files = max(job.ns), list(self._chunk_files(step, job))
-        bar = Progress(f"sampling {job.sampler.slug}", n, "picture")
-        chunks = [_read_chunk(file) if self.ranks.leads and file.exists() else None for file in files]
-        missing = self.ranks.first(lambda: [i for i, chunk in enumerate(chunks) if chunk is None])
-        for begin in range(0, len(missing), self.ranks.size):
-            numbers = missing[begin : begin + self.ranks.size]
-            for number, chunk in zip(numbers, self._chunks(job, numbers), strict=False):
-                chunks[number] = chunk
-                files[number].parent.mkdir(parents=True, exist_ok=True)
-                write_durably(files[number], safetensors.torch.save(chunk))
-            bar.update(min(n, (numbers[-1] + 1) * self.generator.chunk))
-        bar.close()
-        return Samples.of([chunk for chunk in chunks if chunk is not None], n)
-
-    def _chunks(self, job: Job, numbers: list[int]) -> list[dict[str, Tensor]]:
-        """Make these chunks, one a rank, and return them on rank 0. Raises Stopped on all ranks."""
-        mine, stopped = None, self.stop()
-        if self.ranks.rank < len(numbers) and not stopped:
-            try:
-                mine = self._chunk(job, numbers[self.ranks.rank])
-            except Stopped:
-                stopped = True
-        if self.ranks.any(stopped):
-            raise Stopped
-        return [chunk for chunk in self.ranks.gather(mine) if chunk is not None]
-
-    def _chunk(self, job: Job, number: int) -> dict[str, Tensor]:
-        begun = time.perf_counter()
-        pictures, nfe = self.generator.chunk_of(
-            number, job.sampler, job.weight, job.interval, job.sampling_seed
-        )
-        made = {"pictures": pictures.cpu(), "nfe": torch.tensor(nfe, dtype=torch.float64)}
-        return {**made, "seconds": torch.tensor(time.perf_counter() - begun, dtype=torch.float64)}
-
-    def _chunk_files(self, step: int, job: Job) -> Iterator[Path]:
-        for i in range(-(-max(job.ns) // self.generator.chunk)):
-            yield self.folder.path / "samples" / f"{job.name(step)}-{i:05d}.safetensors"
-
-    @cached_property
-    def reference(self) -> Features:
-        """Features of the training pictures."""
-        return self._real(self.images.train, "train")
-
-    @cached_property
-    def held_out(self) -> Features:
-        """Features of the held-out pictures."""
-        return self._real(self.images.held_out, "held-out")
-
-    @cached_property
-    def _held_out_values(self) -> dict[str, float]:
-        """What held-out pictures themselves score: the floor of every value but the Frechet distance's."""
-        return measure_all(self.held_out, self.reference)
-
-    def _real(self, pictures: np.ndarray, part: str) -> Features:
-        """Compute features of real pictures once for each (data, part, extractor), and keep them on disk."""
-        key = f"{self.images.fingerprint} {part} {self.extractor.name} {self.extractor.sha256}"
-        file = cache_folder() / f"features-{hashlib.sha256(key.encode()).hexdigest()[:32]}.safetensors"
-        found = _read_chunk(file) if file.exists() else None
-        if found is None:
-            bar = Progress(f"features of {len(pictures)} {part} pictures", len(pictures), "picture")
-            parts = []
-            for i in range(0, len(pictures), 1000):
-                parts.append(self.extractor(torch.from_numpy(pictures[i : i + 1000])))
-                bar.update(min(i + 1000, len(pictures)))
-            bar.close()
-            features = Features.cat(parts)
-            features.check_finite()
-            found = {"pool": features.pool, "logits": features.logits}
-            file.parent.mkdir(parents=True, exist_ok=True)
-            write_durably(file, safetensors.torch.save(found))
-        return Features(found["pool"], found["logits"])
-
 
 @dataclass(frozen=True)
 class Samples:
-    """Pictures [n, C, H, W] uint8, network evaluations a picture, seconds that one device would take."""
+    """Pictures [n, C, H, W] uint8, their features, evaluations a picture, seconds that one device takes."""
 
     pictures: Tensor
+    features: Features
     nfe: float
     seconds: float
 
     @classmethod
     def of(cls, chunks: list[dict[str, Tensor]], n: int) -> "Samples":
         """The first `n` pictures of these chunks, none where there are none."""
-        pictures = [chunk["pictures"] for chunk in chunks]
-        made = sum(map(len, pictures))
+
+        def joined(key: str) -> Tensor:
+            return torch.cat([chunk[key] for chunk in chunks] or [torch.empty(0)])
+
+        pictures, features = joined("pictures"), Features(joined("pool"), joined("logits"))
         nfe, seconds = (sum(chunk[key].item() for chunk in chunks) for key in ("nfe", "seconds"))
-        return cls(
-            torch.cat(pictures or [torch.empty(0)])[:n], nfe / max(1, len(chunks)), seconds * n / max(1, made)
-        )
-
-
-def _read_chunk(file: Path) -> dict[str, Tensor] | None:
-    """Tensors of a file, or None where it is torn: it is made again."""
-    try:
-        return safetensors.torch.load(file.read_bytes())
-    except (safetensors.SafetensorError, KeyError):
-        return None
+        return cls(pictures[:n], features[:n], nfe / max(1, len(chunks)), seconds * n / max(1, len(pictures)))

@@ -7,7 +7,7 @@ and results between hosts (`any`, `first`, `gather`), for which they do.
 import contextlib
 import inspect
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, TypeVar
@@ -19,6 +19,7 @@ from torch.nn.parallel import DistributedDataParallel
 
 from rope_dit.errors import Stopped, UserError
 
+S = TypeVar("S")
 T = TypeVar("T")
 SAID = "raised on rank 0, which will say so"
 
@@ -140,6 +141,26 @@ class Ranks:
         found: list[Any] | None = [None] * self.size if self.leads else None
         dist.gather_object(mine, found, dst=0)
         return found or []
+
+    def divide(
+        self, items: Sequence[S], work: Callable[[S], T], stop: Callable[[], bool]
+    ) -> Iterator[list[tuple[S, T]]]:
+        """Do `work` on items, one a rank at a time; all ranks must go through it to its end.
+
+        Yields, on rank 0, each round's items with what came of them; on other ranks, nothing but empty lists.
+        Raises Stopped on all ranks as soon as `stop` says so on one of them, or its `work` raised it.
+        """
+        for first in range(0, len(items), self.size):
+            mine, made, stopped = first + self.rank, [], stop()
+            if mine < len(items) and not stopped:
+                try:
+                    made = [work(items[mine])]
+                except Stopped:
+                    stopped = True
+            if self.any(stopped):
+                raise Stopped
+            found = [one for part in self.gather(made) for one in part]
+            yield list(zip(items[first:], found, strict=False))
 
     @contextlib.contextmanager
     def lost(self) -> Iterator[None]:

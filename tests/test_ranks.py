@@ -180,6 +180,38 @@ def test_what_rank_0_finds_and_what_it_raises_is_for_all(tmp_path):
     assert together(1, tmp_path / "alone", lambda rank: ONE.first(lambda: 7)) == [7]
 
 
+def test_divided_work_comes_back_with_its_items(tmp_path):
+    def work(rank: int) -> list[object]:
+        ranks, mine = joined(rank), []
+        found = list(ranks.divide("abcde", lambda item: mine.append(item) or item.upper(), lambda: False))
+        return [mine, found]
+
+    rounds = [[("a", "A"), ("b", "B")], [("c", "C"), ("d", "D")], [("e", "E")]]
+    expected = [[["a", "c", "e"], rounds], [["b", "d"], [[], [], []]]]
+    assert together(2, tmp_path / "ranks", work) == expected
+    assert list(ONE.divide("ab", str.upper, lambda: False)) == [[("a", "A")], [("b", "B")]]
+
+
+@pytest.mark.parametrize("inside", [True, False])
+def test_a_wish_of_one_rank_ends_divided_work_on_all(tmp_path, inside):
+    """Rank 1 stops in its second item: inside its work, or as it is asked before."""
+
+    def work(rank: int) -> int:
+        ranks, done = joined(rank), []
+
+        def one(item: int) -> int:
+            if inside and item == 3:
+                raise Stopped
+            done.append(item)
+            return item
+
+        with pytest.raises(Stopped):
+            list(ranks.divide(range(6), one, lambda: not inside and rank == 1 and len(done) == 1))
+        return len(done)
+
+    assert together(2, tmp_path / "ranks", work) == [2, 1]
+
+
 def test_a_rank_that_dies_leaves_no_other_waiting(tmp_path):
     def work(rank: int) -> None:
         ranks, state = joined(rank), fresh()

@@ -23,13 +23,19 @@ from harness import (  # noqa: F401
     work_elsewhere,
 )
 from PIL import Image
+from safetensors import safe_open
+from safetensors.torch import save_file
 
 from experiments.config import RunConfig
+from experiments.execute import make_scorer
+from experiments.features import WEIGHTS, load_extractor
 from experiments.finished import open_run, read_config
 from experiments.metrics import value_name
 from experiments.pictures import COLUMNS, GAP, MIN_SIDE, ROWS
 from experiments.registries import METRICS
 from experiments.sampling import Generator
+from experiments.scoring import final_jobs
+from rope_dit.errors import Stopped
 from rope_dit.registry import POS_EMBEDS, SOLVERS
 from rope_dit.samplers.spec import SamplerSpec
 
@@ -273,10 +279,31 @@ def test_stale_samples_of_a_killed_scoring_are_used_and_removed(copy):
     config: RunConfig = read_config(copy)
     assert config.eval.chunk == 25
     (copy / "samples").mkdir()
-    (copy / "samples/00000020-rk4-1-cfg1-seed0-00000.safetensors").write_bytes(b"torn")
+    sha256 = load_extractor("digits", "cpu").sha256[:8]
+    (copy / f"samples/00000020-rk4-1-cfg1-seed0-{sha256}-25-00000.safetensors").write_bytes(b"torn")
     result = call("run", *SMOKE, "--out", copy, "--eval.samplers", "rk4:steps=1")
     assert result.code == 0, result.err
     assert not (copy / "samples").exists()
+
+
+@pytest.mark.parametrize("change", [("--eval.chunk", "50"), ("--eval.extractor", "mine.safetensors")])
+def test_a_killed_sampling_goes_on_only_with_chunks_of_its_own(copy, change):
+    with safe_open(WEIGHTS / "digits.safetensors", "pt") as file:
+        tensors = {key: file.get_tensor(key) * (1 + key.startswith("head")) for key in file.keys()}
+        save_file(tensors, "mine.safetensors", file.metadata())
+    shutil.copytree(copy, "undisturbed")
+    config = read_config(copy)
+    config = replace(config, eval=replace(config.eval, samplers=("rk4:steps=1",)))
+    resolved, state = open_run(config)
+    scorer = make_scorer(resolved, lambda: any(copy.glob("samples/*")))
+    scorer.generator.load(state.ema.profiles[scorer.ema])
+    with pytest.raises(Stopped):
+        scorer.score(state.step, final_jobs(config.eval))
+    assert len(list(copy.glob("samples/*"))) == 1
+    for folder in (copy, Path("undisturbed")):
+        done = call("run", *SMOKE, "--out", folder, "--eval.samplers", "rk4:steps=1", *change)
+        assert done.code == 0, done.err
+    assert timeless(copy) == timeless(Path("undisturbed"))
 
 
 def test_a_damaged_checkpoint_costs_one_warning(finished, tmp_path):
