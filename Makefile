@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test test-all lint bench clean
+.PHONY: demo test test-all lint bench gpu clean
 
 demo: .venv/installed
 	$(BIN)/python -m experiments.run --variant rope2d
@@ -20,6 +20,14 @@ lint: .venv/installed-dev
 
 bench: .venv/installed
 	$(BIN)/python -m experiments.bench
+
+# All that waits for a GPU: its tests, the benchmark, a short run, the CIFAR-10 study (stop and start it at will)
+DATA ?= cifar10
+gpu: .venv/installed-dev
+	$(BIN)/python -m pytest -m gpu
+	$(BIN)/python -m experiments.bench --preset cifar10
+	$(BIN)/python -m experiments.run --preset cifar10 --data $(DATA) --train.steps 2000 --eval.every 0
+	$(BIN)/python -m experiments.study cifar10 --data $(DATA) --runs-per-gpu 4
 
 .venv/bin/python:
 	$(PYTHON) -m venv .venv

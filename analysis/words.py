@@ -72,10 +72,12 @@ def pairing(study: Study, compared: Sequence[Comparison]) -> str:
         return said
     low, high = significant(min(gains), 2), significant(max(gains), 2)
     times = low if low == high else f"{low} to {high}"
-    return (
-        f"{said} The variance of a paired difference is {times} times smaller than that of an unpaired one, "
-        f"so pairing was worth {times} times as many seeds."
+    worth = (
+        f"pairing was worth {times} times as many seeds"
+        if min(gains) > 1
+        else ("where that is not above 1, pairing gained nothing")
     )
+    return f"{said} An unpaired difference would have {times} times the variance of the paired one: {worth}."
 
 
 def ranking(table: pd.DataFrame) -> str:

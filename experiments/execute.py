@@ -64,6 +64,8 @@ def execute(resolved: Resolved, stop: StopFlag, ranks: Ranks = ONE) -> int:
     if finished:
         print(f"{folder.path} is finished; nothing to do.")
     else:
+        where = f"{device_text(resolved.device)}, {config.train.precision}"
+        print(f"{config.arm_name}, seed {config.seed}, on {where}: {folder.path}", flush=True)
         folder.begin()
     return tracked(resolved, state, scorer, work)
 

@@ -55,6 +55,8 @@ def test_as_a_process_from_start_to_table(finished):
     assert (done.returncode, done.stderr) == (0, b"")
     out = done.stdout.decode()
     assert re.fullmatch(r"[\n\x20-\x7e]*", out), "a bar or an escape where stdout is no terminal"
+    begins = r"rope2d:theta=100, seed 0, on .*(cpu|GPU|NVIDIA).*, (fp32|bf16): runs/rope2d-s0-\w{8}\n"
+    assert re.match(begins, out), "which arm, on which device, where to"
     assert re.search(r"^fd_digits +[\d.]+ +lower +[\d.]+ +100 +4 +heun:grid=uniform,steps=2$", out, re.M)
     assert re.search(r"^training: \d+ pictures/s", out, re.M)
     assert re.search(r"^MLflow: +run [0-9a-f]{32} in experiment rope-dit$", out, re.M)

@@ -31,26 +31,32 @@ def free_port() -> int:
         return int(s.getsockname()[1])
 
 
+def program(name: str) -> str:
+    """A program of PostgreSQL, from the PATH or where Debian keeps it; the test is skipped without it."""
+    folders = [os.environ["PATH"], *map(str, Path("/usr/lib/postgresql").glob("*/bin"))]
+    found = shutil.which(name, path=os.pathsep.join(folders))
+    return found or pytest.skip(f"PostgreSQL's {name} is not on this machine: apt-get install postgresql")
+
+
 @pytest.fixture
 def postgres() -> Iterator[str]:
     """URI of an empty database `mlflow` on loopback."""
     pytest.importorskip("psycopg", reason="needs the extra: pip install 'rope-dit[postgres]'")
-    if shutil.which("initdb") is None or shutil.which("pg_ctl") is None:
-        pytest.skip("PostgreSQL's initdb and pg_ctl are not on the PATH of this machine")
+    initdb, pg_ctl, createdb = (program(name) for name in ("initdb", "pg_ctl", "createdb"))
     as_user = ["runuser", "-u", "postgres", "--"] if getpass.getuser() == "root" else []
     port, folder = free_port(), Path(tempfile.mkdtemp(prefix="rope-dit-postgres-"))
     if as_user:  # the server refuses to run as root
         shutil.chown(folder, "postgres")
     data = folder / "data"
     run = lambda *words: subprocess.run([*as_user, *words], check=True, capture_output=True, cwd=folder)  # noqa: E731
-    run("initdb", "-D", str(data), "-U", "mlflow", "--auth=trust")
+    run(initdb, "-D", str(data), "-U", "mlflow", "--auth=trust")
     options = f"-p {port} -c listen_addresses=127.0.0.1 -c unix_socket_directories={folder}"
-    run("pg_ctl", "-D", str(data), "-o", options, "-l", str(folder / "log"), "-w", "start")
+    run(pg_ctl, "-D", str(data), "-o", options, "-l", str(folder / "log"), "-w", "start")
     try:
-        run("createdb", "-h", "127.0.0.1", "-p", str(port), "-U", "mlflow", "mlflow")
+        run(createdb, "-h", "127.0.0.1", "-p", str(port), "-U", "mlflow", "mlflow")
         yield f"postgresql+psycopg://mlflow@127.0.0.1:{port}/mlflow"
     finally:
-        run("pg_ctl", "-D", str(data), "-m", "immediate", "stop")
+        run(pg_ctl, "-D", str(data), "-m", "immediate", "stop")
         shutil.rmtree(folder)
 
 
