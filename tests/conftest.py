@@ -11,7 +11,13 @@ hypothesis.settings.register_profile("untimed", deadline=None)  # speed is measu
 hypothesis.settings.load_profile("untimed")
 
 
+LONGEST = ("test_study", "test_tune", "test_study_kills", "test_run", "test_report", "test_load")
+"""files that begin first, so that no worker is left alone with one of them at the end"""
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    places = {name: place for place, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: places.get(item.path.stem, len(places)))
     if torch.cuda.is_available():
         return
     for item in items:
