@@ -126,6 +126,7 @@ def check_same(found: dict[str, Any], expected: dict[str, Any]) -> None:
         assert found[part] == expected[part], part
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(600)
 def test_a_few_kills_change_nothing(tmp_path):
     for name, kills in (("undisturbed", 0), ("killed", 2)):
