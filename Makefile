@@ -8,9 +8,11 @@ demo: .venv/installed
 	$(BIN)/python -m experiments.run --variant rope2d
 
 test: .venv/installed-dev
+	$(BIN)/python -m pytest -q analysis experiments
 	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder -m "not slow and not gpu" --cov --cov-report=term
 
 test-all: .venv/installed-dev
+	$(BIN)/python -m pytest -q analysis experiments
 	$(BIN)/python -m pytest --cov --cov-report=term
 
 lint: .venv/installed-dev

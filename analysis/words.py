@@ -81,13 +81,18 @@ def pairing(study: Study, compared: Sequence[Comparison]) -> str:
 
 
 def ranking(table: pd.DataFrame) -> str:
-    """Whether the arms rank alike under all samplers."""
+    """Whether the arms rank alike under all samplers.
+
+    >>> ranking(pd.DataFrame({"first": ["a"], "second": ["b"], "tau": [1.0], "low": [math.nan]}))
+    "Both samplers rank the arms alike (Kendall's tau 1). With one seed there is no interval."
+    """
     known = table[table["tau"].notna()]
     if known.empty:
         return ""
     least = known.sort_values("tau", kind="stable").iloc[0]
     if least["tau"] == 1:
-        said = f"All {len(known)} pairs of samplers rank the arms alike (Kendall's tau 1)."
+        who = "Both samplers rank" if len(known) == 1 else f"All {len(known)} pairs of samplers rank"
+        said = f"{who} the arms alike (Kendall's tau 1)."
     else:
         said = (
             "The ranking of the arms changes with the sampler: Kendall's tau falls to "
