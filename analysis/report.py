@@ -13,11 +13,12 @@ from pathlib import Path
 
 import pandas as pd
 
-from analysis import figures, load, provenance, tables, words
-from analysis.page import Contents, now, render
+from analysis import figures, load, tables
+from analysis.page import provenance, words
+from analysis.page.render import Contents, now, render
 from analysis.study import Study, load_study
-from experiments.cli import OK, StopFlag, main, parse
-from experiments.config import LABEL
+from experiments.cli.main import OK, StopFlag, main, parse
+from experiments.config.run import LABEL
 from rope_dit.config import check
 from rope_dit.durable import write_durably
 from rope_dit.errors import UserError

@@ -9,7 +9,7 @@ from typing import Any
 import pandas as pd
 
 from analysis import load
-from experiments.definition import Definition, read_definition
+from experiments.records.definition import Definition, read_definition
 from rope_dit.errors import UserError
 
 SOURCE = ["extractor_sha256", "reference_sha256", "n_real"]  # scores compare where these agree
@@ -21,7 +21,7 @@ class Study:
     """What a report is made of.
 
     Attributes:
-        definition: see `experiments.definition`.
+        definition: see `experiments.records.definition`.
         runs: the newest run of each cell, with the columns of `load.runs`.
         scores: scores of those runs, with the columns of `load.scores`.
         cells: one row an arm and seed: arm, seed, state (done, running, failed, diverged or missing),

@@ -12,14 +12,14 @@ from pathlib import Path
 from statistics import median
 from typing import TYPE_CHECKING, Literal
 
-from experiments.cli import OK, StopFlag, main, parse, plugin_errors
-from experiments.config import PathOrNone
-from experiments.presets import PRESETS
+from experiments.cli.main import OK, StopFlag, main, parse, plugin_errors
+from experiments.config.presets import PRESETS
+from experiments.config.run import PathOrNone
 from rope_dit.config import check
 from rope_dit.errors import UserError, nearest
 
 if TYPE_CHECKING:
-    from experiments.workloads import Work
+    from experiments.benchmark.workloads import Work
 
 Seconds = list[list[float]]
 
@@ -65,9 +65,9 @@ def bench(wanted: BenchConfig) -> str:
     """Time everything and return the table."""
     import torch
 
-    from experiments import workloads
-    from experiments.describe import forward_flops, wait_for
-    from experiments.resolve import device_text
+    from experiments.benchmark import workloads
+    from experiments.runner.dry_run import forward_flops, wait_for
+    from experiments.runner.resolve import device_text
 
     preset = PRESETS[wanted.preset]
     train = replace(preset.train, precision=wanted.precision, compile=wanted.compile,

@@ -11,10 +11,10 @@ from typing import Annotated, Any
 
 import tyro
 
-from experiments.cli import OK, StopFlag, main, parse
-from experiments.config import PathOrNone
-from experiments.finished import open_run, read_config
-from experiments.store import tracking_uri
+from experiments.cli.main import OK, StopFlag, main, parse
+from experiments.config.run import PathOrNone
+from experiments.records.mlflow_store import tracking_uri
+from experiments.runner.reopen import open_run, read_config
 
 
 def _as_run(metavar: str, *aliases: str) -> Any:
@@ -53,10 +53,10 @@ def command(args: list[str], stop: StopFlag) -> int:
     config = read_config(wanted.run)
     given = {k: v for k, v in vars(wanted).items() if k not in ("run", "plugins") and v not in ((), None)}
     config = replace(config, eval=replace(config.eval, **given))
-    from experiments.execute import make_scorer
-    from experiments.scoring import final_jobs
-    from experiments.summary import summary
-    from experiments.tracking import Mirror
+    from experiments.records.mlflow_mirror import Mirror
+    from experiments.runner.execute import make_scorer
+    from experiments.runner.summary import summary
+    from experiments.scoring.score import final_jobs
 
     resolved, state = open_run(config)
     scorer, jobs = make_scorer(resolved, stop), final_jobs(config.eval)

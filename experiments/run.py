@@ -12,16 +12,16 @@ import contextlib
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from experiments.cli import OK, StopFlag, main, parse, take
-from experiments.config import RunConfig
-from experiments.presets import PRESETS
-from experiments.ranks import declared, fit_to_ranks, follow, joined
-from experiments.store import tracking_uri
+from experiments.cli.main import OK, StopFlag, main, parse, take
+from experiments.config.presets import PRESETS
+from experiments.config.run import RunConfig
+from experiments.records.mlflow_store import tracking_uri
+from experiments.runner.torchrun import declared, fit_to_ranks, follow, joined
 from rope_dit.errors import UserError, nearest
 from rope_dit.registry import POS_EMBEDS
 
 if TYPE_CHECKING:
-    from experiments.resolve import Resolved
+    from experiments.runner.resolve import Resolved
 
 
 def command(args: list[str], stop: StopFlag) -> int:
@@ -50,9 +50,9 @@ def run(config: RunConfig, stop: StopFlag) -> int:
     rank, size = declared()
     POS_EMBEDS.canonical(config.variant)  # before torch is imported, so that a typo is answered at once
     tracking_uri()
-    from experiments.describe import describe
-    from experiments.execute import execute
-    from experiments.resolve import resolve
+    from experiments.runner.dry_run import describe
+    from experiments.runner.execute import execute
+    from experiments.runner.resolve import resolve
 
     config = fit_to_ranks(config, size)
     if config.dry_run:

@@ -16,10 +16,10 @@ import numpy as np
 import tyro
 from numpy.typing import NDArray
 
-from experiments.cli import OK, StopFlag, main, parse
-from experiments.config import EvalConfig, PathOrNone
-from experiments.finished import open_run, read_config
-from experiments.progress import Progress
+from experiments.cli.main import OK, StopFlag, main, parse
+from experiments.cli.progress import Progress
+from experiments.config.run import EvalConfig, PathOrNone
+from experiments.runner.reopen import open_run, read_config
 from rope_dit.config import check
 from rope_dit.errors import Stopped, UserError
 
@@ -72,8 +72,8 @@ def command(args: list[str], stop: StopFlag) -> int:
     wanted = parse(SampleConfig, None, args, "python -m experiments.sample", __doc__)
     config = read_config(wanted.run)
     evaluation = chosen(config.eval, wanted)
-    from experiments.execute import make_generator
-    from experiments.scoring import final_jobs
+    from experiments.runner.execute import make_generator
+    from experiments.scoring.score import final_jobs
     from rope_dit import ema
 
     resolved, state = open_run(replace(config, eval=evaluation))

@@ -14,10 +14,10 @@ import os
 from dataclasses import replace
 from pathlib import Path
 
-from experiments.cli import OK, StopFlag, main, parse, take
-from experiments.presets import PRESETS
-from experiments.store import sqlite_file, tracking_uri
-from experiments.study_config import STUDIES, Space, StudyConfig, study, study_file
+from experiments.cli.main import OK, StopFlag, main, parse, take
+from experiments.config.presets import PRESETS
+from experiments.config.study import STUDIES, Space, StudyConfig, study, study_file
+from experiments.records.mlflow_store import sqlite_file, tracking_uri
 from rope_dit.errors import UserError, nearest
 
 MODES = ("ablate", "tune")
@@ -29,15 +29,15 @@ def command(args: list[str], stop: StopFlag) -> int:
     config = parse(StudyConfig, default, rest, "python -m experiments.study", __doc__)
     _pin_store()
     if config.sync:
-        from experiments.sync import sync
+        from experiments.coordinator.resync import sync
 
         print(f"{sync(config.studies, config.sync).name} is in step with its run folders")
         return OK
     if mode == "tune":
-        from experiments.tune import tune
+        from experiments.coordinator.tuning.tune import tune
 
         return tune(config, space, stop)
-    from experiments.ablate import ablate
+    from experiments.coordinator.ablate import ablate
 
     return ablate(config, stop)
 
@@ -53,7 +53,7 @@ def read_arguments(args: list[str]) -> tuple[str, StudyConfig, Space, list[str]]
             "a study file, --preset and --from-tuned each set the starting point; give one of them."
         )
     if tuned:
-        from experiments.tuned import tuned_defaults
+        from experiments.coordinator.tuning.tuned import tuned_defaults
 
         return mode, tuned_defaults(tuned, Path(take(words, "studies") or "studies")), {}, words
     if not file and preset and not (STUDIES / f"{preset}.py").is_file():

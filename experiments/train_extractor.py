@@ -19,13 +19,13 @@ from safetensors.torch import save
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from experiments.classifier import Classifier
-from experiments.cli import OK, StopFlag, main, parse, plugin_errors
-from experiments.config import DataConfig, PathOrNone, flatten
-from experiments.data import Batches
+from experiments.cli.main import OK, StopFlag, main, parse, plugin_errors
+from experiments.cli.progress import Progress
+from experiments.config.run import DataConfig, PathOrNone, flatten
 from experiments.datasets import Images, load
-from experiments.progress import Progress
-from experiments.resolve import choose_device
+from experiments.datasets.batches import Batches
+from experiments.runner.resolve import choose_device
+from experiments.scoring.extractors.classifier import Classifier
 from rope_dit.checkpoint import Checkpoints, restore
 from rope_dit.config import check, check_finite, option
 from rope_dit.durable import write_durably

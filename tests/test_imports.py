@@ -26,7 +26,7 @@ RULES: list[tuple[str, tuple[str, ...]]] = [
     ("rope_dit/config.py", ("torch", "numpy")),
     ("rope_dit/registry.py", ("torch", "numpy")),
     (
-        "experiments/metrics",
+        "experiments/scoring/metrics",
         ("rope_dit.model", "rope_dit.trainer", "rope_dit.pos_embed", "rope_dit.samplers"),
     ),
     (
@@ -73,7 +73,8 @@ def test_the_model_never_asks_for_a_variant_s_name():
 
 
 TORCH_FREE = ["rope_dit.registry", "rope_dit.config", "rope_dit.errors", "rope_dit.samplers.spec"]
-TORCH_FREE += ["experiments.config", "experiments.presets", "experiments.registries", "experiments.cli"]
+TORCH_FREE += ["experiments.config.run", "experiments.config.presets", "experiments.config.registries"]
+TORCH_FREE += ["experiments.cli.main"]
 
 
 def torch_free(modules: list[str]) -> None:

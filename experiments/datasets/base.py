@@ -12,8 +12,8 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from experiments.config import DataConfig
-from experiments.registries import DATASETS
+from experiments.config.registries import DATASETS
+from experiments.config.run import DataConfig
 from rope_dit.config import check, option
 
 Pixels = NDArray[np.uint8]

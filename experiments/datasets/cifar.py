@@ -5,9 +5,9 @@ from typing import Any
 
 import numpy as np
 
-from experiments.config import DataConfig
+from experiments.config.registries import DATASETS
+from experiments.config.run import DataConfig
 from experiments.datasets.base import Images, Labels, Pixels, refuse_argument, refuse_unused
-from experiments.registries import DATASETS
 from rope_dit.errors import UserError
 
 

@@ -2,9 +2,9 @@
 
 import numpy as np
 
-from experiments.config import DataConfig
+from experiments.config.registries import DATASETS
+from experiments.config.run import DataConfig
 from experiments.datasets.base import Images, refuse_argument, refuse_unused, stratified_split
-from experiments.registries import DATASETS
 
 NUM_HELD_OUT = 360  # a fifth
 

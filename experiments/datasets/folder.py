@@ -9,12 +9,12 @@ from typing import TypeVar
 import numpy as np
 from tqdm import tqdm
 
-from experiments.config import DataConfig
-from experiments.datasets import cache
+from experiments.config.registries import DATASETS
+from experiments.config.run import DataConfig
 from experiments.datasets.base import Images, Pixels, refuse_unused, sha256, stratified_split
-from experiments.datasets.pictures import SUFFIXES, Unusable, decode, strict_pillow
-from experiments.datasets.tree import Tree, scan, shorten
-from experiments.registries import DATASETS
+from experiments.datasets.image_files import cache
+from experiments.datasets.image_files.decode import SUFFIXES, Unusable, decode, strict_pillow
+from experiments.datasets.image_files.tree import Tree, scan, shorten
 from rope_dit.errors import UserError
 
 FORMAT = 1  # raise it when decoding changes: old cache files are then left alone

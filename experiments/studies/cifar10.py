@@ -7,8 +7,8 @@ Cost: 28 runs of 100,000 steps at batch 128; not yet run.
 Expected: not yet run.
 """
 
-from experiments.study_config import study
-from experiments.tune_config import Range
+from experiments.config.study import study
+from experiments.config.tuning import Range
 
 STUDY = study("cifar10")
 SPACE = {

@@ -8,8 +8,8 @@ Expected: fd_digits, mean of 7 seeds and half-width of its 95 % interval: learne
 (0.027) are worse and rope1d (0.15) is inconclusive. On 4 x 4 tokens: nothing follows for larger grids.
 """
 
-from experiments.study_config import study
-from experiments.tune_config import Range
+from experiments.config.study import study
+from experiments.config.tuning import Range
 
 STUDY = study("digits", eval={"every": 400, "every_n": 250, "n": (1000, 500, 250)})
 SPACE = {

@@ -6,7 +6,7 @@ Cost: 28 runs; not yet run.
 Expected: not yet run.
 """
 
-from experiments.study_config import study
+from experiments.config.study import study
 
 STUDY = study(
     "digits",

@@ -6,7 +6,7 @@ Cost: 14 runs, each scored under 16 samplers; not yet run.
 Expected: not yet run.
 """
 
-from experiments.study_config import study
+from experiments.config.study import study
 
 EVALS = {"euler": 1, "midpoint": 2, "heun": 2, "rk4": 4}
 STUDY = study(

@@ -1,0 +1,245 @@
+"""Tables as readers see them: frames turned into rows of text, for the page, Markdown and LaTeX alike."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import pandas as pd
+
+from analysis import tables
+from analysis.page import provenance
+from analysis.page.numbers import (
+    NONE,
+    bounds,
+    decimals_of,
+    duration,
+    fixed,
+    flops,
+    metric_title,
+    p_value,
+    plus_minus,
+    significant,
+)
+from analysis.stats import Comparison
+from analysis.study import Study
+
+
+@dataclass(frozen=True)
+class Column:
+    """Head of a column.
+
+    Attributes:
+        title: what stands there.
+        better: 'lower' or 'higher', or '' where neither is.
+        number: whether its cells are numbers, which stand right.
+        wraps: whether its cells may take several lines.
+    """
+
+    title: str
+    better: str = ""
+    number: bool = True
+    wraps: bool = False
+
+
+@dataclass(frozen=True)
+class Grid:
+    """A table of texts.
+
+    Attributes:
+        columns: their heads.
+        rows: cells as text, a list a row.
+        arms: arm of each row, whose colour stands before its first cell; empty where rows are no arms.
+    """
+
+    columns: Sequence[Column]
+    rows: Sequence[Sequence[str]]
+    arms: Sequence[str] = field(default_factory=tuple)
+
+
+_ARM = Column("Arm", number=False)
+
+
+def score_grid(study: Study, main: pd.DataFrame) -> Grid:
+    """The main table: the endpoint, each seed, and the other metrics."""
+    end, others = study.definition["endpoint"], tables.other_metrics(study)
+    title = metric_title(end["metric"])
+    columns = [
+        _ARM, Column("Seeds"), Column(title, end["better"]), Column("Real floor"),
+        Column("Each seed", wraps=True), Column("Diverged"),
+        *(Column(metric_title(name).partition(" (")[0], better) for name, better in others.items()),
+    ]  # fmt: skip
+    rows = []
+    for row in main.to_dict("records"):
+        decimals = decimals_of(row["half"], row["mean"])
+        counted = f"{row['seeds']} of {row['planned']}"
+        rows.append([
+            row["arm"], counted, plus_minus(row["mean"], row["half"]),
+            fixed(row["real_floor"], decimals),
+            _each_seed(study, row["arm"], decimals + 1), f"{row['diverged']} of {row['planned']}",
+            *(plus_minus(row[name], row[f"{name}_half"]) for name in others),
+        ])  # fmt: skip
+    return Grid(columns, rows, list(main["arm"]))
+
+
+def cost_grid(main: pd.DataFrame) -> Grid:
+    """What each arm costs."""
+    columns = [
+        _ARM, Column("Specification", number=False), Column("Parameters"), Column("of the embedding"),
+        Column("Training, images/s", "higher"), Column("Peak memory, MiB", "lower"), Column("A run", "lower"),
+        Column("Sampling 1,000 images", "lower"), Column("NFE"), Column("FLOP an image", "lower"),
+    ]  # fmt: skip
+    rows = [
+        [
+            row["arm"], row["spec"], _whole(row["parameters"]), _whole(row["parameters_variant"]),
+            significant(row["images_per_second"], 3), significant(row["peak_memory_mib"], 4),
+            duration(row["run_seconds"]), duration(row["sampling_seconds"]), _count(row["nfe"]),
+            flops(row["gflops"]),
+        ]
+        for row in main.to_dict("records")
+    ]  # fmt: skip
+    return Grid(columns, rows, list(main["arm"]))
+
+
+def comparison_grid(compared: Sequence[Comparison]) -> Grid:
+    """The numbers behind the verdicts."""
+    level = f"{100 * (1 - compared[0].alpha):g}" if compared else "95"
+    columns = [
+        _ARM, Column("against", number=False), Column("Difference"), Column(f"{level} % interval"),
+        Column("Margin"), Column("p"), Column("Holm p"), Column("Sign-flip p (least Holm)"), Column("Seeds"),
+        Column("Seeds needed"), Column("Verdict", number=False),
+    ]  # fmt: skip
+    rows = []
+    for c in compared:
+        half = (c.difference.high - c.difference.low) / 2
+        flips = f"{p_value(c.sign_flip_p)} ({p_value(c.sign_flip_floor)})" if c.paired else NONE
+        rows.append([
+            c.arm, c.reference, fixed(c.difference.value, decimals_of(half, c.difference.value)),
+            bounds(c.difference), significant(c.margin, 2), p_value(c.p), p_value(c.p_adjusted), flips,
+            str(c.n), str(c.seeds_needed or NONE), c.verdict,
+        ])  # fmt: skip
+    return Grid(columns, rows, [c.arm for c in compared])
+
+
+def sampler_grid(table: pd.DataFrame, study: Study) -> Grid:
+    """Arms by sampler, at equal NFE."""
+    better = study.definition["endpoint"]["better"]
+    columns = [Column("NFE"), Column("Sampler", number=False), *(Column(arm, better) for arm in study.arms)]
+    rows = []
+    for (nfe, sampler), own in table.groupby(["nfe", "sampler"]):
+        cells = {row["arm"]: plus_minus(row["mean"], row["half"]) for row in own.to_dict("records")}
+        rows.append([str(nfe), str(sampler), *(cells.get(arm, NONE) for arm in study.arms)])
+    return Grid(columns, rows)
+
+
+def ranking_grid(table: pd.DataFrame) -> Grid:
+    """Kendall's tau between samplers."""
+    columns = [Column("Sampler", number=False), Column("NFE"), Column("and", number=False), Column("NFE"),
+               Column("Kendall's tau"), Column("95 % interval")]  # fmt: skip
+    rows = [
+        [
+            row["first"], _count(row["first_nfe"]), row["second"], _count(row["second_nfe"]),
+            fixed(row["tau"], 2), _span(row["low"], row["high"], 2),
+        ]
+        for row in table.to_dict("records")
+    ]  # fmt: skip
+    return Grid(columns, rows)
+
+
+def spread_grid(table: pd.DataFrame) -> Grid:
+    """Retraining spread and resampling spread."""
+    columns = [_ARM, Column("Retraining spread"), Column("Resampling spread"), Column("Ratio"),
+               Column("Coefficient of variation"), Column("Seeds"), Column("Sampling seeds")]  # fmt: skip
+    rows = [
+        [
+            row["arm"], significant(row["retraining"], 3), significant(row["resampling"], 3),
+            fixed(row["ratio"], 2), NONE if math.isnan(row["cv"]) else f"{row['cv']:.1%}",
+            str(row["seeds"]), str(row["sampling_seeds"]),
+        ]
+        for row in table.to_dict("records")
+    ]  # fmt: skip
+    return Grid(columns, rows, list(table["arm"]))
+
+
+def infinity_grid(table: pd.DataFrame, study: Study) -> Grid:
+    """Score by n, and at infinity."""
+    sizes = sorted(set(table["n"]))
+    better = study.definition["endpoint"]["better"]
+    heads = [Column("at infinity" if math.isinf(n) else f"n = {n:,.0f}", better) for n in sizes]
+    rows = []
+    for arm in (arm for arm in study.arms if (table["arm"] == arm).any()):
+        own = table[table["arm"] == arm].set_index("n")
+        rows.append(
+            [arm, *(plus_minus(own["mean"].get(n, math.nan), own["half"].get(n, math.nan)) for n in sizes)]
+        )
+    return Grid([_ARM, *heads], rows, [row[0] for row in rows])
+
+
+def run_grid(study: Study) -> Grid:
+    """A line a cell: what became of it and which run it is."""
+    names = ["Seed", "State", "Run", "Fingerprint", "Commit", "Started"]
+    columns = [_ARM, *(Column(name, number=name == "Seed") for name in names)]
+    runs = study.runs.set_index("run_id")
+    rows = []
+    for cell in study.cells.to_dict("records"):
+        row = [cell["arm"], str(cell["seed"]), cell["state"], cell["run_id"] or NONE]
+        if cell["run_id"]:
+            run = runs.loc[cell["run_id"]]
+            row += [
+                run["fingerprint"][:12],
+                _commit(run["git_commit"]),
+                f"{run['started']:%Y-%m-%d %H:%M} UTC",
+            ]
+        rows.append(row + [NONE] * (len(columns) - len(row)))
+    return Grid(columns, rows, list(study.cells["arm"]))
+
+
+def group_grid(study: Study) -> Grid:
+    """Which scores compare."""
+    heads = ["Extractor", "its weights", "Reference", "Reference pictures", "n", "EMA", "Scores", "Arms"]
+    numbers = {"Reference pictures", "n", "Scores", "Arms"}
+    columns = [*(Column(head, number=head in numbers) for head in heads), Column("Compares?", number=False)]
+    rows = [
+        [
+            row["extractor"], row["extractor_sha256"][:12], row["reference_sha256"][:12],
+            f"{row['n_real']:,}", f"{row['n']:,}", row["ema"], f"{row['rows']:,}", str(row["arms"]),
+            f"no: {row['differs']}" if row["differs"] else "as the endpoint",
+        ]
+        for row in provenance.score_groups(study).to_dict("records")
+    ]  # fmt: skip
+    return Grid(columns, rows)
+
+
+def machine_grid(study: Study) -> Grid:
+    """Which machines and versions made the runs."""
+    columns = [Column(name, number=name == "Runs") for name in ("Device", "torch", "Commit", "Host", "Runs")]
+    rows = [
+        [row["device"], row["torch"], _commit(row["git_commit"]), row["host"], str(row["runs"])]
+        for row in provenance.machines(study).to_dict("records")
+    ]
+    return Grid(columns, rows)
+
+
+def _each_seed(study: Study, arm: str, decimals: int) -> str:
+    scored = tables.values(study)
+    own = scored[scored["arm"] == arm]
+    return "  ".join(
+        row["state"] if math.isnan(row["value"]) else fixed(row["value"], decimals)
+        for row in own.to_dict("records")
+    )
+
+
+def _commit(text: str) -> str:
+    commit, _, changes = text.partition("+")
+    return (commit[:12] or NONE) + (" + changes" if changes else "")
+
+
+def _count(number: float) -> str:
+    return NONE if math.isnan(number) else f"{number:.4g}"
+
+
+def _whole(number: float) -> str:
+    return NONE if math.isnan(number) or number < 0 else f"{number:,.0f}"
+
+
+def _span(low: float, high: float, decimals: int) -> str:
+    return NONE if math.isnan(low) else f"{fixed(low, decimals)} to {fixed(high, decimals)}"

@@ -1,0 +1,82 @@
+"""Where a report's numbers come from, and which of them do not compare."""
+
+from collections.abc import Iterator
+
+import pandas as pd
+
+from analysis.page.numbers import listed
+from analysis.study import SOURCE, Study, comparable, endpoint_rows
+
+_GROUP = ["extractor", "extractor_sha256", "reference_sha256", "n_real", "n", "ema"]
+_NAMES = {
+    "extractor": "extractor",
+    "extractor_sha256": "extractor's weights",
+    "reference_sha256": "reference pictures",
+    "n_real": "number of reference pictures",
+    "n": "n",
+    "ema": "EMA",
+}
+_MIXED = {
+    "device": "devices: speeds do not compare, and runs on different devices agree only up to rounding",
+    "torch": "versions of torch: runs agree only up to rounding",
+    "git_commit": "commits: the code may differ in what it does",
+}
+
+
+def score_groups(study: Study) -> pd.DataFrame:
+    """Sets of scores that compare among themselves: the columns of _GROUP, rows, arms, and differs.
+
+    `differs` says in what a set differs from that of the primary endpoint; '' for the set itself.
+    """
+    wanted = endpoint_group(study)
+    found = []
+    for key, rows in study.scores.groupby(_GROUP, sort=False):
+        group = dict(zip(_GROUP, key, strict=True))
+        differs = [_NAMES[name] for name in _GROUP if wanted and group[name] != wanted[name]]
+        counts = {"rows": len(rows), "arms": rows["arm"].nunique()}
+        found.append({**group, **counts, "differs": listed(differs) if differs else ""})
+    frame = pd.DataFrame(found, columns=[*_GROUP, "rows", "arms", "differs"])
+    return frame.sort_values("differs", key=lambda text: text != "", kind="stable", ignore_index=True)
+
+
+def endpoint_group(study: Study) -> dict[str, object]:
+    """What the scores at the primary endpoint agree in; empty where there are none."""
+    rows = comparable(endpoint_rows(study.scores, study.definition))
+    return {name: rows[name].iloc[0] for name in _GROUP} if len(rows) else {}
+
+
+def machines(study: Study) -> pd.DataFrame:
+    """Devices, versions and commits with the number of runs made by each."""
+    names = ["device", "torch", "git_commit", "host"]
+    return study.runs.groupby(names, sort=False).size().reset_index(name="runs")
+
+
+def cautions(study: Study) -> list[str]:
+    """What a reader must know before comparing the numbers, a sentence each."""
+    return [*_mixed_scores(study), *_mixed_runs(study), *_others(study)]
+
+
+def _mixed_scores(study: Study) -> Iterator[str]:
+    rows = endpoint_rows(study.scores, study.definition)
+    left = rows.drop(comparable(rows).index)
+    for (arm, seed), own in left.groupby(["arm", "seed"]):
+        usual = comparable(rows).iloc[0]
+        what = [_NAMES[name] for name in SOURCE if own[name].iloc[0] != usual[name]]
+        yield f"{arm}, seed {seed} is left out: {listed(what)} differ from those of most runs."
+
+
+def _mixed_runs(study: Study) -> Iterator[str]:
+    for column, why in _MIXED.items():
+        if (count := study.runs[column].nunique()) > 1:
+            yield f"The runs were made with {count} {why}."
+    dirty = int(study.runs["git_commit"].str.contains("+changes", regex=False).sum())
+    if dirty:
+        yield f"{dirty} runs were made from a source tree with uncommitted changes."
+
+
+def _others(study: Study) -> Iterator[str]:
+    if len(study.others):
+        yield (
+            f"{len(study.others)} more runs lie in this experiment and are not used: older ones of the same "
+            "cells, or of no cell of the study."
+        )

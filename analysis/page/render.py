@@ -1,0 +1,196 @@
+"""What the templates are given, and their rendering: the page, its Markdown and its LaTeX table."""
+
+import base64
+import json
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import jinja2
+import pandas as pd
+
+from analysis import tables
+from analysis.figures import Drawing, plots
+from analysis.page import layout, provenance, words
+from analysis.page.layout import Column, Grid
+from analysis.page.numbers import NONE, listed, metric_title, significant
+from analysis.stats import Comparison
+from analysis.study import Study
+
+EXPLORATORY = ("nfe", "pairs", "loss", "samplers", "bias")
+_HERE = Path(__file__).parent
+_TEX = {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}",
+        "\u00b1": r"$\pm$", NONE: "--", **{c: f"\\{c}" for c in "&%$#_{}"}}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Contents:
+    """All that was computed for a report.
+
+    Attributes:
+        study: the study.
+        compared: its comparisons; none while it is partial.
+        main, samplers, taus, spreads, sizes: see `analysis.tables`.
+        figures: by name.
+        picture_seed: training seed of the sample grids.
+        made: when, UTC.
+    """
+
+    study: Study
+    compared: Sequence[Comparison]
+    main: pd.DataFrame
+    samplers: pd.DataFrame
+    taus: pd.DataFrame
+    spreads: pd.DataFrame
+    sizes: pd.DataFrame
+    figures: Mapping[str, Drawing]
+    picture_seed: int
+    made: datetime
+
+
+def render(contents: Contents, files: Sequence[str]) -> dict[str, str]:
+    """Return index.html, report.md and table.tex as text.
+
+    Args:
+        contents: what they say.
+        files: names of the CSV files beside them.
+    """
+    r = _values(contents) | {"files": files}
+    columns, rows = _tex_columns(r["scores"])
+    return {
+        "index.html": _environment().get_template("page.html.j2").render(r=r),
+        "report.md": re.sub(r"\n{3,}", "\n\n", _environment().get_template("report.md.j2").render(r=r)),
+        "table.tex": _environment().get_template("table.tex.j2").render(r=r, columns=columns, rows=rows),
+    }
+
+
+def published() -> dict[str, Any]:
+    """Published FID of CIFAR-10 models, with sources and what keeps them from comparing."""
+    found: dict[str, Any] = json.loads((_HERE / "published.json").read_text())
+    return found
+
+
+def _values(c: Contents) -> dict[str, Any]:
+    study, definition = c.study, c.study.definition
+    return {
+        **_identity(c),
+        **_words(c),
+        "scores": layout.score_grid(study, c.main),
+        "costs": layout.cost_grid(c.main),
+        "comparisons": layout.comparison_grid(c.compared),
+        "samplers": layout.sampler_grid(c.samplers, study),
+        "taus": layout.ranking_grid(c.taus),
+        "spreads": layout.spread_grid(c.spreads),
+        "sizes": layout.infinity_grid(c.sizes, study),
+        "cells": layout.run_grid(study),
+        "groups": layout.group_grid(study),
+        "machines": layout.machine_grid(study),
+        **(_published(study) if definition["data"] == "cifar10" else {"published": None}),
+    }
+
+
+def _identity(c: Contents) -> dict[str, Any]:
+    study, definition = c.study, c.study.definition
+    curve = tables.curve_scores(study)
+    return {
+        "name": study.name,
+        "made": f"{c.made:%d %B %Y, %H:%M} UTC",
+        "end": definition["endpoint"],
+        "ema": definition["endpoint"]["ema"].removeprefix("ema-"),
+        "metric": metric_title(definition["endpoint"]["metric"]),
+        "arms": study.arms,
+        "palette": plots.colors(study.arms),
+        "seeds": len(definition["seeds"]),
+        "seed_list": listed([str(seed) for seed in definition["seeds"]]),
+        **{key: definition[key] for key in ("planned_seeds", "data", "margin", "sampling_seeds")},
+        "devices": study.runs["device"].nunique(),
+        "curve_n": int(curve["n"].iloc[0]) if len(curve) else definition["endpoint"]["n"],
+        "figures": c.figures,
+        "exploratory": EXPLORATORY,
+        "picture_seed": c.picture_seed,
+        "partial": study.partial,
+    }
+
+
+def _words(c: Contents) -> dict[str, Any]:
+    end = c.study.definition["endpoint"]
+    return {
+        "headline": words.headline(c.study, c.compared),
+        "unfinished": words.unfinished(c.study) if c.study.partial else "",
+        "lost": words.lost(c.study),
+        "verdicts": list(zip(c.compared, words.verdicts(c.study, c.compared), strict=True)),
+        "looks": words.looks(c.study, c.compared),
+        "pairing": words.pairing(c.study, c.compared),
+        "same_models": words.same_models(c.study),
+        "cautions": provenance.cautions(c.study),
+        "ranking": words.ranking(c.taus),
+        "spread_words": words.spreads(c.spreads),
+        "bias_words": words.bias(c.sizes, end["n"], end["better"]),
+    }
+
+
+def _published(study: Study) -> dict[str, Any]:
+    found, end = published(), study.definition["endpoint"]
+    same = end["metric"] == "fid" and end["n"] == 50_000
+    said = "This study's endpoint is the same measure."
+    if not same:
+        said = (
+            f"This study's endpoint is {metric_title(end['metric'])} at n = {end['n']:,}, which is another "
+            "scale: its numbers must not be set beside these."
+        )
+    columns = [
+        Column("Model", number=False), Column("Parameters, M"), Column("Classes", number=False),
+        Column("Sampler", number=False), Column("NFE"), Column("Training", number=False),
+        Column("FID", "lower"), Column("Source", number=False), Column("Mind", number=False),
+    ]  # fmt: skip
+    rows = [
+        [
+            row["model"],
+            NONE if row["parameters_millions"] is None else significant(row["parameters_millions"], 3),
+            {True: "given", False: "not given", None: NONE}[row["conditional"]],
+            row["sampler"] or NONE, row["nfe"] or NONE, row["budget"] or NONE, f"{row['fid']:.2f}",
+            row["source"], ", ".join(row["flags"]) or NONE,
+        ]
+        for row in sorted(found["rows"], key=lambda row: row["fid"])
+    ]  # fmt: skip
+    return {"published": found, "published_words": said, "published_grid": Grid(columns, rows)}
+
+
+def _tex_columns(grid: Grid) -> tuple[list[Column], list[list[str]]]:
+    """The main table without the columns that no paper's page is wide enough for."""
+    kept = [i for i, column in enumerate(grid.columns) if not column.wraps]
+    return [grid.columns[i] for i in kept], [[row[i] for i in kept] for row in grid.rows]
+
+
+def _environment() -> jinja2.Environment:
+    """Templates escape what comes from the store: in HTML by themselves, elsewhere by `md` and `tex`."""
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(_HERE / "templates"),
+        autoescape=lambda name: name is not None and name.endswith(".html.j2"),
+        undefined=jinja2.StrictUndefined,
+        keep_trailing_newline=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= {"md": _markdown, "tex": _latex, "base64": _base64}
+    return environment
+
+
+def _markdown(text: object) -> str:
+    return re.sub(r"([\\`*_{}\[\]<>|#!])", r"\\\1", " ".join(str(text).split()))
+
+
+def _latex(text: object) -> str:
+    return "".join(_TEX.get(c, c) for c in " ".join(str(text).split()))
+
+
+def _base64(content: bytes) -> str:
+    return base64.b64encode(content).decode()
+
+
+def now() -> datetime:
+    """The time, UTC."""
+    return datetime.now(UTC)

@@ -1,0 +1,8 @@
+"""Registries of the harness; like the library's, they list without importing torch."""
+
+from typing import Any
+
+from rope_dit.registry import Registry
+
+DATASETS: Registry[Any] = Registry("dataset", "DATASETS", "experiments.datasets")
+METRICS: Registry[Any] = Registry("metric", "METRICS", "experiments.scoring.metrics")

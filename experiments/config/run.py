@@ -1,0 +1,263 @@
+"""What a run is: frozen dataclasses for the command line, and what identifies a run and a score.
+
+Imports no torch. The library's own settings live in `rope_dit.config`.
+"""
+
+import hashlib
+import json
+import re
+from dataclasses import asdict, dataclass, field, fields, is_dataclass
+from pathlib import Path
+from typing import Annotated, Any, Literal, TypeVar, get_type_hints
+
+import tyro
+
+from experiments.config.registries import METRICS
+from rope_dit.config import NOT_WEIGHTS, ModelConfig, TrainConfig, check, check_finite, option
+from rope_dit.errors import UserError
+from rope_dit.registry import POS_EMBEDS
+from rope_dit.samplers.spec import SamplerSpec
+
+C = TypeVar("C")
+PathOrNone = Annotated[Path | None, tyro.conf.arg(metavar="PATH", help_behavior_hint="(default: none)")]
+LABEL = r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,79}"
+LIMITS = {  # more is a slip of the finger, and would fill the memory before anybody could say so
+    "model.dim": 65_536,
+    "model.depth": 1000,
+    "train.steps": 10**9,
+    "train.lr": 1000,
+    "train.weight_decay": 1000,
+    "train.threads": 4096,
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class DataConfig:
+    """The pictures."""
+
+    name: Annotated[str, tyro.conf.arg(name="data", metavar="NAME", prefix_name=False)] = "digits"
+    """digits | cifar10 | cifar100 | folder:PATH"""
+    root: Path = Path("data")
+    """where torchvision keeps or finds its downloads"""
+    image_size: int = 0
+    """folder: resize and centre-crop to this side; 0 expects pictures of one size and keeps it"""
+    held_out: float = 0.1
+    """folder without train/ and test/ parts: share of each class that generators never see"""
+
+    def __post_init__(self) -> None:
+        check_finite(self, "data")
+        check(0 <= self.image_size <= 10_000, "data.image-size", self.image_size, "0 to 10,000")
+        check(0 < self.held_out < 1, "data.held-out", self.held_out, "a share between 0 and 1")
+
+
+@dataclass(frozen=True, kw_only=True)
+class EvalConfig:
+    """Sampling and scoring. Nothing here changes the weights."""
+
+    samplers: Annotated[tuple[str, ...], tyro.conf.arg(metavar="SPEC ...", aliases=("--samplers",))] = (
+        "euler:steps=50",
+        "heun:steps=25",
+    )
+    """sampler specs of the final scoring; the first one also draws the curve over training steps"""
+    guidances: Annotated[tuple[float, ...], tyro.conf.arg(metavar="FLOAT ...", aliases=("--guidances",))] = (
+        1.0,
+    )
+    """classifier-free guidance weights; 1 means none"""
+    guidance_interval: tuple[float, float] = (0.0, 1.0)
+    """times between which guidance acts"""
+    n: Annotated[tuple[int, ...], tyro.conf.arg(metavar="INT ...")] = (1000,)
+    """pictures a score is made of; the first is the one that counts, more show the bias"""
+    sampling_seeds: Annotated[int, tyro.conf.arg(aliases=("--sampling-seeds",))] = 1
+    """how often the final scoring is repeated with other noise"""
+    extractor: str = "digits"
+    """inception | digits | cifar10 | PATH of a file that train_extractor wrote"""
+    inception_weights: PathOrNone = None
+    """file with the FID paper's Inception weights, where they cannot be downloaded"""
+    every: int = 0
+    """score the averaged weights every so many training steps; 0: only at the end"""
+    every_n: int = 500
+    """pictures of those scores"""
+    chunk: int = 250
+    """pictures sampled at a time; part of what makes pictures equal to the bit"""
+
+    def __post_init__(self) -> None:
+        check_finite(self, "eval")
+        least = max(int(metric.claims.get("min_images", 2)) for metric in METRICS)
+        limits = {"n": (least, 10**8), "every_n": (least, 10**8), "every": (0, 10**9), "chunk": (1, 10**6)}
+        for name, (low, high) in {**limits, "sampling_seeds": (1, 1000)}.items():
+            for value in self.n if name == "n" else (getattr(self, name),):
+                check(low <= value <= high, f"eval.{option(name)}", value, f"{low} to {high:,}")
+        for name in ("samplers", "guidances", "n"):
+            check(len(getattr(self, name)) > 0, f"eval.{name}", "nothing", "at least one")
+        for weight in self.guidances:
+            ok = 0 <= weight <= 1000 and weight == float(f"{weight:g}")  # scores are named after it
+            check(ok, "eval.guidances", weight, "a weight from 0 to 1000 with at most 6 digits")
+        begin, end = self.guidance_interval
+        ok = 0 <= begin < end <= 1 and all(t == float(f"{t:g}") for t in (begin, end))
+        got = f"{begin} {end}"
+        check(ok, "eval.guidance-interval", got, "two rising times from 0 to 1 with at most 6 digits")
+        for spec in self.samplers:
+            SamplerSpec.parse(spec)
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunConfig:
+    """One arm, one seed: trained once, scored under every sampler."""
+
+    variant: Annotated[str, tyro.conf.arg(metavar="SPEC")] = "rope2d"
+    """positional embedding, with options: rope2d, rope2d:theta=10000, learned+rope2d; --list variants"""
+    seed: int = 0
+    """training seed: weights, order of pictures, noise, times"""
+    preset: Annotated[str, tyro.conf.arg(metavar="NAME")] = "digits"
+    """smoke | digits | cifar10 | original | cifar10-large: where the defaults below come from"""
+    study: str = "rope-dit"
+    """name of the MLflow experiment"""
+    arm: Annotated[str, tyro.conf.arg(help_behavior_hint="(default: the variant)")] = ""
+    """name under which scores are compared, where arms of a study differ in more than the variant"""
+    device: Literal["auto", "cuda", "mps", "cpu"] = "auto"
+    """auto: the first of cuda, mps, cpu that is there"""
+    runs: Path = Path("runs")
+    """folder of run folders"""
+    out: PathOrNone = None
+    """run folder, instead of one in --runs that is named after the variant, the seed and the fingerprint"""
+    plugins: PathOrNone = None
+    """folder of your own files that register variants, samplers, grids, data sets or metrics"""
+    until: int = 0
+    """train to this step only, score there and end; 0: to the last. A later call goes on from there"""
+    dry_run: bool = False
+    """print the resolved settings, parameters, FLOPs and a time estimate, and train nothing"""
+    data: DataConfig = field(default_factory=DataConfig)
+    model: ModelConfig = field(default_factory=ModelConfig)
+    train: TrainConfig = field(default_factory=TrainConfig)
+    eval: EvalConfig = field(default_factory=EvalConfig)
+
+    def __post_init__(self) -> None:
+        check(0 <= self.seed < 2**63, "seed", self.seed, "a whole number from 0 to below 2^63")
+        ok = re.fullmatch(LABEL, self.study) is not None
+        check(ok, "study", self.study, "1 to 80 of A-Z a-z 0-9 . _ -, not starting with a dot")
+        check(
+            0 <= self.until <= self.train.steps, "until", self.until, f"0 to {self.train.steps}, train.steps"
+        )
+        ok = not self.arm or re.fullmatch(LABEL, self.arm) is not None
+        check(ok, "arm", self.arm, "1 to 80 of A-Z a-z 0-9 . _ -, not starting with a dot")
+        named = all(part.strip() for part in self.variant.split("+"))
+        check(named, "variant", self.variant, "names joined by '+', as in learned+rope2d")
+        for name, most in LIMITS.items():
+            part, _, key = name.partition(".")
+            value = getattr(getattr(self, part), key)
+            check(value <= most, f"{part}.{option(key)}", value, f"at most {most:,}")
+        has_null_class = self.model.conditional and self.train.label_dropout > 0
+        if any(g != 1 for g in self.eval.guidances) and not has_null_class:
+            raise UserError(f"eval.guidances got {self.eval.guidances}, but this model has no null class: "
+                            "guidance needs model.conditional and train.label-dropout above 0.")  # fmt: skip
+
+    @property
+    def arm_name(self) -> str:
+        """What scores and tags call the arm: its label, or the canonical spec of the variant."""
+        return self.arm or POS_EMBEDS.canonical(self.variant)
+
+    @property
+    def last_step(self) -> int:
+        """Step at which this call ends the training."""
+        return self.until or self.train.steps
+
+
+def flatten(config: Any, prefix: str = "") -> dict[str, str]:
+    """Every field of nested dataclasses as text, named as on the command line: {'train.lr': '0.002', ...}."""
+    flat: dict[str, str] = {}
+    for key, value in (asdict(config) if not isinstance(config, dict) else config).items():
+        if isinstance(value, dict):
+            flat |= flatten(value, f"{prefix}{key}.")
+        else:
+            flat[prefix + key] = " ".join(map(str, value)) if isinstance(value, (tuple, list)) else str(value)
+    return flat
+
+
+def to_json(config: Any) -> dict[str, Any]:
+    """A config as JSON values; `from_json` is the inverse."""
+    return json.loads(json.dumps(asdict(config), default=str))  # type: ignore[no-any-return]
+
+
+def from_json(kind: type[C], saved: dict[str, Any]) -> C:
+    """Build a config of this kind, and those inside it, from what `to_json` gave. Raises UserError."""
+    if not isinstance(saved, dict):
+        raise UserError(f"the saved settings are damaged: got {saved!r} for a {kind.__name__}.")
+    hints = get_type_hints(kind)
+    values: dict[str, Any] = {}
+    for name, value in saved.items():
+        hint = hints.get(name)
+        if isinstance(value, dict) and isinstance(hint, type) and is_dataclass(hint):
+            value = from_json(hint, value)
+        elif isinstance(value, list):
+            value = tuple(value)
+        elif value is not None and hint in (Path, Path | None):
+            value = Path(value)
+        values[name] = value
+    try:
+        return kind(**values)
+    except (TypeError, AttributeError) as error:
+        raise UserError(f"the saved settings are of another version: {error}.") from None
+
+
+def identity(config: RunConfig, data_fingerprint: str, device_type: str) -> dict[str, str]:
+    """Every field that changes the weights, as text: a checkpoint is used only where all of them agree.
+
+    `config` has precision, compile and threads resolved. Logging, paths and evaluation are not in it.
+    """
+    names = [part.partition(":")[0] for part in POS_EMBEDS.canonical(config.variant).split("+")]
+    sources = b"".join(POS_EMBEDS[name].path.read_bytes() for name in names)
+    train = {f.name: getattr(config.train, f.name) for f in fields(config.train) if f.name not in NOT_WEIGHTS}
+    return {
+        "variant": POS_EMBEDS.canonical(config.variant),
+        "variant source": hashlib.sha256(sources).hexdigest(),
+        "seed": str(config.seed),
+        "data": data_fingerprint,
+        "device": device_type,
+        **flatten({"model": asdict(config.model), "train": train}),
+    }
+
+
+def fingerprint(identity: dict[str, str]) -> str:
+    """SHA-256 of an identity; its first 8 digits end a run folder's name."""
+    return hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()
+
+
+def run_name(config: RunConfig, print8: str) -> str:
+    """Name of the run folder, for example `rope2d-s0-1f00c4d2`."""
+    return f"{POS_EMBEDS.slug(config.variant)}-s{config.seed}-{print8}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class ScoreKey:
+    """What one score is a score of; comparable scores agree in all but arm, seed and what is studied."""
+
+    arm: str
+    seed: int
+    train_step: int
+    sampler: str
+    guidance: str
+    nfe: float
+    grid: str
+    ema: str
+    extractor: str
+    metric: str
+    n: int
+    n_real: int
+    sampling_seed: int
+
+
+def guidance_name(weight: float, interval: tuple[float, float]) -> str:
+    """Guidance as a ScoreKey has it: the weight, and the interval where it is not everywhere.
+
+    >>> guidance_name(1.0, (0.2, 0.9)), guidance_name(3.0, (0.0, 1.0)), guidance_name(3.0, (0.2, 0.9))
+    ('1', '3', '3-0.2to0.9')
+    """
+    everywhere = weight == 1 or interval == (0.0, 1.0)
+    return f"{weight:g}" + ("" if everywhere else f"-{interval[0]:g}to{interval[1]:g}")
+
+
+SCORE_COLUMNS = (
+    *(f.name for f in fields(ScoreKey)),
+    *("value", "better", "real_floor", "images_sha256", "reference_sha256", "extractor_sha256"),
+    *("sampling_seconds", "time"),
+)

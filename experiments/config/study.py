@@ -1,0 +1,139 @@
+"""What a study is, as its user writes it: on the command line, or in a file of `experiments/studies/`."""
+
+import re
+import runpy
+import traceback
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import tyro
+
+from experiments.config.presets import PRESETS
+from experiments.config.run import LABEL, DataConfig, EvalConfig, PathOrNone, RunConfig
+from experiments.config.tuning import Choice, Range, TuneConfig
+from experiments.coordinator.launchers.base import LaunchConfig
+from rope_dit.config import ModelConfig, TrainConfig, check
+from rope_dit.errors import UserError, nearest
+
+STUDIES = Path(__file__).parent.parent / "studies"
+VARIANTS = ("none", "learned", "rope1d", "rope2d")
+Specs = Annotated[tuple[str, ...], tyro.conf.arg(metavar="ARM ...", help_behavior_hint="(default: none)")]
+
+
+@dataclass(frozen=True, kw_only=True)
+class StudyConfig:
+    """Arms x seeds, every run scored under every sampler."""
+
+    name: Annotated[str, tyro.conf.arg(help_behavior_hint="(default: the study file's or the preset's)")] = ""
+    """name of the study: of its folder, its MLflow experiment and its report"""
+    preset: str = "digits"
+    """smoke | digits | cifar10 | original | cifar10-large: where the settings below come from"""
+    variants: Annotated[
+        Specs, tyro.conf.arg(help_behavior_hint=f"(default: {' '.join(VARIANTS)}, without --arms)")
+    ] = ()
+    """positional embeddings to compare, each an arm"""
+    arms: Specs = ()
+    """arms that differ in settings: [label=]variant[;field=value]..., such as 'fast=rope2d;train.lr=3e-4'"""
+    seeds: int = 7
+    """training seeds of each arm: 0, 1, ..."""
+    baseline: Annotated[
+        str, tyro.conf.arg(help_behavior_hint="(default: learned, or the first arm without it)")
+    ] = ""
+    """arm that the others are compared with"""
+    margin: float = 0.02
+    """difference too small to matter, as a share of the baseline's mean score"""
+    from_tuned: Annotated[str, tyro.conf.arg(metavar="NAME", help_behavior_hint="(default: none)")] = ""
+    """compare the default and the tuned configuration of each arm of that tuning study, on fresh seeds"""
+    sync: Annotated[str, tyro.conf.arg(metavar="NAME", help_behavior_hint="(default: none)")] = ""
+    """only make MLflow and Optuna of that study again from its run folders"""
+    studies: Path = Path("studies")
+    """folder of study folders"""
+    reports: Path = Path("reports")
+    """folder of reports"""
+    device: Literal["auto", "cuda", "mps", "cpu"] = "auto"
+    """auto: the first of cuda, mps, cpu that is there"""
+    plugins: PathOrNone = None
+    """folder of your own files that register variants, samplers, grids, data sets or metrics"""
+    dry_run: bool = False
+    """print the endpoint, the cells and the time estimate, and train nothing"""
+    launch: Annotated[LaunchConfig, tyro.conf.arg(name="")] = field(default_factory=LaunchConfig)
+    tune: TuneConfig = field(default_factory=TuneConfig)
+    data: DataConfig = field(default_factory=DataConfig)
+    model: ModelConfig = field(default_factory=ModelConfig)
+    train: TrainConfig = field(default_factory=TrainConfig)
+    eval: EvalConfig = field(default_factory=EvalConfig)
+
+    def __post_init__(self) -> None:
+        for key in ("name", "from_tuned", "sync"):
+            value = getattr(self, key)
+            ok = not value or re.fullmatch(LABEL, value) is not None
+            check(ok, key.replace("_", "-"), value, "1 to 80 of A-Z a-z 0-9 . _ -, not starting with a dot")
+        check(1 <= self.seeds <= 10_000, "seeds", self.seeds, "a number of training seeds, at least 1")
+        check(0 < self.margin < 1, "margin", self.margin, "a share of the baseline's mean between 0 and 1")
+
+    @property
+    def title(self) -> str:
+        """The study's name, or the one it gets where none was given."""
+        return self.name or (f"{self.from_tuned}-confirmed" if self.from_tuned else self.preset)
+
+    @property
+    def specs(self) -> tuple[str, ...]:
+        """Texts of all arms."""
+        return (self.variants + self.arms) or VARIANTS
+
+    def run(self) -> RunConfig:
+        """Settings that all runs share; arm, seed and folder are still to be set."""
+        return RunConfig(
+            preset=self.preset, study=self.title, device=self.device, plugins=self.plugins,
+            data=self.data, model=self.model, train=self.train, eval=self.eval,
+        )  # fmt: skip
+
+
+def study(preset: str = "digits", **fields: Any) -> StudyConfig:
+    """A study with the settings of a preset of `experiments.run`, for study files.
+
+    Args:
+        preset: where data, model, train and eval come from.
+        fields: other fields of StudyConfig; a mapping for data, model, train or eval changes some of its own.
+    """
+    if preset not in PRESETS:
+        raise UserError(f"unknown preset '{preset}', expected one of {', '.join(PRESETS)}."
+                        f"{nearest(preset, list(PRESETS))}")  # fmt: skip
+    run = PRESETS[preset]
+    parts = {part: getattr(run, part) for part in ("data", "model", "train", "eval")}
+    for part, before in parts.items():
+        if isinstance(fields.get(part), Mapping):
+            fields[part] = type(before)(**{**before.__dict__, **fields[part]})
+    return StudyConfig(preset=preset, **{"variants": _variants(run.variant), **parts, **fields})
+
+
+def _variants(of_preset: str) -> tuple[str, ...]:
+    return () if of_preset in VARIANTS else (of_preset, *VARIANTS)
+
+
+Space = Mapping[str, Range | Choice]
+
+
+def study_file(name: str) -> tuple[StudyConfig, Space]:
+    """Read a study file, by its name in `experiments/studies/` or its path.
+
+    Returns what the file calls STUDY, and its search SPACE (empty where it has none).
+    Raises UserError with file and line where it cannot be read.
+    """
+    path = Path(name) if name.endswith(".py") else STUDIES / f"{name}.py"
+    if not path.is_file():
+        known = sorted(file.stem for file in STUDIES.glob("[a-z]*.py"))
+        raise UserError(f"no study file '{name}', expected a path ending in .py or one of {', '.join(known)}."
+                        f"{nearest(name, known)}")  # fmt: skip
+    try:
+        found = runpy.run_path(str(path))
+    except Exception as error:
+        lines = [f.lineno for f in traceback.extract_tb(error.__traceback__) if f.filename == str(path)]
+        line = error.lineno if isinstance(error, SyntaxError) else next(iter(lines), 0)
+        raise UserError(f"study file {path}:{line}: {type(error).__name__}: {error}") from None
+    made, space = found.get("STUDY"), found.get("SPACE", {})
+    if not isinstance(made, StudyConfig):
+        raise UserError(f"study file {path} has no STUDY; expected a line STUDY = study('digits', ...).")
+    return made, space

@@ -1,0 +1,111 @@
+"""Carry out a study: arms x seeds, each run scored under every sampler, then the report."""
+
+import contextlib
+import sys
+from collections.abc import Iterator
+
+from experiments.cli.main import FAILED, OK, SOME_FAILED, StopFlag
+from experiments.config.study import StudyConfig
+from experiments.coordinator.cell import FINAL, Cell
+from experiments.coordinator.cell_queue import AllFail, Watch, Work
+from experiments.coordinator.launchers import Launcher, make_launcher
+from experiments.coordinator.launchers.base import cores
+from experiments.coordinator.launchers.local import MOST_ON_CPU
+from experiments.coordinator.optuna_trials import Trials
+from experiments.coordinator.plan import Plan
+from experiments.coordinator.plan_ablation import make_plan
+from experiments.coordinator.resync import sync_definition, sync_runs
+from experiments.records.run_folder import RunFolder
+from experiments.runner.dry_run import estimated_seconds
+from experiments.runner.resolve import Resolved
+from rope_dit.errors import Stopped
+
+GRACE_SECONDS = 60.0  # for a last checkpoint after a signal
+
+
+def ablate(config: StudyConfig, stop: StopFlag) -> int:
+    """Carry out a study, from wherever an earlier coordinator left it; returns the exit code.
+
+    Raises UserError before anything is written.
+    """
+    plan, resolved = make_plan(config)
+    cells = plan.cells()
+    todo = [cell for cell in cells if cell.state() not in FINAL]
+    print(announcement(plan, resolved, cells, todo, config))
+    if config.dry_run:
+        return OK
+    with launching(config, plan) as launcher, hold(plan):
+        url = sync_definition(plan.definition())
+        trials = Trials(plan.path, plan.name, cells, plan.endpoint(), todo)
+        done = len(cells) - len(todo)
+        work = Work(plan.path, launcher, stop, len(cells), done, Watch(trials.start, trials.end))
+        try:
+            work.carry_out(todo)
+        except AllFail as error:
+            print(f"error: {error}", file=sys.stderr)
+            return FAILED
+        return finish(plan, config, url)
+
+
+def announcement(
+    plan: Plan, resolved: Resolved, cells: list[Cell], todo: list[Cell], config: StudyConfig
+) -> str:
+    """What is going to happen, said before the first run."""
+    end = plan.endpoint()
+    arms, seeds = ", ".join(plan.arms), f"{plan.seeds[0]}-{plan.seeds[-1]}"
+    lines = [
+        f"study {plan.name}: {len(plan.arms)} arms ({arms}), seeds {seeds}, baseline {plan.baseline}",
+        f"primary endpoint: {end['metric']} ({end['better']} is better), sampler {end['sampler']}, guidance "
+        f"{end['guidance']}, EMA {end['ema']}, n = {end['n']}, step {end['train_step']}; "
+        f"margin {plan.margin:.1%}",
+        f"{len(cells)} runs, {len(cells) - len(todo)} of them done",
+    ]
+    if todo:
+        minutes = len(todo) * sum(estimated_seconds(resolved)) / 60
+        fitting = min(MOST_ON_CPU, cores() // plan.base.train.threads) if plan.base.device == "cpu" else 1
+        at_once = config.launch.workers or max(1, fitting)
+        lines[-1] += (
+            f"; about {minutes:.0f} minutes of work, {minutes / at_once:.0f} with {at_once} at a time"
+        )
+    return "\n".join(lines)
+
+
+@contextlib.contextmanager
+def hold(plan: Plan) -> Iterator[None]:
+    """Hold the study alone, and write down what it is."""
+    plan.path.mkdir(parents=True, exist_ok=True)
+    with RunFolder(plan.path).lock():
+        plan.save()
+        yield
+
+
+@contextlib.contextmanager
+def launching(config: StudyConfig, plan: Plan) -> Iterator[Launcher]:
+    """A launcher whose processes have stopped when the block is left."""
+    launcher = make_launcher(config.launch, plan.base.train.threads, plan.base.device)
+    try:
+        yield launcher
+    except (Stopped, KeyboardInterrupt):
+        print("stopping at the next checkpoints", file=sys.stderr)
+        raise
+    finally:
+        launcher.stop(GRACE_SECONDS)
+
+
+def finish(plan: Plan, config: StudyConfig, url: str) -> int:
+    """Bring MLflow and Optuna in step, note the look, write the report; returns the exit code."""
+    from analysis.report import write_report
+
+    cells = plan.cells()
+    states = [cell.state() for cell in cells]
+    sync_runs(plan.name, cells)
+    if all(state in FINAL for state in states):
+        plan = plan.looked()
+        plan.save()
+    url = sync_definition(plan.definition()) or url
+    Trials(plan.path, plan.name, cells, plan.endpoint())  # in the order of the cells, whoever was first
+    report = write_report(plan.name, None, config.reports)
+    print(f"report      {report}")
+    print(f"MLflow      mlflow ui, then http://127.0.0.1:5000{url}")
+    print(f"Optuna      optuna-dashboard sqlite:///{plan.path}/optuna.db")
+    return OK if all(state == "done" for state in states) else SOME_FAILED

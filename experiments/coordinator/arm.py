@@ -1,0 +1,106 @@
+"""Arms: what a study compares. `[label=]spec[;field=value]...`, as text on the command line.
+
+An arm is a variant and the settings in which it differs from the others: `fast=rope2d;train.lr=3e-4`.
+"""
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from typing import Any
+
+from experiments.cli.arguments import words_for
+from experiments.cli.main import parse
+from experiments.config.run import LABEL, RunConfig, flatten
+from rope_dit.errors import UserError
+from rope_dit.registry import POS_EMBEDS
+
+SHARED = ("train.steps", "train.threads", "train.log-every", "train.save-seconds")
+"""what all arms of a study have in common, because the primary endpoint or the results' bits depend on it"""
+
+
+@dataclass(frozen=True)
+class Arm:
+    """A variant and the settings in which it differs.
+
+    Args:
+        label: name in tables, plots and folders.
+        spec: canonical spec of the variant.
+        overrides: settings by their name on the command line, such as ("train.lr", "3e-4").
+    """
+
+    label: str
+    spec: str
+    overrides: tuple[tuple[str, str], ...] = ()
+
+    @classmethod
+    def parse(cls, text: str) -> "Arm":
+        """Read an arm. Raises UserError for an unknown variant or a setting that arms cannot differ in."""
+        head, *rest = text.split(";")
+        label, named, spec = _split_label(head)
+        overrides = tuple(_override(part, text) for part in rest)
+        spec = POS_EMBEDS.canonical(spec)
+        if not named:
+            label = _slug(spec, overrides)
+        if not re.fullmatch(LABEL, label):
+            raise UserError(f"arm '{text}': label got '{label}', expected 1 to 80 of A-Z a-z 0-9 . _ -")
+        return cls(label, spec, overrides)
+
+    def config(self, base: RunConfig) -> RunConfig:
+        """Settings of this arm's runs: `base` with the arm's own. Raises UserError where one does not fit."""
+        args = [word for key, value in self.overrides for word in words_for(key, value)]
+        try:
+            changed = parse(RunConfig, base, args, "arm", "") if args else base
+        except UserError as error:
+            raise UserError(f"arm {self.label}: {error}", error.details) from None
+        return replace(changed, variant=self.spec, arm=self.label)
+
+    def as_json(self) -> dict[str, Any]:
+        """The arm as a study's definition has it."""
+        return {"label": self.label, "spec": self.spec, "overrides": dict(self.overrides)}
+
+    def __str__(self) -> str:
+        return ";".join([f"{self.label}={self.spec}", *(f"{key}={value}" for key, value in self.overrides)])
+
+
+def parse_arms(texts: Iterable[str], base: RunConfig) -> dict[str, Arm]:
+    """Read arms, by label. Raises UserError for none, for a label or a configuration that comes twice."""
+    arms: dict[str, Arm] = {}
+    seen: dict[str, str] = {}
+    for text in texts:
+        arm = Arm.parse(text)
+        what = str(sorted(flatten(replace(arm.config(base), arm="")).items()))
+        twin = seen.setdefault(what, arm.label)
+        if arm.label in arms or twin != arm.label:
+            why = f"its label is taken by {arms[arm.label]}" if arm.label in arms else f"it is {twin} again"
+            raise UserError(f"arm '{text}' is there twice: {why}. Leave one out, or change its label.")
+        arms[arm.label] = arm
+    if not arms:
+        raise UserError("the study has no arms; expected --variants or --arms with at least one.")
+    return arms
+
+
+def _split_label(head: str) -> tuple[str, bool, str]:
+    """Part `fast=rope2d:theta=10` into its label, whether it has one, and the spec."""
+    label, equals, spec = head.partition("=")
+    if equals and not re.search(r"[:,+]", label):
+        return label.strip(), True, spec
+    return "", False, head
+
+
+def _override(part: str, arm: str) -> tuple[str, str]:
+    key, equals, value = (word.strip() for word in part.partition("="))
+    key = key.replace("_", "-")
+    if not (equals and value):
+        raise UserError(f"arm '{arm}': got '{part}', expected field=value such as train.lr=3e-4.")
+    if not key.startswith(("train.", "model.")) or key in SHARED:
+        raise UserError(
+            f"arm '{arm}': {key} is the same in all arms of a study; arms differ in train.* and model.*, "
+            f"but not in {', '.join(SHARED)}."
+        )
+    return key, value
+
+
+def _slug(spec: str, overrides: tuple[tuple[str, str], ...]) -> str:
+    """Readable label: the variant's short name, then what differs, as in `rope2d-lr0.0003`."""
+    ends = [f"{key.rpartition('.')[2]}{value}" for key, value in overrides]
+    return re.sub(r"[^A-Za-z0-9._-]", "-", "-".join([POS_EMBEDS.slug(spec), *ends]))[:80]

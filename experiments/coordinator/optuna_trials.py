@@ -1,0 +1,126 @@
+"""A study as Optuna shows it: each cell a trial. The coordinator alone writes.
+
+The run folders are the truth, so what is in Optuna is made again at every start: a killed coordinator leaves
+no RUNNING trial, and a study may gain arms, which Optuna's own studies cannot.
+"""
+
+import logging
+from collections.abc import Collection, Mapping, Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import optuna
+from optuna.distributions import BaseDistribution, CategoricalDistribution
+from optuna.trial import TrialState, create_trial
+
+from experiments.coordinator.cell import Cell, State
+
+STATES = {"done": TrialState.COMPLETE, "diverged": TrialState.FAIL, "failed": TrialState.FAIL}
+FILE = "optuna.db"
+
+
+def open_storage(folder: Path) -> optuna.storages.RDBStorage:
+    """Open the Optuna database of a study's folder, without the studies of an earlier coordinator."""
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    logging.getLogger("alembic").setLevel(logging.WARNING)
+    url = f"sqlite:///{folder.absolute() / FILE}"
+    try:
+        storage = optuna.storages.RDBStorage(url)
+        for name in optuna.get_all_study_names(storage):
+            optuna.delete_study(study_name=name, storage=storage)
+    except Exception:  # damaged, or of another version; it is a projection, so nothing is lost with it
+        for left in folder.glob(f"{FILE}*"):
+            left.unlink()
+        return optuna.storages.RDBStorage(url)
+    return storage
+
+
+class Trials:
+    """Keeps an Optuna study in step with the cells.
+
+    Args:
+        folder: the study's folder.
+        name: the study's name.
+        cells: all its cells; those that have ended become trials at once,
+        todo: but for these, which are worked on again.
+        endpoint: the primary endpoint, as the study's definition has it.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        name: str,
+        cells: Sequence[Cell],
+        endpoint: Mapping[str, Any],
+        todo: Collection[Cell] = (),
+    ):
+        self.endpoint = endpoint
+        self._space: dict[str, BaseDistribution] = {
+            "arm": CategoricalDistribution(list(dict.fromkeys(cell.arm for cell in cells))),
+            "seed": CategoricalDistribution(sorted({cell.seed for cell in cells})),
+        }
+        direction = "minimize" if endpoint["better"] == "lower" else "maximize"
+        self._study = optuna.create_study(storage=open_storage(folder), study_name=name, direction=direction)
+        self._study.set_user_attr("primary endpoint", dict(endpoint))
+        self._running: dict[str, optuna.Trial] = {}
+        again = {cell.name for cell in todo}
+        for cell in cells:
+            if cell.name not in again and (state := cell.state()) in STATES:
+                self._add(cell, state)
+
+    def start(self, cell: Cell) -> None:
+        """A process has begun to work on the cell."""
+        if cell.name not in self._running:
+            self._study.enqueue_trial(_params(cell))
+            self._running[cell.name] = self._study.ask(self._space)
+
+    def end(self, cell: Cell, state: State) -> None:
+        """The cell has come to its end."""
+        trial, points = self._running.pop(cell.name), curve(cell, self.endpoint)
+        for step, value in points.items():
+            trial.report(value, step)
+        for key, text in _attributes(cell).items():
+            trial.set_user_attr(key, text)
+        value = points.get(self.endpoint["train_step"])
+        done = STATES[state] == TrialState.COMPLETE
+        self._study.tell(trial, value if done else None, state=STATES[state])
+
+    def _add(self, cell: Cell, state: State) -> None:
+        points, info = curve(cell, self.endpoint), cell.folder.info
+        done = STATES[state] == TrialState.COMPLETE
+        trial = create_trial(
+            state=STATES[state],
+            params=_params(cell),
+            distributions=self._space,
+            value=points[self.endpoint["train_step"]] if done else None,
+            intermediate_values=points,
+            user_attrs=_attributes(cell),
+        )
+        if info:
+            times = [float(row["time"]) for row in cell.folder.scores()]
+            trial.datetime_start = datetime.fromtimestamp(info["created"])
+            trial.datetime_complete = datetime.fromtimestamp(max([info["created"], *times]))
+        self._study.add_trial(trial)
+
+
+def curve(cell: Cell, endpoint: Mapping[str, Any]) -> dict[int, float]:
+    """The cell's scores by training step: of few pictures on the way, of all at the endpoint."""
+    same = ("metric", "sampler", "guidance", "ema", "extractor")
+    found: dict[int, float] = {}
+    for row in cell.folder.scores():
+        alike = all(row[key] == str(endpoint[key]) for key in same) and row["sampling_seed"] == "0"
+        step, n = int(row["train_step"]), int(row["n"])
+        if alike and (n == endpoint["n"] or (step < cell.config.train.steps and step not in found)):
+            found[step] = float(row["value"])
+    return dict(sorted(found.items()))
+
+
+def _params(cell: Cell) -> dict[str, Any]:
+    return {"arm": cell.arm, "seed": cell.seed}
+
+
+def _attributes(cell: Cell) -> dict[str, str]:
+    ending = cell.folder.ending
+    outcome = {"outcome": ending.outcome, "message": ending.message} if ending else {}
+    return {"folder": str(cell.folder.path), "variant": cell.config.variant, **outcome}

@@ -1,0 +1,114 @@
+"""From what a study's user asks for to its plan: all checks, before anything is written."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from experiments.config.run import RunConfig
+from experiments.config.study import StudyConfig
+from experiments.coordinator.arm import Arm, parse_arms
+from experiments.coordinator.cell import Cell
+from experiments.coordinator.launchers.base import cores
+from experiments.coordinator.plan import Plan, grow, read_plan
+from experiments.runner.resolve import Resolved, resolve
+from rope_dit.config import check
+from rope_dit.errors import UserError, nearest
+
+
+def make_plan(config: StudyConfig) -> tuple[Plan, Resolved]:
+    """The study as asked for and as it stands, with one of its runs resolved. Raises UserError.
+
+    Every arm is resolved, so that what cannot work is refused before anything is written.
+    """
+    path = (config.studies / config.title).absolute()
+    saved = read_plan(path)
+    base = shared_settings(config, saved)
+    arms = parse_arms(config.specs, base)
+    resolved = resolve_arms(arms, base, path)
+    base = replace(base, device=resolved[0].config.device)
+    plan = Plan(
+        path, "ablate", base, arms, tuple(range(config.seeds)), baseline_of(config, saved, arms),
+        config.margin, comparisons=(), facts=facts(resolved[0]), planned_seeds=config.seeds,
+    )  # fmt: skip
+    plan = replace(plan, comparisons=comparisons(plan, config))
+    plan = grow(saved, plan) if saved else plan
+    check_runs(plan, arms, resolved)
+    return plan, resolved[0]
+
+
+def shared_settings(config: StudyConfig, saved: Plan | None) -> RunConfig:
+    """What all runs share, with absolute paths and the threads of a run, which are part of its identity."""
+    base = config.run()
+    threads = base.train.threads or (saved.base.train.threads if saved else threads_of_a_run(config))
+    return replace(
+        base,
+        data=replace(base.data, root=base.data.root.absolute(), name=_absolute(base.data.name)),
+        train=replace(base.train, threads=threads),
+        plugins=base.plugins.absolute() if base.plugins else None,
+    )
+
+
+def threads_of_a_run(config: StudyConfig) -> int:
+    """Share of this machine's cores for each run at a time: two runs are faster than one in two threads."""
+    return max(1, cores() // (config.launch.workers or cores()))
+
+
+def _absolute(data: str) -> str:
+    kind, colon, path = data.partition(":")
+    return f"{kind}:{Path(path).absolute()}" if colon and kind == "folder" else data
+
+
+def resolve_arms(arms: Mapping[str, Arm], base: RunConfig, path: Path) -> list[Resolved]:
+    """Check each arm as `experiments.run` would. Raises UserError."""
+    found = []
+    for label, arm in arms.items():
+        try:
+            found.append(resolve(replace(arm.config(base), out=path / "runs" / ".new")))
+        except UserError as error:
+            raise UserError(f"arm {label}: {error}", error.details) from None
+    return found
+
+
+def check_runs(plan: Plan, arms: Mapping[str, Arm], resolved: Sequence[Resolved]) -> None:
+    """Raise UserError where the runs that are there are others: of a changed source of a variant, say."""
+    for arm, one in zip(arms.values(), resolved, strict=True):
+        for seed in plan.seeds:
+            cell = Cell.of(arm.config(plan.base), seed, plan.runs)
+            cell.folder.check_free_for({**one.identity, "seed": str(seed)})
+
+
+def facts(resolved: Resolved) -> dict[str, str]:
+    """What a study's identity takes from data and extractor. Raises UserError where n is too small."""
+    extractor, n = resolved.extractor, resolved.config.eval.n[0]
+    expected = (
+        f"more than the {extractor.dim} features of {extractor.name}: below, the Frechet distance says little"
+    )
+    check(n > extractor.dim, "eval.n", n, expected)
+    return {
+        "extractor": extractor.name,
+        "extractor SHA-256": extractor.sha256,
+        "data fingerprint": resolved.images.fingerprint,
+    }
+
+
+def baseline_of(config: StudyConfig, saved: Plan | None, arms: Mapping[str, Arm]) -> str:
+    """Label of the baseline. Raises UserError where it is no arm."""
+    labels = [*(saved.arms if saved else ()), *arms]
+    if not config.baseline:
+        if saved:
+            return saved.baseline
+        usual = ("learned-tuned", "learned") if config.from_tuned else ("learned",)
+        return next((label for label in usual if label in labels), labels[0])
+    if config.baseline not in labels:
+        raise UserError(f"baseline got '{config.baseline}', expected one of the arms {', '.join(labels)}."
+                        f"{nearest(config.baseline, labels)}")  # fmt: skip
+    return config.baseline
+
+
+def comparisons(plan: Plan, config: StudyConfig) -> tuple[tuple[str, str], ...]:
+    """Which differences get a verdict: each arm's from the baseline; after tuning also what tuning gained."""
+    if not config.from_tuned:
+        return tuple((label, plan.baseline) for label in plan.arms if label != plan.baseline)
+    tuned = [label for label in plan.arms if label.endswith("-tuned")]
+    gains = [(label, label.removesuffix("-tuned")) for label in tuned]
+    return (*gains, *((label, plan.baseline) for label in tuned if label != plan.baseline))

@@ -1,0 +1,79 @@
+"""What tuning may choose from: a study file's SPACE, applied to an arm."""
+
+import json
+import re
+from dataclasses import asdict, replace
+from typing import Any
+
+from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution
+
+from experiments.config.run import flatten
+from experiments.config.study import Space
+from experiments.config.tuning import Choice, Range
+from experiments.coordinator.arm import Arm
+from experiments.coordinator.plan import Plan
+from rope_dit.registry import POS_EMBEDS
+
+
+def space_text(space: Space) -> str:
+    """A space as one line of JSON; `read_space` is the inverse."""
+    return json.dumps({key: asdict(what) for key, what in sorted(space.items())})
+
+
+def read_space(text: str) -> Space:
+    """The space that `space_text` wrote."""
+    found = json.loads(text)
+    return {
+        key: Choice(*what["values"]) if "values" in what else Range(**what) for key, what in found.items()
+    }
+
+
+def own_space(arm: Arm, space: Space) -> Space:
+    """What of a space an arm has: all settings, and those options of variants that its own has.
+
+    Sorted, because Optuna draws one after the other: another order would be another search.
+    """
+    return {key: what for key, what in sorted(space.items()) if "." in key or _option(key).search(arm.spec)}
+
+
+def configured(arm: Arm, key: str, value: str) -> Arm:
+    """An arm with one setting, or one option of its variant, changed. Raises UserError where it cannot be."""
+    if "." not in key:
+        spec = _option(key).sub(lambda found: f"{found[1]}{value}", arm.spec)
+        return replace(arm, spec=POS_EMBEDS.canonical(spec))
+    changed = Arm.parse(f"{arm};{key}={value}").overrides[-1]
+    return replace(arm, overrides=(*(o for o in arm.overrides if o[0] != changed[0]), changed))
+
+
+def three_digits(value: float) -> str:
+    """A number as specs and the command line take it.
+
+    >>> three_digits(1543.2), three_digits(0.00031416), three_digits(1.5432e8)
+    ('1540', '0.000314', '1.54e8')
+    """
+    return re.sub(r"e\+0*", "e", f"{float(f'{value:.3g}'):g}")
+
+
+def distribution(what: Range | Choice) -> BaseDistribution:
+    """Optuna's word for it."""
+    if isinstance(what, Choice):
+        return CategoricalDistribution(what.values)
+    return FloatDistribution(what.low, what.high, log=what.log)
+
+
+def default_params(arm: Arm, space: Space, plan: Plan) -> dict[str, Any]:
+    """The arm's default configuration as a point of the space, moved to its edge where it lies outside."""
+    settings = {key.replace("_", "-"): value for key, value in flatten(arm.config(plan.base)).items()}
+    params: dict[str, Any] = {}
+    for key, what in space.items():
+        found = _option(key).search(arm.spec)
+        text = settings[key.replace("_", "-")] if "." in key else found[2] if found else ""
+        if isinstance(what, Range):
+            params[key] = min(max(float(text), what.low), what.high)
+        else:
+            params[key] = text if text in what.values else what.values[0]
+    return params
+
+
+def _option(key: str) -> re.Pattern[str]:
+    return re.compile(rf"((?<=[:,]){re.escape(key)}=)([^,+]*)")

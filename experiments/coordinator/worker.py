@@ -1,0 +1,75 @@
+"""Carry out one cell of a study: `python -m experiments.coordinator.worker FILE`, which a launcher starts.
+
+FILE holds the settings of the run. The process stops at a checkpoint when its launcher dies, which it sees by
+the end of its standard input.
+"""
+
+import json
+import os
+import signal
+import stat
+import sys
+import threading
+import time
+from pathlib import Path
+
+from experiments.cli.arguments import words_for
+from experiments.cli.main import StopFlag, main
+from experiments.config.presets import PRESETS
+from experiments.config.run import RunConfig, flatten, from_json
+from experiments.records.run_folder import RunFolder
+from experiments.run import run
+from rope_dit.errors import Stopped, UserError
+
+LOCK_SECONDS = 120.0  # a process whose launcher died may still be writing its last checkpoint
+
+
+def command(args: list[str], stop: StopFlag) -> int:
+    """Read the settings and carry out the run; returns the exit code."""
+    if not args or args[0].startswith("-"):
+        raise UserError("expected the file of a cell, such as studies/digits/cells/rope2d-s0.json.")
+    try:
+        config = from_json(RunConfig, json.loads(Path(args[0]).read_text()))
+    except (OSError, ValueError) as error:
+        raise UserError(f"cell {args[0]}: {error}; start the study again.") from None
+    _stop_with_launcher()
+    _wait_for_lock(config, stop)
+    sys.argv[1:] = as_arguments(config)  # what the run says of itself can be typed
+    return run(config, stop)
+
+
+def as_arguments(config: RunConfig) -> list[str]:
+    """Command line of `experiments.run` that gives these settings."""
+    before, now = flatten(PRESETS[config.preset]), flatten(config)
+    args = ["--preset", config.preset]
+    for name in now:
+        if now[name] != before[name]:
+            flag, *value = words_for("data" if name == "data.name" else name, now[name])
+            lists = name in ("eval.samplers", "eval.guidances", "eval.guidance_interval", "eval.n")
+            args += [flag, *(value[0].split(" ") if lists else value)]
+    return args
+
+
+def _stop_with_launcher() -> None:
+    """Ask this process to stop once standard input, where it is a pipe, has been closed at the other end."""
+
+    def watch() -> None:
+        while os.read(0, 4096):
+            pass
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    if stat.S_ISFIFO(os.fstat(0).st_mode):
+        threading.Thread(target=watch, daemon=True, name="launcher").start()
+
+
+def _wait_for_lock(config: RunConfig, stop: StopFlag) -> None:
+    assert config.out is not None, "a cell has a run folder"
+    folder, until = RunFolder(config.out), time.monotonic() + LOCK_SECONDS
+    while folder.is_locked() and time.monotonic() < until:
+        if stop():
+            raise Stopped
+        time.sleep(0.1)
+
+
+if __name__ == "__main__":
+    main(command)

@@ -1,0 +1,229 @@
+"""The folder of one run: what is true about it. MLflow is a projection that can be made again from here.
+
+Imports no torch, so that a typo on the command line is answered at once.
+
+    config.json         identity, origin and settings, written once
+    ending.json         how the last process that worked on it ended; absent while one works
+    metrics.jsonl       one line a logging step; cut back to the checkpoint's step on resume
+    scores.csv          one row a ScoreKey
+    checkpoints/        see rope_dit.checkpoint
+    pictures/           sample grids, PNG
+    samples/            pictures of a scoring under way
+"""
+
+import contextlib
+import csv
+import fcntl
+import io
+import json
+import logging
+import math
+import os
+import socket
+import time
+import uuid
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import IO, Any
+
+from experiments.config.run import SCORE_COLUMNS, ScoreKey, to_json
+from rope_dit.durable import write_durably
+from rope_dit.errors import UserError
+
+LOCK_SECONDS = 1.0  # somebody who only asks whether a lock is held (`is_locked`) holds it for an instant
+_PARTS = frozenset({"id", "created", "pairing", "origin", "identity", "config"})
+_log = logging.getLogger(__name__)
+
+Row = dict[str, Any]
+Point = tuple[str, int, float, float]
+"""key, step, value, seconds since 1970"""
+
+
+@dataclass(frozen=True)
+class Ending:
+    """How a process left a run.
+
+    Args:
+        status: MLflow's word: FINISHED, FAILED or KILLED.
+        outcome: finished, paused (as asked, before the last step), diverged, error or stopped (by a signal).
+        message: the error, in one line.
+    """
+
+    status: str
+    outcome: str
+    message: str = ""
+
+
+class RunFolder:
+    """Files of one run. Everything but `lock` may be used without holding the lock."""
+
+    def __init__(self, path: Path):
+        self.path = path
+        self._rows: list[Row] = []
+        self._known: set[tuple[str, int]] = set()
+
+    @property
+    def info(self) -> Row | None:
+        """What `create` wrote, or None where there is no run. Raises UserError where it is something else."""
+        file = self.path / "config.json"
+        if not file.is_file():
+            return None
+        try:
+            found = json.loads(file.read_text())
+        except ValueError as error:
+            raise UserError(f"{file} is damaged ({error}). Remove the run folder to start again.") from None
+        parts = (
+            (_PARTS <= found.keys() and isinstance(found["identity"], dict))
+            if isinstance(found, dict)
+            else False
+        )
+        if not parts:
+            raise UserError(f"{file} was not written by this program; choose another --out.")
+        return found
+
+    def check_free_for(self, identity: Mapping[str, str]) -> None:
+        """Raise UserError where the folder holds another run or is no run folder."""
+        if self.path.exists() and not self.path.is_dir():
+            raise UserError(f"run folder {self.path} is a file; choose another --out.")
+        if self.info is None:
+            inside = self.path.iterdir() if self.path.is_dir() else []
+            if any(p.name != "lock" and not p.name.startswith(".tmp-") for p in inside):
+                raise UserError(f"{self.path} holds files but no run; choose another --out or empty it.")
+            return
+        theirs = self.info["identity"]
+        both = {
+            key: (theirs.get(key, "-"), identity.get(key, "-")) for key in theirs.keys() | identity.keys()
+        }
+        differing = [f"{key}: there {a}, now {b}" for key, (a, b) in sorted(both.items()) if a != b]
+        if differing:
+            raise UserError(
+                f"{self.path} holds another run; choose another --out. They differ in:", differing
+            )
+
+    @contextlib.contextmanager
+    def lock(self) -> Iterator[None]:
+        """Hold the folder alone; the lock goes with the process, however it ends."""
+        self.path.mkdir(parents=True, exist_ok=True)
+        with open(self.path / "lock", "a+") as file:
+            until = time.monotonic() + LOCK_SECONDS
+            while not _flock(file, fcntl.LOCK_EX):
+                if time.monotonic() > until:
+                    file.seek(0)
+                    owner = file.read().strip() or "another process"
+                    raise UserError(f"{self.path} is locked by {owner}; wait or stop that process.")
+                time.sleep(0.02)
+            file.truncate(0)
+            file.write(f"process {os.getpid()} on {socket.gethostname()}")
+            file.flush()
+            yield
+
+    def is_locked(self) -> bool:
+        """Whether a process is at work on this folder."""
+        try:
+            with open(self.path / "lock") as file:
+                return not _flock(file, fcntl.LOCK_SH)  # let go of as the file is closed
+        except FileNotFoundError:
+            return False
+
+    def create(
+        self, identity: Mapping[str, str], config: Any, pairing: Mapping[str, str], origin: Mapping[str, str]
+    ) -> None:
+        """Write config.json: who this run is, what it is paired by, and where it comes from."""
+        content = {"id": uuid.uuid4().hex, "created": time.time(), "pairing": dict(pairing),
+                   "origin": dict(origin), "identity": dict(identity), "config": to_json(config)}  # fmt: skip
+        write_durably(self.path / "config.json", json.dumps(content, indent=1).encode())
+
+    def open_metrics(self, step: int) -> None:
+        """Clean up after a kill: half-written files, rows past `step` (they come again), damaged lines."""
+        for left in self.path.rglob(".tmp-*"):
+            left.unlink(missing_ok=True)
+        file = self.path / "metrics.jsonl"
+        content = file.read_bytes() if file.exists() else b""
+        rows = [_row(line) for line in content.splitlines()]
+        if None in rows[:-1]:  # the last line may be torn by a kill; others only by the disk
+            _log.warning("%s: %d damaged lines are left out", file, rows[:-1].count(None))
+        self._rows = [row for row in rows if row is not None and row["step"] <= step]
+        self._known = {(key, step) for key, step, _, _ in self.points()}
+        whole = "".join(json.dumps(row) + "\n" for row in self._rows).encode()
+        if whole != content:
+            write_durably(file, whole)
+
+    def log(self, step: int, values: Mapping[str, float]) -> None:
+        """Append one row; a (key, step) that is there already keeps its first value."""
+        fresh = {k: v for k, v in values.items() if (k, step) not in self._known and math.isfinite(v)}
+        if fresh:
+            row = {"step": step, "time": time.time(), "values": fresh}
+            with open(self.path / "metrics.jsonl", "a") as file:
+                file.write(json.dumps(row) + "\n")
+                file.flush()
+                os.fsync(
+                    file.fileno()
+                )  # a later checkpoint is on the disk; what it has behind it must be too
+            self._rows.append(row)
+            self._known |= {(key, step) for key in fresh}
+
+    def end(self, ending: "Ending") -> None:
+        """Say how this process leaves the run."""
+        if self.ending != ending:
+            write_durably(self.path / "ending.json", json.dumps(asdict(ending)).encode())
+
+    def begin(self) -> None:
+        """Say that a process is at work."""
+        (self.path / "ending.json").unlink(missing_ok=True)
+
+    @property
+    def ending(self) -> "Ending | None":
+        """How the last process left the run; None where one is at work or died without a word."""
+        try:
+            return Ending(**json.loads((self.path / "ending.json").read_text()))
+        except (OSError, ValueError, TypeError):
+            return None
+
+    def points(self) -> list[Point]:
+        """All that was logged."""
+        return [
+            (key, row["step"], value, row["time"])
+            for row in self._rows
+            for key, value in row["values"].items()
+        ]
+
+    def scores(self) -> list[dict[str, str]]:
+        """Rows of scores.csv."""
+        file = self.path / "scores.csv"
+        return list(csv.DictReader(io.StringIO(file.read_text()))) if file.exists() else []
+
+    def add_scores(self, keys: list[ScoreKey], rest: list[Mapping[str, Any]]) -> None:
+        """Add rows for keys that have none yet."""
+        rows: list[Row] = [*self.scores()]
+        known = {_as_text(row) for row in rows}
+        for key, values in zip(keys, rest, strict=True):
+            if _as_text(asdict(key)) not in known:
+                rows.append({**asdict(key), **values, "time": time.time()})
+        text = io.StringIO()
+        writer = csv.DictWriter(text, SCORE_COLUMNS, lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)
+        write_durably(self.path / "scores.csv", text.getvalue().encode())
+
+
+def _as_text(row: Mapping[str, Any]) -> tuple[str, ...]:
+    return tuple(str(row[name]) for name in ScoreKey.__dataclass_fields__)
+
+
+def _row(line: bytes) -> Row | None:
+    """Read a line of metrics.jsonl, or None where it is torn or no such line."""
+    try:
+        row = json.loads(line)
+        float(row["time"])
+        return row if isinstance(row["step"], int) and isinstance(row["values"], dict) else None
+    except (ValueError, TypeError, KeyError):
+        return None
+
+
+def _flock(file: IO[str], kind: int) -> bool:
+    try:
+        fcntl.flock(file, kind | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True

@@ -1,0 +1,92 @@
+"""What a run would be and cost, without training it: `--dry-run`."""
+
+import time
+
+import torch
+from torch.utils.flop_counter import FlopCounterMode
+
+from experiments.config.run import flatten
+from experiments.runner.resolve import Resolved, build_model, device_text
+from experiments.scoring.score import curve_jobs, final_jobs
+from rope_dit import flow
+from rope_dit.config import TrainConfig
+from rope_dit.trainer import State, autocast
+
+TIMED_STEPS = 3
+
+
+def describe(resolved: Resolved) -> str:
+    """Resolved settings, weights, FLOPs and a time estimate from a few steps on throw-away weights."""
+    config = resolved.config
+    model = resolved.build_model()
+    total = sum(p.numel() for p in model.parameters())
+    own = sum(p.numel() for p in model.pos_embed.parameters())
+    flops = forward_flops(resolved)
+    training, sampling = estimated_seconds(resolved)
+    lines = [f"{key:<26}{value}" for key, value in sorted(flatten(config).items())]
+    lines += [
+        f"{'run folder':<26}{resolved.folder.path}",
+        f"{'device':<26}{device_text(resolved.device)}",
+        f"{'pictures':<26}{len(resolved.images.train)} train, {len(resolved.images.held_out)} held out, "
+        f"{'x'.join(map(str, resolved.images.train.shape[1:]))}, {len(resolved.images.classes)} classes",
+        f"{'parameters':<26}{total:,}, of the variant {own:,}",
+        f"{'FLOPs a picture':<26}{flops / 1e6:,.1f} M forward, {3 * flops / 1e6:,.1f} M a training step",
+        f"{'estimated time':<26}{training / 60:.1f} min training, {sampling / 60:.1f} min sampling",
+    ]
+    return "\n".join(lines)
+
+
+def estimated_seconds(resolved: Resolved) -> tuple[float, float]:
+    """Seconds of training and of sampling, from a few steps on throw-away weights."""
+    config = resolved.config
+    step, forward = _time(resolved, State.fresh(resolved.build_model(), config.train))
+    curves = config.train.steps // config.eval.every if config.eval.every else 0
+    jobs = [*final_jobs(config.eval), *curve_jobs(config.eval) * curves]
+    forwards = sum((job.sampler.nfe or 150) * (1 + (job.weight != 1)) * max(job.ns) for job in jobs)
+    return config.train.steps * step, forwards * forward
+
+
+def forward_flops(resolved: Resolved) -> int:
+    """Floating-point operations of one evaluation of the network on one picture (a multiply-add counts 2)."""
+    with torch.device("meta"):
+        model = build_model(resolved.config, resolved.images).to(
+            "meta"
+        )  # tables of angles are made on the CPU
+        x, t = torch.empty(1, *resolved.images.train.shape[1:]), torch.empty(1)
+        labels = torch.zeros(1, dtype=torch.int64)
+        counter = FlopCounterMode(display=False)
+        with counter, torch.no_grad():
+            model(x, t, labels)
+    return counter.get_total_flops()
+
+
+def _time(resolved: Resolved, state: State) -> tuple[float, float]:
+    """Seconds of a training step, and of one forward pass of one picture, uncompiled."""
+    config: TrainConfig = resolved.config.train
+    device, shape = resolved.device, (config.batch, *resolved.images.train.shape[1:])
+    images, labels = (
+        torch.zeros(shape, device=device),
+        torch.zeros(config.batch, dtype=torch.int64, device=device),
+    )
+    steps, forwards = [], []
+    for step in range(TIMED_STEPS + 1):
+        begun = time.perf_counter()
+        draw = flow.draws(config, 0, step, shape, device)
+        with autocast(config, device):
+            flow.loss(state.model, images, labels, draw, state.model.null_label).mean().backward()
+        state.optimizer.step()
+        state.optimizer.zero_grad()
+        wait_for(device)
+        middle = time.perf_counter()
+        with torch.no_grad(), autocast(config, device):
+            state.model(images, draw.t_B, labels)
+        wait_for(device)
+        steps.append(middle - begun)
+        forwards.append(time.perf_counter() - middle)
+    return min(steps[1:]), min(forwards[1:]) / config.batch
+
+
+def wait_for(device: torch.device) -> None:
+    """Wait until the device has done all it was given."""
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)

@@ -1,0 +1,89 @@
+"""Pictures from a trained network, in fixed chunks of consecutive indices.
+
+Noise and class of picture i depend on the sampling seed and on i alone, so that picture i starts the same in
+every arm, at every step and in every order of work; chunks are always whole, so its bits do not depend on n.
+"""
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from experiments.config.run import RunConfig
+from experiments.datasets.batches import to_uint8
+from rope_dit.errors import Stopped
+from rope_dit.guidance import Counted, Guided
+from rope_dit.model import DiT
+from rope_dit.randomness import Stream, integers, normal
+from rope_dit.samplers.spec import SamplerSpec
+from rope_dit.trainer import autocast
+
+
+class Generator:
+    """Samples from one network whose weights can be exchanged.
+
+    Args:
+        model: network on its device; its weights are overwritten by `load`.
+        config: the run, resolved.
+        labels: labels of the training pictures, int64 [N]; generated classes follow their distribution.
+        shape: (C, H, W) of a picture.
+        stop: asked at every evaluation of the network; a True raises Stopped.
+    """
+
+    def __init__(
+        self,
+        model: DiT,
+        config: RunConfig,
+        labels: NDArray[np.int64],
+        shape: Sequence[int],
+        stop: Callable[[], bool],
+    ):
+        self.model, self.config, self.shape, self.stop = model.eval(), config, tuple(shape), stop
+        self.device = next(model.parameters()).device
+        self.chunk = config.eval.chunk
+        self._sorted_labels = torch.from_numpy(np.sort(labels)).to(self.device)
+        compiles = config.train.compile != "off"
+        self._network = torch.compile(self.model) if compiles else self.model
+
+    @torch.no_grad()
+    def load(self, weights: Sequence[Tensor]) -> None:
+        """Take these weights, in the order of the model's parameters."""
+        for p, w in zip(self.model.parameters(), weights, strict=True):
+            p.copy_(w)
+
+    def labels(self, indices: range, sampling_seed: int) -> Tensor:
+        """Classes of pictures, int64 [n], distributed as in the training data."""
+        index = torch.arange(indices.start, indices.stop, device=self.device)
+        words = integers(sampling_seed, Stream.EVAL_CLASS, index, 1)[:, 0]
+        return self._sorted_labels[words * len(self._sorted_labels) >> 32]
+
+    def noise(self, indices: range, sampling_seed: int) -> Tensor:
+        """Starting noise of pictures, [n, C, H, W]."""
+        index = torch.arange(indices.start, indices.stop, device=self.device)
+        count = int(np.prod(self.shape))
+        return normal(sampling_seed, Stream.EVAL_NOISE, index, count).view(-1, *self.shape)
+
+    @torch.inference_mode()
+    def chunk_of(
+        self,
+        number: int,
+        sampler: SamplerSpec,
+        weight: float,
+        interval: tuple[float, float],
+        sampling_seed: int,
+    ) -> tuple[Tensor, float]:
+        """Pictures [chunk, C, H, W] uint8 of chunk `number`, and network evaluations a picture."""
+        indices = range(number * self.chunk, (number + 1) * self.chunk)
+        network = Counted(self._evaluate)
+        labels = self.labels(indices, sampling_seed)
+        velocity = Guided(network, labels, self.model.null_label, weight, interval)
+        x = sampler.build()(velocity, self.noise(indices, sampling_seed))
+        return to_uint8(x), network.rows / self.chunk
+
+    def _evaluate(self, x_BCHW: Tensor, t_B: Tensor, labels_B: Tensor) -> Tensor:
+        if self.stop():
+            raise Stopped
+        with autocast(self.config.train, self.device):
+            return self._network(x_BCHW, t_B, labels_B).float()

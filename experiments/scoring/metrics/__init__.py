@@ -1,0 +1,77 @@
+"""Metrics, one file each: from the features of generated and real pictures to numbers.
+
+A metric is a class registered in `METRICS`, with two claims and one method. `values` says what it returns
+and which direction is better, `min_images` how many pictures it needs on each side, and
+`measure(generated, real)` takes two `Features` and returns a dict with the keys of `values`.
+"""
+
+from functools import lru_cache
+from typing import TYPE_CHECKING
+
+from experiments.config.registries import METRICS
+from rope_dit.errors import UserError
+
+if TYPE_CHECKING:
+    from experiments.scoring.extractors.features import Features
+
+__all__ = ["measure_all", "real_floor", "value_name"]
+
+
+def value_name(value: str, extractor: str) -> str:
+    """Name a metric's value. Only the FID paper's Inception makes a Frechet distance an FID.
+
+    >>> value_name("fd", "inception"), value_name("fd", "digits"), value_name("precision", "digits")
+    ('fid', 'fd_digits', 'precision_digits')
+    """
+    if extractor == "inception":
+        return "fid" if value == "fd" else value
+    return f"{value}_{extractor}"
+
+
+def measure_all(generated: "Features", real: "Features") -> dict[str, float]:
+    """Every registered metric's values, keyed as in its `values`.
+
+    Raises UserError for features that are not finite, and for too few pictures.
+    """
+    generated.check_finite()
+    real.check_finite()
+    scores: dict[str, float] = {}
+    for name in METRICS.names():
+        metric = METRICS.load(name)()
+        least = min(len(generated), len(real))
+        if least < metric.min_images:
+            raise UserError(
+                f"{name} needs at least {metric.min_images} generated and real pictures; got {least}."
+            )
+        scores |= metric.measure(generated, real)
+    return scores
+
+
+def real_floor(held_out: "Features", n_gen: int, n_real: int) -> float:
+    """Estimate the Frechet distance that real pictures would get at these numbers of pictures.
+
+    Two halves of N pictures of one distribution are about a * (2/N + 2/N) apart, so the distance at
+    (n_gen, n_real) is about FD_halves * (1/n_gen + 1/n_real) / (4/N). FD_halves is the mean over fixed
+    random splits.
+    """
+    half = len(held_out) // 2
+    return _distance_of_halves(held_out) * (1 / n_gen + 1 / n_real) / (2 / half)
+
+
+@lru_cache(maxsize=2)  # one data set is asked about again for every score
+def _distance_of_halves(held_out: "Features") -> float:
+    import numpy as np
+
+    held_out.check_finite()
+    frechet = METRICS.load("frechet")()
+    half = len(held_out) // 2
+    if half < frechet.min_images:
+        raise UserError(
+            f"the real floor needs at least {2 * frechet.min_images} held-out pictures; got {len(held_out)}."
+        )
+    splits = 8 if held_out.pool.shape[1] <= 512 else 1  # wide features vary little and cost a minute each
+    distances = []
+    for seed in range(splits):
+        order = np.argsort(np.random.PCG64(seed).random_raw(len(held_out)), kind="stable")
+        distances.append(frechet.measure(held_out[order[:half]], held_out[order[half : 2 * half]])["fd"])
+    return float(np.mean(distances))

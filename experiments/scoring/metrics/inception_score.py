@@ -1,0 +1,20 @@
+"""Inception score: sharp and varied class predictions. It never looks at the real pictures."""
+
+from typing import ClassVar
+
+from experiments.config.registries import METRICS
+from experiments.scoring.extractors.features import Features
+
+
+@METRICS.register("inception_score")
+class InceptionScore:
+    """exp of the mean KL divergence of predictions from their mean, over 10 splits (arXiv:1606.03498)."""
+
+    values: ClassVar[dict[str, str]] = {"is": "higher"}
+    min_images = 10  # one a split
+
+    def measure(self, generated: Features, real: Features) -> dict[str, float]:
+        """`is`, from 1 to the number of classes."""
+        from torch_fidelity.metric_isc import KEY_METRIC_ISC_MEAN, isc_features_to_metric
+
+        return {"is": isc_features_to_metric(generated.logits, splits=self.min_images)[KEY_METRIC_ISC_MEAN]}

@@ -1,0 +1,226 @@
+"""One pass: sample -> uint8 pictures -> features, once -> every metric -> rows of scores.csv.
+
+Does only what is missing, so it can be killed at any moment and called again.
+"""
+
+import hashlib
+import shutil
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import safetensors.torch
+import torch
+from torch import Tensor
+
+from experiments.cli.progress import Progress
+from experiments.config.registries import METRICS
+from experiments.config.run import EvalConfig, ScoreKey, guidance_name
+from experiments.records.run_folder import RunFolder
+from experiments.scoring.extractors.features import Extractor, Features
+from experiments.scoring.generate import Generator
+from experiments.scoring.metrics import measure_all, value_name
+from experiments.scoring.reference import Reference, read_tensors
+from experiments.scoring.sample_grid import write_grid
+from rope_dit.durable import write_durably
+from rope_dit.errors import UserError
+from rope_dit.ranks import ONE, Ranks
+from rope_dit.samplers.spec import SamplerSpec
+
+
+@dataclass(frozen=True)
+class Job:
+    """One set of pictures and the numbers of pictures to score of it."""
+
+    sampler: SamplerSpec
+    weight: float
+    interval: tuple[float, float]
+    ns: tuple[int, ...]
+    sampling_seed: int = 0
+
+    @property
+    def guidance(self) -> str:
+        """Guidance as it stands in the ScoreKey."""
+        return guidance_name(self.weight, self.interval)
+
+    def name(self, step: int) -> str:
+        """Name for files, for example `00000800-heun-25-cfg1-seed0`."""
+        return f"{step:08d}-{self.sampler.slug}-cfg{self.guidance}-seed{self.sampling_seed}"
+
+
+def final_jobs(config: EvalConfig) -> list[Job]:
+    """What is scored once training has ended: seeds x samplers x guidances."""
+    return [
+        Job(SamplerSpec.parse(sampler), weight, config.guidance_interval, config.n, seed)
+        for seed in range(config.sampling_seeds)
+        for sampler in config.samplers
+        for weight in config.guidances
+    ]
+
+
+def curve_jobs(config: EvalConfig) -> list[Job]:
+    """What is scored during training: the first sampler at the first guidance, with few pictures."""
+    sampler = SamplerSpec.parse(config.samplers[0])
+    return [Job(sampler, config.guidances[0], config.guidance_interval, (config.every_n,))]
+
+
+@dataclass(frozen=True)
+class Scorer:
+    """Scores one run against the training pictures.
+
+    Args:
+        arm: canonical spec of the variant.
+        seed: training seed.
+        ema: name of the weight profile that is scored.
+        generator: makes the pictures of a job.
+        reference: the real pictures, and the extractor that turns pictures into features.
+        folder: where scores, pictures and unfinished samples go.
+        stop: asked between chunks; a True raises Stopped.
+        ranks: processes that divide sampling and features; all make the same calls, rank 0 does the rest.
+    """
+
+    arm: str
+    seed: int
+    ema: str
+    generator: Generator
+    reference: Reference
+    folder: RunFolder
+    stop: Callable[[], bool]
+    ranks: Ranks = ONE
+
+    @property
+    def extractor(self) -> Extractor:
+        """What turns pictures into features."""
+        return self.reference.extractor
+
+    def missing(self, step: int, jobs: list[Job]) -> list[Job]:
+        """Jobs of which scores.csv lacks a row.
+
+        Raises UserError where its rows were made with other weights of an extractor of the same name.
+        """
+        return self.ranks.first(lambda: self._missing(step, jobs))
+
+    def _missing(self, step: int, jobs: list[Job]) -> list[Job]:
+        rows, name = self.folder.scores(), self.extractor.name
+        if any(r["extractor"] == name and r["extractor_sha256"] != self.extractor.sha256 for r in rows):
+            raise UserError(
+                f"{self.folder.path} was scored with another extractor {name}; give this file another name."
+            )
+        names = ("train_step", "sampler", "guidance", "sampling_seed", "n", "ema", "extractor", "metric")
+        there = {tuple(row[name] for name in names) for row in rows}
+        values = [value_name(value, name) for metric in METRICS for value in metric.claims["values"]]
+
+        def done(job: Job, n: int) -> bool:
+            key = (step, job.sampler, job.guidance, job.sampling_seed, n, self.ema, name)
+            return all((*map(str, key), value) in there for value in values)
+
+        return [job for job in jobs if not all(done(job, n) for n in job.ns)]
+
+    def score(self, step: int, jobs: list[Job]) -> None:
+        """Sample and score each missing job at training step `step`, and write a sample grid of it."""
+        for job in self.missing(step, jobs):
+            self.reference.make()
+            samples = self._sample(step, job)
+            self.ranks.first(lambda job=job, samples=samples: self._measure(step, job, samples))
+
+    def clean(self) -> None:
+        """Remove samples of jobs that are done but were killed before they cleaned up."""
+        shutil.rmtree(self.folder.path / "samples", ignore_errors=True)
+
+    def _sample(self, step: int, job: Job) -> "Samples":
+        """Make what is missing; what it returns holds all pictures on rank 0."""
+        n, files = max(job.ns), self._chunk_files(step, job)
+        bar = Progress(f"sampling {job.sampler.slug}", n, "picture")
+        chunks = [read_tensors(file) if self.ranks.leads else None for file in files]
+        missing = self.ranks.first(lambda: [i for i, chunk in enumerate(chunks) if chunk is None])
+        for made in self.ranks.divide(missing, lambda number: self._chunk(job, number), self.stop):
+            for number, chunk in made:
+                chunks[number] = chunk
+                files[number].parent.mkdir(parents=True, exist_ok=True)
+                write_durably(files[number], safetensors.torch.save(chunk))
+                bar.update(min(n, (number + 1) * self.generator.chunk))
+        bar.close()
+        return Samples.of([chunk for chunk in chunks if chunk is not None], n)
+
+    def _chunk(self, job: Job, number: int) -> dict[str, Tensor]:
+        """Pictures of a chunk and their features, made where the pictures are."""
+        begun = time.perf_counter()
+        pictures, nfe = self.generator.chunk_of(
+            number, job.sampler, job.weight, job.interval, job.sampling_seed
+        )
+        made = {"pictures": pictures.cpu(), "nfe": torch.tensor(nfe, dtype=torch.float64)}
+        made["seconds"] = torch.tensor(time.perf_counter() - begun, dtype=torch.float64)
+        return {**made, **self.extractor(pictures).tensors()}
+
+    def _chunk_files(self, step: int, job: Job) -> list[Path]:
+        """Files of a job's chunks, named after all that they depend on."""
+        made = f"{job.name(step)}-{self.extractor.sha256[:8]}-{self.generator.chunk}"
+        count = -(-max(job.ns) // self.generator.chunk)
+        return [self.folder.path / "samples" / f"{made}-{i:05d}.safetensors" for i in range(count)]
+
+    def _measure(self, step: int, job: Job, samples: "Samples") -> None:
+        samples.features.check_finite()
+        grid = self.folder.path / "pictures" / f"{job.name(step)}.png"
+        labels = self.generator.labels(range(len(samples.pictures)), job.sampling_seed).cpu()
+        classes = len(self.reference.images.classes)
+        write_grid(grid, samples.pictures.numpy(), labels.numpy(), classes)
+        for n in job.ns:  # the rows come last: they say that the job is done
+            sha256 = hashlib.sha256(samples.pictures[:n].numpy().tobytes()).hexdigest()
+            seconds = samples.seconds * n / len(samples.pictures)
+            made = {"images_sha256": sha256, "sampling_seconds": round(seconds, 3)}
+            self._write(step, job, n, samples.features[:n], samples.nfe, made)
+        for file in self._chunk_files(step, job):
+            file.unlink(missing_ok=True)
+
+    def _write(
+        self, step: int, job: Job, n: int, features: Features, nfe: float, made: dict[str, object]
+    ) -> None:
+        real = self.reference
+        values, floors = measure_all(features, real.train), real.floors(n)
+        better = {
+            value: direction for metric in METRICS for value, direction in metric.claims["values"].items()
+        }
+        keys = [
+            ScoreKey(
+                arm=self.arm,
+                seed=self.seed,
+                train_step=step,
+                sampler=str(job.sampler),
+                guidance=job.guidance,
+                nfe=nfe,
+                grid=job.sampler.grid,
+                ema=self.ema,
+                extractor=self.extractor.name,
+                metric=value_name(value, self.extractor.name),
+                n=n,
+                n_real=len(real.train),
+                sampling_seed=job.sampling_seed,
+            )
+            for value in values
+        ]
+        rest = {**made, "reference_sha256": real.images.fingerprint,
+                "extractor_sha256": self.extractor.sha256}  # fmt: skip
+        rows = [{**rest, "value": values[v], "better": better[v], "real_floor": floors[v]} for v in values]
+        self.folder.add_scores(keys, rows)
+
+
+@dataclass(frozen=True)
+class Samples:
+    """Pictures [n, C, H, W] uint8, their features, evaluations a picture, seconds that one device takes."""
+
+    pictures: Tensor
+    features: Features
+    nfe: float
+    seconds: float
+
+    @classmethod
+    def of(cls, chunks: list[dict[str, Tensor]], n: int) -> "Samples":
+        """The first `n` pictures of these chunks, none where there are none."""
+
+        def joined(key: str) -> Tensor:
+            return torch.cat([chunk[key] for chunk in chunks] or [torch.empty(0)])
+
+        pictures, features = joined("pictures"), Features(joined("pool"), joined("logits"))
+        nfe, seconds = (sum(chunk[key].item() for chunk in chunks) for key in ("nfe", "seconds"))
+        return cls(pictures[:n], features[:n], nfe / max(1, len(chunks)), seconds * n / max(1, len(pictures)))

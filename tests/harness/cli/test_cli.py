@@ -1,0 +1,201 @@
+"""Help and lists: readable, answered without torch, and made from what is registered and from the preset."""
+
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from commands import QUICK, call, finished_run, rows, use
+
+from experiments.cli.arguments import arguments
+from experiments.cli.main import one_line
+from experiments.config.presets import PRESETS
+from experiments.config.run import RunConfig, flatten
+from rope_dit.errors import UserError
+from rope_dit.registry import POS_EMBEDS, REGISTRIES, show
+
+COLUMN_ROPE = '''
+from rope_dit.pos_embed.rotation import Rotary, frequencies, positions
+from rope_dit.registry import POS_EMBEDS
+
+
+@POS_EMBEDS.register("rope1d_columns")
+class ColumnRope(Rotary):
+    """1-D RoPE over columns: rows are invisible."""
+
+    relative = True
+    sees = ("column",)
+
+    def __init__(self, geometry, *, theta: float = 100.0):
+        self.theta = theta
+        super().__init__(geometry)
+
+    def angles(self, grid):
+        omega = frequencies(self.geometry.head_dim // 2, self.theta, "rope1d_columns")
+        return [positions(grid)[1][:, None] * omega]
+'''
+
+STRIPES = '''
+import numpy as np
+
+from experiments.datasets.base import Images
+from experiments.config.registries import DATASETS
+
+
+@DATASETS.register("stripes")
+def stripes(argument, config):
+    """Rows or columns."""
+    labels = np.arange(200) % 2
+    pixels = np.zeros((200, 1, 8, 8), np.uint8)
+    pixels[labels == 0, :, ::2], pixels[labels == 1, :, :, ::2] = 255, 255
+    return Images(train=pixels, train_labels=labels, held_out=pixels[:40], held_out_labels=labels[:40],
+                  classes=("rows", "columns"), name="stripes")
+'''
+
+LIGHT = """
+import runpy, sys
+for line in {lines!r}:
+    command, *sys.argv[1:] = line.split()
+    try:
+        runpy.run_module("experiments." + command, run_name="__main__")
+    except SystemExit as stop:
+        assert stop.code == 0, (line, stop.code)
+    heavy = {{"torch", "sklearn", "mlflow", "pandas", "PIL"}} & sys.modules.keys()
+    assert not heavy, (line, heavy)
+"""
+
+
+def test_help_and_lists_import_nothing_heavy(tmp_path):
+    lines = ["run --help", "run --preset cifar10 --help", "run --list", "evaluate --help", "sample --help"]
+    lines += [f"run --list {kind}" for kind in REGISTRIES]
+    code = LIGHT.format(lines=lines)
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, timeout=100
+    )
+    assert done.returncode == 0, done.stderr
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+def test_help_has_every_option_with_the_presets_default(preset):
+    result = call("run", "--preset", preset, "--help")
+    assert (result.code, result.err) == (0, "")
+    boxes = result.out[result.out.index("-h, --help") :]
+    shown = " ".join(re.sub(r"[│╭╮╰╯─]", " ", boxes).split())
+    places = {
+        argument.names[0]: shown.index(argument.names[0] + " ")
+        for argument in arguments(RunConfig)
+        if argument.type is not bool
+    }
+    for name, value in flatten(PRESETS[preset]).items():
+        option = "--data" if name == "data.name" else "--" + name.replace("_", "-")
+        shown_as = {"None": "none", "": "the variant"}.get(value, value)
+        if option in places:
+            assert f"(default: {shown_as})" in shown[places[option] :][:400], option
+    assert all(f" {name}" in shown[places["--preset"] :][:200] for name in PRESETS)
+
+
+def test_help_names_the_other_ways_in():
+    out = call("run", "--help").out
+    assert "--list [KIND]" in out
+    assert "python -m experiments.run --variant rope2d" in out
+    assert max(map(len, out.splitlines())) <= 110
+
+
+def test_lists_show_what_files_declare():
+    out = call("run", "--list").out
+    for kind, registry in REGISTRIES.items():
+        assert f"{kind}:\n" in out
+        for entry in registry:
+            assert f"  {entry.name} " in out
+            assert entry.summary in out
+            assert all(f"{option.name}={show(option.default)}" in out for option in entry.options.values())
+    rope = out[out.index("  rope2d ") : out.index("  sincos2d ")]
+    assert "claims:  relative, sees row and column, extrapolates\n" in rope
+    assert "(lower is better)" in out
+    assert "order 2, evals per step 2" in out
+
+
+def test_one_list():
+    assert call("run", "--list", "grids") == call("run", "--list=grids")
+    out = call("run", "--list", "grids").out
+    assert out.startswith("grids:\n")
+    assert "variants" not in out
+
+
+def test_a_new_variant_from_a_folder_of_ones_own(tmp_path, tmp_path_factory, monkeypatch):
+    use(finished_run(tmp_path_factory), monkeypatch, tmp_path)
+    Path("own").mkdir()
+    Path("own/columns.py").write_text(COLUMN_ROPE)
+    listed = call("run", "--plugins", "own", "--list", "variants").out
+    assert "rope1d_columns" in listed
+    assert "1-D RoPE over columns: rows are invisible." in listed
+    assert "claims:  relative, sees column\n" in listed
+    made = call(
+        "run", *QUICK, "--plugins", "own", "--variant", "learned+rope1d_columns:theta=50", "--out", "run"
+    )
+    assert made.code == 0, made.err
+    assert {row["arm"] for row in rows(Path("run"))} == {"learned:std=0.02+rope1d_columns:theta=50"}
+    again = call("evaluate", "run", "--plugins", "own", "--samplers", "heun:steps=1")
+    assert again.code == 0, again.err
+    assert len({row["sampler"] for row in rows(Path("run"))}) == 2
+    with pytest.raises(UserError, match="unknown variant"):
+        POS_EMBEDS["rope1d_columns"]  # call forgets plugins, or other tests would see this one
+
+
+def test_an_extractor_of_pictures_of_ones_own(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    Path("own").mkdir()
+    Path("own/stripes.py").write_text(STRIPES)
+    small = ("--out", "mine.safetensors", "--epochs", "2", "--width", "4", "--batch", "20")
+    made = call("train_extractor", *small, "--plugins", "own", "--data", "stripes")
+    assert (made.code, made.err) == (0, "")
+    assert made.out == "mine.safetensors: 100.00 % of the 40 held-out pictures are recognised\n"
+    command = json.loads(Path("mine.json").read_text())["command"]
+    assert "--data stripes" in command
+    assert "--plugins own" in command
+
+
+@pytest.mark.slow
+def test_a_variant_of_ones_own_is_timed(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    Path("own").mkdir()
+    Path("own/columns.py").write_text(COLUMN_ROPE)
+    own = ("--plugins", "own", "--variant", "rope1d_columns")
+    timed = call("bench", "--preset", "smoke", "--rounds", "1", "--steps", "1", *own)
+    assert (timed.code, timed.err) == (0, "")
+    assert timed.out.startswith("preset smoke, rope1d_columns, ")
+
+
+def test_underscores_and_equals_signs(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    out = call("run", *QUICK, "--train.warmup_steps=3", "--dry_run", "--data=digits").out
+    assert re.search(r"^train.warmup_steps +3$", out, re.MULTILINE)
+
+
+@pytest.mark.parametrize(
+    "text", ["a\nb\tc", "x" * 5000, "word " * 200, "\x1b[2J\x00", "a" * 192, "a" * 193, "\udcff"]
+)
+def test_any_text_becomes_one_printable_line(text):
+    line = one_line(text)
+    assert len(line) <= 193
+    assert line.isprintable()
+    assert line[:1] == text[:1].replace("\x1b", "\\").replace("\udcff", "\\")
+
+
+def test_the_end_of_a_long_message_survives():
+    assert one_line(f"got '{'x' * 3000}', expected a name. {'Mend it. ' * 30} The end.").endswith("The end.")
+
+
+@pytest.mark.parametrize(
+    ("redirection", "code"), [(">&-", 0), (">&- 2>&-", 0), ("| true", 0), ("> /dev/full", 1)]
+)
+def test_an_output_that_nobody_can_read(redirection, code, tmp_path):
+    if "full" in redirection and not Path("/dev/full").exists():
+        pytest.skip("this system has no /dev/full")
+    words = f"{sys.executable} -m experiments.run --list {redirection}"
+    done = subprocess.run(["sh", "-c", words], cwd=tmp_path, capture_output=True, text=True, timeout=100)
+    assert done.returncode == code
+    assert done.stderr == ("" if code == 0 else "error: [Errno 28] No space left on device\n")

@@ -1,0 +1,132 @@
+"""What a study's user writes: options, study files and what is wrong with them."""
+
+from pathlib import Path
+
+import pytest
+
+from experiments.cli.main import parse
+from experiments.config.study import STUDIES, StudyConfig, study, study_file
+from experiments.config.tuning import Choice, Range
+from experiments.coordinator.arm import parse_arms
+from experiments.coordinator.tuning.space import configured, own_space, read_space, space_text
+from experiments.study import read_arguments
+from rope_dit.errors import UserError
+
+IMPORT = "from experiments.config.study import study"
+FILES = sorted(file.stem for file in STUDIES.glob("[a-z]*.py"))
+
+
+def test_the_bare_command_is_four_variants_and_seven_seeds():
+    mode, config, _, _ = read_arguments([])
+    assert (mode, config.title, config.specs, config.seeds) == (
+        "ablate", "digits", ("none", "learned", "rope1d", "rope2d"), 7,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_every_study_that_ships_can_be_read(name):
+    config, space = study_file(name)
+    arms = parse_arms(config.specs, config.run())
+    assert len(arms) > 1
+    for arm in arms.values():
+        for key in own_space(arm, space):
+            configured(arm, key, "0.5").config(config.run())
+    text = (STUDIES / f"{name}.py").read_text()
+    assert f"python -m experiments.study {name}" in text
+    assert "\nCost: " in text
+    assert "\nExpected: " in text
+
+
+def test_options_go_over_the_file():
+    mode, default, _, rest = read_arguments(["tune", "smoke", "--seeds", "2", "--samplers", "euler:steps=3"])
+    config = parse(StudyConfig, default, rest, "study", "")
+    assert (mode, config.preset, config.title, config.seeds) == ("tune", "smoke", "smoke", 2)
+    assert config.eval.samplers == ("euler:steps=3",)
+    assert config.variants == ("learned", "rope2d")
+
+
+def test_a_preset_without_a_study_file_gets_the_usual_arms():
+    _, config, space, _ = read_arguments(["--preset", "cifar10-large"])
+    assert config.model.depth == 13
+    assert config.specs == ("none", "learned", "rope1d", "rope2d")
+    assert not space
+
+
+@pytest.mark.parametrize(
+    ("args", "says"),
+    [
+        (["digit"], "Did you mean 'digits'"),
+        (["nowhere.py"], "no study file 'nowhere.py'"),
+        (["--preset", "digit"], "unknown preset 'digit'"),
+        (["smoke", "--preset", "smoke"], "give one of them"),
+        (["--from-tuned", "nothing"], "is not there"),
+    ],
+)
+def test_a_bad_start_is_refused(args, says):
+    with pytest.raises(UserError) as refused:
+        read_arguments(args)
+    assert says in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("x = 1\nSTUDY = study(\n", ":2: SyntaxError"),
+        ("x = 1\ny = x / 0\n", ":2: ZeroDivisionError"),
+        (
+            "from experiments.config.study import study\nSTUDY = study('digits', seeds=0)\n",
+            ":2: UserError: seeds",
+        ),
+        ("from experiments.config.study import study\n\nSTUDY = study('digits', sedes=3)\n", ":3: TypeError"),
+        ("x = 1\n", "has no STUDY"),
+    ],
+)
+def test_an_error_in_a_study_file_names_file_and_line(tmp_path, text, says):
+    file = tmp_path / "mine.py"
+    file.write_text(text)
+    with pytest.raises(UserError) as refused:
+        study_file(str(file))
+    assert "mine.py" in str(refused.value)
+    assert says in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    "fields", [{"seeds": 0}, {"margin": 0.0}, {"margin": 1.5}, {"name": "../x"}, {"name": "a b"}]
+)
+def test_bad_fields_are_refused(fields):
+    with pytest.raises(UserError):
+        study("smoke", **fields)
+
+
+def test_a_study_file_may_change_some_settings_only():
+    config = study("smoke", eval={"samplers": ("rk4:steps=1",)})
+    assert config.eval.samplers == ("rk4:steps=1",)
+    assert config.eval.n == (100,)
+
+
+def test_a_space_written_and_read_is_the_same():
+    space = {"train.lr": Range(1e-4, 1e-2, log=True), "model.mlp": Choice("gelu", "swiglu")}
+    assert read_space(space_text(space)) == space
+
+
+def test_a_variant_is_searched_only_in_options_it_has():
+    space = {"theta": Range(10, 100), "train.lr": Range(1e-4, 1e-2)}
+    arms = parse_arms(["none", "learned+rope1d"], study("smoke").run())
+    assert set(own_space(arms["none"], space)) == {"train.lr"}
+    assert set(own_space(arms["learned.rope1d"], space)) == {"theta", "train.lr"}
+    assert configured(arms["learned.rope1d"], "theta", "12").spec == "learned:std=0.02+rope1d:theta=12"
+
+
+@pytest.mark.parametrize(
+    "make", [lambda: Range(2, 1), lambda: Range(0, 1, log=True), lambda: Choice("a", "a")]
+)
+def test_an_empty_space_is_refused(make):
+    with pytest.raises(UserError):
+        make()
+
+
+def test_paths_of_study_files_work_from_anywhere(tmp_path: Path):
+    file = tmp_path / "two_thetas.py"
+    file.write_text(f"{IMPORT}\nSTUDY = study('smoke', variants=('none',))\n")
+    _, config, _, _ = read_arguments([str(file)])
+    assert config.title == "two_thetas"

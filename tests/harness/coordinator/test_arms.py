@@ -1,0 +1,74 @@
+"""Arms as text, and what is refused."""
+
+import pytest
+
+from experiments.cli.main import parse
+from experiments.config.presets import PRESETS
+from experiments.config.run import RunConfig
+from experiments.coordinator.arm import Arm, parse_arms
+from experiments.coordinator.worker import as_arguments
+from experiments.run import __doc__ as run_doc
+from rope_dit.errors import UserError
+
+BASE = PRESETS["smoke"]
+
+
+@pytest.mark.parametrize(
+    ("text", "label", "spec", "overrides"),
+    [
+        ("rope2d", "rope2d", "rope2d:theta=100", ()),
+        ("rope2d:theta=10000", "rope2d-theta10000", "rope2d:theta=10000", ()),
+        ("fast=rope2d;train.lr=3e-4", "fast", "rope2d:theta=100", (("train.lr", "3e-4"),)),
+        ("none;train.weight_decay=0.1", "none-weight-decay0.1", "none", (("train.weight-decay", "0.1"),)),
+        ("both=learned+rope2d", "both", "learned:std=0.02+rope2d:theta=100", ()),
+    ],
+)
+def test_an_arm_is_read(text, label, spec, overrides):
+    assert Arm.parse(text) == Arm(label, spec, overrides)
+
+
+def test_an_arm_written_and_read_is_the_same():
+    for text in ("rope2d", "fast=rope2d:theta=7;train.lr=3e-4;model.mlp=swiglu", "learned+rope1d"):
+        arm = Arm.parse(text)
+        assert Arm.parse(str(arm)) == arm
+
+
+def test_overrides_change_only_what_they_name():
+    config = Arm.parse("fast=rope2d;train.lr=3e-4;model.qk-norm=true").config(BASE)
+    assert (config.arm, config.variant) == ("fast", "rope2d:theta=100")
+    assert config.train.lr == 3e-4
+    assert config.model.qk_norm
+    assert config.train.batch == BASE.train.batch
+    assert config.model.dim == BASE.model.dim
+
+
+@pytest.mark.parametrize(
+    ("texts", "says"),
+    [
+        (["rop2d"], "Did you mean 'rope2d'"),
+        (["rope2d", "rope2d:theta=100"], "is there twice"),
+        (["a=none", "a=learned"], "its label is taken by a=none"),
+        (["a=rope2d", "b=rope2d"], "it is a again"),
+        (["a=rope2d", "b=rope2d;train.lr=0.002"], "it is a again"),
+        (["rope2d;train.steps=3"], "is the same in all arms"),
+        (["rope2d;eval.n=3"], "is the same in all arms"),
+        (["rope2d;train.lrr=3"], "Did you mean '--train.lr'"),
+        (["rope2d;train.lr=0"], "expected a number above 0"),
+        (["rope2d;train.lr"], "expected field=value"),
+        (["=rope2d"], "label got ''"),
+        (["../x=rope2d"], "label got '../x'"),
+        ([], "no arms"),
+    ],
+)
+def test_bad_arms_are_refused(texts, says):
+    with pytest.raises(UserError) as refused:
+        parse_arms(texts, BASE)
+    assert says in str(refused.value)
+
+
+@pytest.mark.parametrize("preset", list(PRESETS))
+def test_the_command_a_cell_tells_gives_its_settings(preset):
+    arm = Arm.parse("fast=rope2d:theta=7;train.lr=3e-4;model.qk-norm=true;model.conditional=false")
+    config = arm.config(PRESETS[preset]) if preset != "original" else PRESETS[preset]
+    again = parse(RunConfig, PRESETS[preset], as_arguments(config), "run", run_doc)
+    assert again == config

@@ -1,0 +1,220 @@
+"""A study from the command to what it leaves behind: grown, refused, made again, with runs that fail."""
+
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+from commands import timeless
+from studies import QUICK, call_study, plan_of, trials_of
+
+from analysis import load
+from experiments.records.definition import read_definition
+from experiments.records.mlflow_store import connect
+
+SMALL = ("--preset", "smoke", *QUICK)
+pytestmark = pytest.mark.filterwarnings("ignore::optuna.exceptions.ExperimentalWarning")
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    """A folder with a finished study `small` of two arms and two seeds; tests that change it take a copy."""
+    folder = tmp_path_factory.mktemp("study")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        patch.delenv("MLFLOW_TRACKING_URI", raising=False)
+        result = call_study("smoke", *QUICK, "--seeds", 2, "--name", "small")
+        patch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    assert result.code == 0, result.err
+    return folder, result
+
+
+@pytest.fixture
+def copy(finished, tmp_path, monkeypatch):
+    """A copy of the finished study to go on with; its store knows the run folders by their first place."""
+    shutil.copytree(finished[0], tmp_path, dirs_exist_ok=True)
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "")  # so that what the command pins is forgotten after the test
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def scores_of(folder: Path, name: str = "small") -> dict[str, list[dict[str, str]]]:
+    return {cell.name: timeless(cell.folder.path) for cell in plan_of(folder, name).cells()}
+
+
+def changed(folder: Path) -> dict[Path, int]:
+    return {f: f.stat().st_mtime_ns for f in folder.rglob("*") if f.is_file() and f.name != "lock"}
+
+
+def test_the_endpoint_and_the_estimate_are_said_first(finished):
+    lines = finished[1].out.splitlines()
+    assert lines[0] == "study small: 2 arms (learned, rope2d), seeds 0-1, baseline learned"
+    assert lines[1].startswith(
+        "primary endpoint: fd_digits (lower is better), sampler euler:grid=uniform,steps=1"
+    )
+    assert "guidance 1, EMA 0.9, n = 100, step 20; margin 2.0%" in lines[1]
+    assert lines[2].startswith("4 runs, 0 of them done; about")
+
+
+def test_every_cell_is_there_once(finished):
+    folder, _ = finished
+    runs = load.runs("small", f"sqlite:///{folder}/mlflow.db")
+    assert list(zip(runs["arm"], runs["seed"], strict=True)) == [
+        ("learned", 0), ("learned", 1), ("rope2d", 0), ("rope2d", 1),
+    ]  # fmt: skip
+    assert set(runs["status"]) == {"FINISHED"}
+    assert set(runs["study"]) == {"small"}
+    command = runs["command"][0]
+    assert command.startswith("python -m experiments.run --preset smoke --variant learned")
+    assert runs["inputs_sha256"].nunique() == 2  # one a seed: the arms of a seed are paired
+
+
+def test_optuna_has_each_cell_as_a_trial(finished):
+    folder, _ = finished
+    trials = trials_of(folder, "small")
+    scores = load.scores("small", f"sqlite:///{folder}/mlflow.db")
+    main = scores[(scores["metric"] == "fd_digits") & scores["sampler"].str.startswith("euler")]
+    values = {(row.arm, row.seed): row.value for row in main.itertuples()}
+    assert [trial[1] for trial in trials] == [
+        {"arm": arm, "seed": seed} for seed in (0, 1) for arm in ("learned", "rope2d")
+    ]
+    for state, params, value, curve in trials:
+        assert state == "COMPLETE"
+        assert value == curve[20] == values[params["arm"], params["seed"]]
+
+
+def test_the_store_knows_what_the_study_is(finished):
+    folder, _ = finished
+    definition = read_definition(connect(f"sqlite:///{folder}/mlflow.db"), "small")
+    assert definition["endpoint"]["metric"] == "fd_digits"
+    assert definition["comparisons"] == [["rope2d", "learned"]]
+    assert [look["seeds"] for look in definition["looks"]] == [2]
+
+
+def test_the_report_is_written(finished):
+    folder, result = finished
+    assert (folder / "reports" / "small" / "index.html").is_file()
+    assert "reports/small" in result.out
+
+
+def test_the_same_command_again_does_nothing(copy):
+    before = changed(copy / "studies" / "small" / "runs")
+    result = call_study("smoke", *QUICK, "--seeds", 2, "--name", "small")
+    assert result.code == 0, result.err
+    assert "4 runs, 4 of them done" in result.out
+    assert changed(copy / "studies" / "small" / "runs") == before
+    assert len(plan_of(copy, "small").looks) == 1
+
+
+def test_a_study_grows_by_seeds_and_samplers_and_arms(copy):
+    before = scores_of(copy)
+    weights = {f: t for f, t in changed(copy / "studies").items() if f.parent.name == "checkpoints"}
+    result = call_study(
+        "smoke", "--eval.every", "0", "--samplers", "euler:steps=1", "rk4:steps=1", "--eval.n", "100",
+        "--seeds", 3, "--name", "small", "--arms", "fast=rope2d;train.lr=0.01",
+    )  # fmt: skip
+    assert result.code == 0, result.err
+    plan, after = plan_of(copy, "small"), scores_of(copy)
+    assert (list(plan.arms), plan.seeds, plan.planned_seeds) == (["learned", "rope2d", "fast"], (0, 1, 2), 2)
+    assert [look["seeds"] for look in plan.looks] == [2, 3]
+    assert len(plan.base.eval.samplers) == 3  # the two there were, and the new one
+    for name, rows in before.items():
+        assert after[name][: len(rows)] == rows
+    assert {len(rows) for rows in after.values()} == {3 * len(next(iter(before.values()))) // 2}
+    assert {f: f.stat().st_mtime_ns for f in weights} == weights
+    assert len(trials_of(copy, "small")) == 9
+
+
+@pytest.mark.parametrize(
+    ("args", "field"),
+    [
+        (("--train.lr", "1e-3"), "train.lr: there 0.002, now 0.001"),
+        (("--margin", "0.1"), "margin: there 0.02, now 0.1"),
+        (("--baseline", "rope2d"), "baseline: there learned, now rope2d"),
+        (
+            ("--variants", "learned", "--arms", "rope2d=rope2d:theta=50"),
+            "arm rope2d: there rope2d=rope2d:theta=100, now",
+        ),
+        (("--samplers", "heun:steps=1"), "endpoint sampler: there euler"),
+        (("--eval.n", "200"), "endpoint n: there 100, now 200"),
+    ],
+)
+def test_a_changed_identity_is_refused(copy, args, field):
+    before = changed(copy)
+    given = [*QUICK] if args[0] not in QUICK else [*QUICK[:2], *QUICK[QUICK.index("--eval.n") :]]
+    if args[0] == "--eval.n":
+        given = [*QUICK[: QUICK.index("--eval.n")]]
+    result = call_study("smoke", *given, "--name", "small", *args)
+    assert result.code == 2
+    assert "holds another study" in result.err
+    assert field in result.err
+    assert changed(copy) == before
+
+
+def test_sync_makes_mlflow_and_optuna_again(copy):
+    was = load.scores("small", f"sqlite:///{copy}/mlflow.db").drop(columns=["run_id"])
+    points = load.curves("small", f"sqlite:///{copy}/mlflow.db").drop(columns=["run_id"])
+    trials = trials_of(copy, "small")
+    shutil.rmtree(copy / "mlartifacts")
+    for file in (copy / "mlflow.db", copy / "studies" / "small" / "optuna.db"):
+        file.unlink()
+    result = call_study("--sync", "small")
+    assert result.code == 0, result.err
+    again = load.scores("small", f"sqlite:///{copy}/mlflow.db").drop(columns=["run_id"])
+    assert again.equals(was)
+    curves = load.curves("small", f"sqlite:///{copy}/mlflow.db").drop(columns=["run_id"])
+    order = ["arm", "seed", "key", "step"]
+    assert curves.sort_values(order, ignore_index=True).equals(points.sort_values(order, ignore_index=True))
+    assert trials_of(copy, "small") == trials
+
+
+def test_runs_that_diverge_do_not_stop_the_others(tmp_path, monkeypatch):
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "")
+    monkeypatch.chdir(tmp_path)
+    arms = ("none", "wild=none;train.lr=900;train.clip=1e9")
+    args = (
+        "--preset",
+        "smoke",
+        *QUICK,
+        "--variants",
+        arms[0],
+        "--arms",
+        arms[1],
+        "--seeds",
+        1,
+        "--name",
+        "d",
+    )
+    result = call_study(*args)
+    assert result.code == 3, result.err
+    assert "wild-s0 diverged: " in result.err
+    states = {cell.arm: cell.state() for cell in plan_of(tmp_path, "d").cells()}
+    assert states == {"none": "done", "wild": "diverged"}
+    assert sorted(trial[0] for trial in trials_of(tmp_path, "d")) == ["COMPLETE", "FAIL"]
+    outcomes = load.runs("d", f"sqlite:///{tmp_path}/mlflow.db").set_index("arm")["outcome"].to_dict()
+    assert outcomes == {"none": "finished", "wild": "diverged"}
+
+
+@pytest.mark.parametrize(
+    ("args", "says"),
+    [
+        (("--variants", "rope2d", "rope2dd"), "Did you mean 'rope2d'"),
+        (("--variants", "rope2d", "rope2d"), "is there twice"),
+        (("--seeds", "0"), "seeds got 0"),
+        (("--baseline", "rope3d"), "expected one of the arms learned, rope2d"),
+        (("--eval.n", "20"), "expected more than the 64 features of digits"),
+        (("--data", "folder:nowhere"), "nowhere"),
+        (("--launcher", "rey"), "Did you mean 'ray'"),
+        (("--runs-per-gpu", "2"), "runs-per-gpu"),
+        (("--sync", "nothing"), "no study 'nothing'"),
+        (("--model.num-heads", "16"), "rope2d"),
+    ],
+)
+def test_bad_input_is_refused_before_anything_is_written(tmp_path, monkeypatch, args, says):
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "")
+    monkeypatch.chdir(tmp_path)
+    result = call_study("smoke", *args)
+    assert (result.code, result.err.count("error: ")) == (2, 1)
+    assert says in result.err
+    assert len(result.err.splitlines()[0]) <= 200
+    assert os.listdir(tmp_path) == []

@@ -1,0 +1,181 @@
+"""Finished runs, scored again and sampled from, without training."""
+
+import hashlib
+import shutil
+from pathlib import Path
+
+import numpy as np
+import safetensors.torch
+from commands import QUICK, call, copy_fixture, finished_fixture, rows, snapshot, work_elsewhere  # noqa: F401
+from PIL import Image
+
+from experiments.scoring.extractors.features import WEIGHTS
+from rope_dit.samplers.spec import SamplerSpec
+
+METRIC = """
+from experiments.config.registries import METRICS
+
+@METRICS.register("bias")
+class Bias:
+    "Always 0."
+
+    values = {"bias": "lower"}
+    min_images = 2
+
+    def measure(self, generated, real):
+        return {"bias": 0.0}
+"""
+
+
+def evaluated(copy: Path, *args: str) -> list[dict[str, str]]:
+    """Call evaluate and return the rows it added; what was there must stay as it was."""
+    before, weights = (copy / "scores.csv").read_text(), snapshot(copy / "checkpoints")
+    config, log = (copy / "config.json").read_bytes(), (copy / "metrics.jsonl").read_bytes()
+    result = call("evaluate", str(copy), *args)
+    assert (result.code, result.err) == (0, "")
+    assert (copy / "scores.csv").read_text().startswith(before)
+    assert snapshot(copy / "checkpoints") == weights
+    assert ((copy / "config.json").read_bytes(), (copy / "metrics.jsonl").read_bytes()) == (config, log)
+    assert not (copy / "samples").exists()
+    return rows(copy)[before.count("\n") - 1 :]
+
+
+def values(found: list[dict[str, str]], *names: str) -> set[tuple[str, ...]]:
+    return {tuple(row[name] for name in names) for row in found}
+
+
+def test_nothing_new_is_nothing_to_do(copy):
+    before = snapshot(copy)
+    result = call("evaluate", "run")
+    assert (result.code, result.err) == (0, "")
+    assert result.out.startswith("run has all these scores; nothing to do.\n")
+    assert "heun:grid=uniform,steps=2" in result.out
+    assert snapshot(copy) == before
+
+
+def test_other_samplers(copy):
+    added = evaluated(copy, "--samplers", "heun:steps=2", "rk4:steps=1", "euler:steps=2,grid=shifted")
+    samplers = {"rk4:grid=uniform,steps=1", "euler:grid=shifted,shift=3,steps=2"}
+    assert values(added, "sampler", "n") == {(sampler, "100") for sampler in samplers}
+    assert len(added) == 2 * 5
+    assert (copy / "pictures/00000020-rk4-1-cfg1-seed0.png").exists()
+    assert not evaluated(copy, "--samplers", "rk4:steps=1")
+
+
+def test_guidance_by_either_name(copy):
+    added = evaluated(copy, "--guidance", "2", "--samplers", "euler:steps=4")
+    assert values(added, "guidance", "nfe", "n") == {("2", "8.0", "100")}
+    again = call("evaluate", "run", "--guidances", "2", "--samplers", "euler:steps=4")
+    assert "nothing to do" in again.out
+    interval = ("--guidance-interval", "0.4", "0.6", "--samplers", "euler:steps=4")
+    added = evaluated(copy, "--guidance", "2", *interval)
+    assert values(added, "guidance", "nfe") == {("2-0.4to0.6", "5.0")}
+
+
+def test_other_numbers_of_pictures_and_seeds(copy):
+    added = evaluated(copy, "--n", "30", "100", "--samplers", "heun:steps=2")
+    assert values(added, "n", "sampling_seed") == {("30", "0")}
+    added = evaluated(copy, "--sampling-seeds", "2", "--samplers", "heun:steps=2")
+    assert values(added, "n", "sampling_seed") == {("100", "1")}
+    old = [row for row in rows(copy) if row["sampling_seed"] == "0"]
+    assert not values(old, "images_sha256") & values(added, "images_sha256")
+
+
+def test_an_extractor_of_ones_own_and_another_of_its_name(copy):
+    shipped = WEIGHTS / "digits.safetensors"
+    shutil.copy(shipped, "mine.safetensors")
+    added = evaluated(copy, "--extractor", "mine.safetensors", "--samplers", "heun:steps=2")
+    assert "fd_mine" in {row["metric"] for row in added}
+    with safetensors.safe_open(shipped, "pt") as file:
+        tensors, about = {key: file.get_tensor(key) * 1.01 for key in file.keys()}, file.metadata()
+    safetensors.torch.save_file(tensors, "mine.safetensors", about)
+    result = call("evaluate", "run", "--extractor", "mine.safetensors", "--samplers", "rk4:steps=1")
+    assert result.code == 2
+    assert result.err == "error: run was scored with another extractor mine; give this file another name.\n"
+
+
+def test_a_metric_that_came_later(copy):
+    Path("own").mkdir()
+    Path("own/bias.py").write_text(METRIC)
+    added = evaluated(copy, "--plugins", "own", "--samplers", "heun:steps=2")
+    assert values(added, "metric", "value", "better", "n") == {("bias_digits", "0.0", "lower", "100")}
+    assert not evaluated(copy, "--plugins", "own", "--samplers", "heun:steps=2")
+
+
+def test_as_many_pictures_as_the_run_are_the_same_pictures(copy, finished):
+    (copy / "scores.csv").write_text("")
+    call("evaluate", "run", "--n", "100")
+    again = values(rows(copy), "sampler", "metric", "value", "images_sha256")
+    assert again
+    assert again <= values(rows(finished), "sampler", "metric", "value", "images_sha256")
+
+
+def sampled(*args: str) -> None:
+    result = call("sample", "run", *args)
+    assert (result.code, result.err) == (0, "")
+
+
+def test_samples_are_the_pictures_that_were_scored(copy):
+    before = snapshot(copy)
+    sampled("--out", "all.npz", "--n", "100")
+    sampled("--out", "some.npz", "--n", "60", "--sampler", "euler:steps=4", "--guidance", "1")
+    assert snapshot(copy) == before
+    with np.load("all.npz") as file, np.load("some.npz") as part:
+        pictures, labels = file["arr_0"], file["arr_1"]
+        assert (pictures.dtype, pictures.shape) == (np.uint8, (100, 8, 8, 1))
+        assert (labels.dtype, labels.shape) == (np.int64, (100,))
+        assert set(labels) == set(range(10))
+        assert (pictures[:60] == part["arr_0"]).all()
+        assert (labels[:60] == part["arr_1"]).all()
+    (scored,) = {r["images_sha256"] for r in rows(copy) if r["n"] == "100" and "euler" in r["sampler"]}
+    assert hashlib.sha256(pictures.transpose(0, 3, 1, 2).tobytes()).hexdigest() == scored
+
+
+def test_samples_as_files(copy):
+    sampled("--out", "all.npz", "--n", "12")
+    sampled("--out", "files", "--n", "12")
+    with np.load("all.npz") as file:
+        names = [f"{i:06d}-{label}.png" for i, label in enumerate(file["arr_1"])]
+        assert sorted(path.name for path in Path("files").iterdir()) == names
+        for name, picture in zip(names, file["arr_0"], strict=True):
+            with Image.open(Path("files") / name) as image:
+                assert (np.asarray(image) == picture[..., 0]).all()
+
+
+def test_other_samplers_guidances_and_seeds_give_other_pictures(copy):
+    for name, args in {
+        "plain": (),
+        "heun": ("--sampler", "heun:steps=2"),
+        "guided": ("--guidance", "3"),
+        "seed": ("--sampling-seed", "1"),
+    }.items():
+        sampled("--out", f"{name}.npz", "--n", "5", *args)
+    found = {}
+    for path in Path(".").glob("*.npz"):
+        with np.load(path) as file:
+            found[file["arr_0"].tobytes()] = path
+    assert len(found) == 4
+
+
+def test_sample_takes_the_guidance_of_the_run():
+    guidance = ("--eval.guidances", "500", "--eval.guidance-interval", "0.5", "1")
+    made = call("run", *QUICK, *guidance, "--out", "run")
+    assert made.code == 0, made.err
+    (scored,) = {row["images_sha256"] for row in rows(Path("run"))}
+
+    def sha256(*args: str) -> str:
+        sampled("--out", f"{len(args)}.npz", "--n", "10", *args)
+        with np.load(f"{len(args)}.npz") as file:
+            return hashlib.sha256(file["arr_0"].transpose(0, 3, 1, 2).tobytes()).hexdigest()
+
+    assert sha256() == scored  # of euler's one step, at t = 0, where this guidance does not act
+    evaluated(Path("run"), "--guidance-interval", "0", "1")
+    assert {row["guidance"]: row["images_sha256"] for row in rows(Path("run"))}["500"] != scored
+
+
+def test_an_unconditional_run_is_evaluated_and_sampled():
+    made = call("run", *QUICK, "--model.no-conditional", "--out", "run")
+    assert made.code == 0, made.err
+    added = evaluated(Path("run"), "--samplers", "heun:steps=1")
+    assert values(added, "sampler") == {(str(SamplerSpec.parse("heun:steps=1")),)}
+    sampled("--out", "x.npz", "--n", "10")

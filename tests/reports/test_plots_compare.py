@@ -1,0 +1,160 @@
+"""What the figures that set arms against each other show, and what holds for all figures."""
+
+import io
+import warnings
+
+import matplotlib as mpl
+import numpy as np
+import pytest
+from drawn import ARMS, FOUR, endpoint, losses, scores, words
+from matplotlib import pyplot
+from PIL import Image
+
+from analysis import stats
+from analysis.figures import plots
+
+
+def comparisons(seeds=3, better="lower"):
+    pairs = [("rope2d", "learned"), ("none", "learned")]
+    return stats.compare(endpoint(seeds=seeds), pairs, paired=True, margin=0.05, better=better)
+
+
+def picture(figure):
+    file = io.BytesIO()
+    figure.savefig(file, format="png")
+    return Image.open(file)
+
+
+def every_figure(tmp_path, arms=ARMS, seeds=3):
+    """All figures by name."""
+    Image.new("L", (8, 8), 90).save(tmp_path / "grid.png")
+    four = scores(arms, seeds, samplers=FOUR)
+    pairs = [(arm, "rope2d") for arm in arms if arm != "rope2d"]
+    values = endpoint(arms, seeds)
+    return {
+        "steps": plots.score_against_steps(scores(arms, seeds, (20, 40)), "fd_digits", arms, floor=11.0),
+        "nfe": plots.score_against_nfe(four, "fd_digits", arms, floor=0.1),
+        "forest": plots.forest(stats.compare(values, pairs, paired=True, margin=0.02) if pairs else []),
+        "paired": plots.paired_lines(values, "rope2d"),
+        "pairs": plots.all_pairs(values, paired=True),
+        "grids": plots.sample_grids(dict.fromkeys(arms, tmp_path / "grid.png")),
+        "loss": plots.loss_by_t(losses(arms, seeds), arms),
+        "equal": plots.equal_nfe(four, "fd_digits", arms),
+        "bias": plots.n_bias(scores(arms, seeds, n=(50, 100, 200)), "fd_digits", arms),
+    }
+
+
+def test_forest_shows_intervals_margin_and_verdict():
+    compared = comparisons(seeds=3)
+    made = plots.forest(compared)
+    assert [label.get_text() for label in made.axes[0].get_yticklabels()] == ["rope2d", "none"]
+    bands = [c.get_paths()[0].get_extents() for c in made.axes[0].collections]
+    for y, c in enumerate(compared):
+        np.testing.assert_allclose(line_at(made, y), (c.difference.low, c.difference.high))
+        np.testing.assert_allclose((bands[y].x0, bands[y].x1), (-c.margin, c.margin))
+        assert c.verdict in words(made)
+    assert "Difference from learned" in words(made)
+    assert words(made).index("better") < words(made).index("difference of") < words(made).rindex("worse")
+    other = words(plots.forest(comparisons(better="higher"), better="higher"))
+    assert "worse      difference of the score      better" in other
+
+
+def line_at(figure, y):
+    """x of the thin line at that height."""
+    thin = [ln for ln in figure.axes[0].lines if ln.get_linewidth() == 1.3]
+    (found,) = (ln.get_xdata() for ln in thin if ln.get_ydata()[0] == y)
+    return found
+
+
+def test_forest_names_references_that_differ():
+    pairs = [("rope2d", "learned"), ("none", "rope2d")]
+    made = plots.forest(stats.compare(endpoint(), pairs, paired=True, margin=0.05))
+    names = [label.get_text() for label in made.axes[0].get_yticklabels()]
+    assert names == ["rope2d - learned", "none - rope2d"]
+
+
+def test_paired_lines_join_what_is_there():
+    values = endpoint().query("not (arm == 'rope2d' and seed == 1)")
+    made = plots.paired_lines(values, "learned")
+    assert [label.get_text() for label in made.axes[0].get_xticklabels()] == ["learned", "rope2d", "none"]
+    seeds = [ln.get_ydata() for ln in made.axes[0].lines[:3]]
+    table = values.pivot(index="seed", columns="arm", values="value")[["learned", "rope2d", "none"]]
+    np.testing.assert_allclose(np.array(seeds, float), table.to_numpy())
+    assert np.isnan(seeds[1][1])
+    assert "seed 2" in words(made)
+
+
+@pytest.mark.parametrize("paired", [True, False])
+def test_all_pairs_are_rows_minus_columns(paired):
+    values = endpoint()
+    made = plots.all_pairs(values, paired)
+    cells = [text.get_text() for text in made.axes[0].texts]
+    first = stats.compare(values, [("rope2d", "learned")], paired=paired, margin=0.02)[0].difference
+    assert cells[0] == f"{first.value:+.3g}\n{first.low:+.2g} to {first.high:+.2g}"
+    shown = made.axes[0].collections[0].get_array().reshape(3, 3)
+    np.testing.assert_allclose(shown[0, 1:], [-2.2, -4.4])
+    np.testing.assert_allclose(shown[2, :2], [4.4, 2.2])
+    assert "Exploratory" in words(made)
+
+
+def test_all_pairs_are_blue_where_the_row_is_better():
+    for better, (row, column) in (("lower", (0, 2)), ("higher", (0, 2))):
+        made = plots.all_pairs(endpoint(), True, better)
+        assert made.axes[0].get_yticklabels()[0].get_text() == ("rope2d" if better == "lower" else "none")
+        mesh = made.axes[0].collections[0]
+        red, _, blue, _ = mesh.to_rgba(mesh.get_array()).reshape(3, 3, 4)[row, column]
+        assert blue > red
+
+
+def test_pairs_without_a_common_seed_are_left_out():
+    values = endpoint().query("(arm == 'none') == (seed == 0)")
+    shown = plots.all_pairs(values, paired=True).axes[0].collections[0].get_array().reshape(3, 3)
+    assert np.ma.count(shown) == 2
+
+
+@pytest.mark.parametrize("as_bytes", [False, True])
+def test_sample_grids_show_the_pictures(tmp_path, as_bytes):
+    files = {}
+    for i, arm in enumerate(ARMS):
+        Image.fromarray(np.full((4, 6), 60 * i, np.uint8)).save(tmp_path / f"{i}.png")
+        files[arm] = (tmp_path / f"{i}.png").read_bytes() if as_bytes else tmp_path / f"{i}.png"
+    made = plots.sample_grids(files)
+    shown = [ax.images[0].get_array() for ax in made.axes[:3]]
+    assert [round(float(a.max()) * 255) for a in shown] == [0, 60, 120]
+    assert [ax.get_title(loc="left") for ax in made.axes[:3]] == ARMS
+    assert not made.axes[3].images
+    assert not made.axes[3].axison
+
+
+def test_nothing_to_draw_is_said():
+    empty = scores(arms=[])
+    for made in (
+        plots.score_against_steps(empty, "fd_digits", ARMS),
+        plots.score_against_nfe(empty, "fd_digits", ARMS),
+        plots.equal_nfe(empty, "fd_digits", ARMS),
+        plots.n_bias(scores(), "kid_digits", ARMS),
+        plots.loss_by_t(losses(arms=[]), ARMS),
+        plots.forest([]),
+        plots.paired_lines(endpoint(arms=[]), "none"),
+        plots.all_pairs(endpoint(arms=["none"]), True),
+        plots.sample_grids({}),
+    ):
+        (only,) = made.texts
+        assert only.get_text().startswith("No ")
+        assert not made.axes
+
+
+@pytest.mark.parametrize(("arms", "seeds"), [(ARMS, 3), (ARMS, 1), (["rope2d"], 1)])
+def test_figures_are_transparent_sharp_and_change_nothing_global(tmp_path, arms, seeds):
+    with mpl.rc_context(), warnings.catch_warnings():
+        warnings.simplefilter("error")
+        mpl.rcdefaults()  # an earlier test may have had a figure change them
+        before = dict(mpl.rcParams)
+        for name, made in every_figure(tmp_path, arms, seeds).items():
+            shot = picture(made)
+            assert shot.mode == "RGBA", name
+            assert shot.getpixel((0, 0))[3] == 0, name
+            width, height = made.get_size_inches() * 200
+            assert shot.size == (int(width), int(height)), name
+        assert dict(mpl.rcParams) == before
+    assert pyplot.get_fignums() == []

@@ -1,0 +1,165 @@
+"""Calling the commands inside the test's process, as their users do, and reading what they leave behind.
+
+A test module imports the fixtures that it uses; their names in tests are `finished`, `copy` and so on.
+"""
+
+import contextlib
+import csv
+import io
+import os
+import shutil
+import signal
+import time
+import traceback
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from experiments import bench, evaluate, run, sample, train_extractor
+from experiments.cli.main import main
+from rope_dit.registry import PLUGINS, REGISTRIES
+
+COMMANDS = {
+    "run": run.command,
+    "evaluate": evaluate.command,
+    "sample": sample.command,
+    "bench": bench.command,
+    "train_extractor": train_extractor.command,
+}
+SMOKE = ("--preset", "smoke", "--train.threads", "1")
+TIMING = ("time", "sampling_seconds")
+QUICK = (*SMOKE, "--eval.n", "10", "--eval.every", "0", "--eval.samplers", "euler:steps=1")
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a command gave back."""
+
+    code: int
+    out: str
+    err: str
+
+
+def call(command: str, *args: object) -> Result:
+    """Run `python -m experiments.COMMAND ARGS` in this process; plugins are forgotten afterwards."""
+    out, err = io.StringIO(), io.StringIO()
+    code: object = "no exit"
+    try:
+        with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+            main(COMMANDS[command], [str(arg) for arg in args])
+    except SystemExit as stop:
+        code = stop.code
+    finally:
+        if PLUGINS:
+            PLUGINS.clear()
+            for registry in REGISTRIES.values():
+                registry._entries = None
+    assert isinstance(code, int), code
+    return Result(code, out.getvalue(), err.getvalue())
+
+
+def rows(folder: Path) -> list[dict[str, str]]:
+    """Rows of scores.csv."""
+    with open(folder / "scores.csv", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def timeless(folder: Path) -> list[dict[str, str]]:
+    """Rows of scores.csv without when they were made and how long it took."""
+    return [{key: value for key, value in row.items() if key not in TIMING} for row in rows(folder)]
+
+
+def snapshot(folder: Path) -> dict[str, tuple[int, int]]:
+    """Size and time of change of everything below a folder, but for the lock, which every command takes."""
+    found = {}
+    for path, _, files in os.walk(folder):
+        for name in (".", *files):
+            if name != "lock":
+                stat = os.lstat(os.path.join(path, name))
+                found[os.path.join(path, name)] = (stat.st_size, stat.st_mtime_ns)
+    return found
+
+
+_finished: list[Path] = []
+
+
+def finished_run(factory: pytest.TempPathFactory) -> Path:
+    """The folder of a finished smoke run, made once; tests that change it take a copy.
+
+    Beside it lies `mlflow.db`, which tests can use too, for to make one takes seconds.
+    """
+    if _finished:
+        return _finished[0]
+    folder = factory.mktemp("finished")
+    with pytest.MonkeyPatch.context() as patch, contextlib.chdir(folder):
+        patch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{folder}/mlflow.db")
+        made = call("run", *SMOKE, "--out", folder / "run")
+    assert made.code == 0, made.err
+    _finished.append(folder / "run")
+    return _finished[0]
+
+
+def use(finished: Path, monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
+    """Work in `folder`, with the tracking store of the finished run."""
+    monkeypatch.chdir(folder)
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{finished.parent}/mlflow.db")
+
+
+@pytest.fixture(name="finished", scope="session")
+def finished_fixture(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a finished smoke run, which no test changes."""
+    return finished_run(tmp_path_factory)
+
+
+@pytest.fixture(name="_work_elsewhere", autouse=True)
+def work_elsewhere(finished: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Tests of a module that imports this work in folders of their own, with the finished run's store."""
+    use(finished, monkeypatch, tmp_path)
+
+
+@pytest.fixture(name="copy")
+def copy_fixture(finished: Path) -> Path:
+    """A finished run that may be changed, `run` in the current folder."""
+    return Path(shutil.copytree(finished, "run"))
+
+
+def fork(work: Callable[[], int | None]) -> int:
+    """Do `work` in a process of its own, which leaves with what it returns, or with 1 where it raises."""
+    pid = os.fork()
+    if pid:
+        return pid
+    code = 1
+    try:
+        code = work() or 0
+    except BaseException:
+        traceback.print_exc()
+    finally:
+        os._exit(code)
+
+
+@contextlib.contextmanager
+def process(work: Callable[[], int | None]) -> Iterator[int]:
+    """Do `work` in a process of its own, which does not outlive the block."""
+    pid = fork(work)
+    try:
+        yield pid
+    finally:
+        with contextlib.suppress(ChildProcessError):  # it was waited for
+            if not os.waitpid(pid, os.WNOHANG)[0]:
+                os.kill(pid, signal.SIGKILL)
+                wait(pid)
+
+
+def wait(pid: int) -> int:
+    """Wait for the end of a process and return its exit code, or minus the signal that ended it."""
+    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+
+
+def until(ready: Callable[[], object], seconds: float = 60.0) -> None:
+    """Wait until `ready` says so; fail after `seconds`."""
+    end = time.monotonic() + seconds
+    while not ready():
+        assert time.monotonic() < end, "waited in vain"
+        time.sleep(0.02)
