@@ -16,9 +16,9 @@ from typing import Any, Literal, get_type_hints
 import pandas as pd
 
 from analysis import artifacts
-from experiments.config.run import SCORE_COLUMNS, ScoreKey
 from experiments.records.mlflow_mirror import score_points
 from experiments.records.mlflow_store import connect, hidden, metric_name, sqlite_file, tracking_uri
+from experiments.records.score import SCORE_COLUMNS, ScoreKey
 from rope_dit.errors import UserError, nearest
 
 TAGS = (

@@ -6,9 +6,9 @@ Imports no torch. The library's own settings live in `rope_dit.config`.
 import hashlib
 import json
 import re
-from dataclasses import asdict, dataclass, field, fields, is_dataclass
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar, get_type_hints
+from typing import Annotated, Literal, TypeVar
 
 import tyro
 
@@ -162,43 +162,6 @@ class RunConfig:
         return self.until or self.train.steps
 
 
-def flatten(config: Any, prefix: str = "") -> dict[str, str]:
-    """Every field of nested dataclasses as text, named as on the command line: {'train.lr': '0.002', ...}."""
-    flat: dict[str, str] = {}
-    for key, value in (asdict(config) if not isinstance(config, dict) else config).items():
-        if isinstance(value, dict):
-            flat |= flatten(value, f"{prefix}{key}.")
-        else:
-            flat[prefix + key] = " ".join(map(str, value)) if isinstance(value, (tuple, list)) else str(value)
-    return flat
-
-
-def to_json(config: Any) -> dict[str, Any]:
-    """A config as JSON values; `from_json` is the inverse."""
-    return json.loads(json.dumps(asdict(config), default=str))  # type: ignore[no-any-return]
-
-
-def from_json(kind: type[C], saved: dict[str, Any]) -> C:
-    """Build a config of this kind, and those inside it, from what `to_json` gave. Raises UserError."""
-    if not isinstance(saved, dict):
-        raise UserError(f"the saved settings are damaged: got {saved!r} for a {kind.__name__}.")
-    hints = get_type_hints(kind)
-    values: dict[str, Any] = {}
-    for name, value in saved.items():
-        hint = hints.get(name)
-        if isinstance(value, dict) and isinstance(hint, type) and is_dataclass(hint):
-            value = from_json(hint, value)
-        elif isinstance(value, list):
-            value = tuple(value)
-        elif value is not None and hint in (Path, Path | None):
-            value = Path(value)
-        values[name] = value
-    try:
-        return kind(**values)
-    except (TypeError, AttributeError) as error:
-        raise UserError(f"the saved settings are of another version: {error}.") from None
-
-
 def identity(config: RunConfig, data_fingerprint: str, device_type: str) -> dict[str, str]:
     """Every field that changes the weights, as text: a checkpoint is used only where all of them agree.
 
@@ -225,39 +188,3 @@ def fingerprint(identity: dict[str, str]) -> str:
 def run_name(config: RunConfig, print8: str) -> str:
     """Name of the run folder, for example `rope2d-s0-1f00c4d2`."""
     return f"{POS_EMBEDS.slug(config.variant)}-s{config.seed}-{print8}"
-
-
-@dataclass(frozen=True, kw_only=True)
-class ScoreKey:
-    """What one score is a score of; comparable scores agree in all but arm, seed and what is studied."""
-
-    arm: str
-    seed: int
-    train_step: int
-    sampler: str
-    guidance: str
-    nfe: float
-    grid: str
-    ema: str
-    extractor: str
-    metric: str
-    n: int
-    n_real: int
-    sampling_seed: int
-
-
-def guidance_name(weight: float, interval: tuple[float, float]) -> str:
-    """Guidance as a ScoreKey has it: the weight, and the interval where it is not everywhere.
-
-    >>> guidance_name(1.0, (0.2, 0.9)), guidance_name(3.0, (0.0, 1.0)), guidance_name(3.0, (0.2, 0.9))
-    ('1', '3', '3-0.2to0.9')
-    """
-    everywhere = weight == 1 or interval == (0.0, 1.0)
-    return f"{weight:g}" + ("" if everywhere else f"-{interval[0]:g}to{interval[1]:g}")
-
-
-SCORE_COLUMNS = (
-    *(f.name for f in fields(ScoreKey)),
-    *("value", "better", "real_floor", "images_sha256", "reference_sha256", "extractor_sha256"),
-    *("sampling_seconds", "time"),
-)

@@ -10,7 +10,8 @@ from typing import Any
 
 from experiments.cli.arguments import words_for
 from experiments.cli.main import parse
-from experiments.config.run import LABEL, RunConfig, flatten
+from experiments.config.run import LABEL, RunConfig
+from experiments.config.text import flatten
 from rope_dit.errors import UserError
 from rope_dit.registry import POS_EMBEDS
 

@@ -9,7 +9,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Literal
 
-from experiments.config.run import EvalConfig, RunConfig, guidance_name
+from experiments.config.run import EvalConfig, RunConfig
 from experiments.records.run_folder import RunFolder
 from rope_dit.samplers.spec import SamplerSpec
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from experiments.cli.main import StopFlag
 from experiments.cli.progress import Progress
-from experiments.config.run import to_json
+from experiments.config.text import to_json
 from experiments.coordinator.cell import FINAL, Cell, State
 from experiments.coordinator.launchers.base import Ended, Launcher, Task
 from rope_dit.durable import write_durably

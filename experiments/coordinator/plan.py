@@ -14,7 +14,8 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from experiments.config.run import RunConfig, flatten, from_json, guidance_name, to_json
+from experiments.config.run import RunConfig
+from experiments.config.text import flatten, from_json, to_json
 from experiments.coordinator.arm import Arm
 from experiments.coordinator.cell import Cell
 from experiments.records.definition import Definition

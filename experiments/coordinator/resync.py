@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from experiments.cli.progress import Progress
-from experiments.config.run import RunConfig, from_json
+from experiments.config.run import RunConfig
+from experiments.config.text import from_json
 from experiments.coordinator.cell import Cell
 from experiments.coordinator.optuna_trials import Trials
 from experiments.coordinator.plan import Plan, read_plan

@@ -16,7 +16,8 @@ from pathlib import Path
 from experiments.cli.arguments import words_for
 from experiments.cli.main import StopFlag, main
 from experiments.config.presets import PRESETS
-from experiments.config.run import RunConfig, flatten, from_json
+from experiments.config.run import RunConfig
+from experiments.config.text import flatten, from_json
 from experiments.records.run_folder import RunFolder
 from experiments.run import run
 from rope_dit.errors import Stopped, UserError

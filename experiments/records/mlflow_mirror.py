@@ -16,7 +16,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from experiments.config.run import RunConfig, flatten, from_json
+from experiments.config.run import RunConfig
+from experiments.config.text import flatten, from_json
 from experiments.records.mlflow_store import (
     PARAM_LENGTH,
     TAG_LENGTH,

@@ -27,7 +27,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import IO, Any
 
-from experiments.config.run import SCORE_COLUMNS, ScoreKey, to_json
+from experiments.config.text import to_json
+from experiments.records.score import SCORE_COLUMNS, ScoreKey
 from rope_dit.durable import write_durably
 from rope_dit.errors import UserError
 

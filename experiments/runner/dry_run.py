@@ -5,7 +5,7 @@ import time
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from experiments.config.run import flatten
+from experiments.config.text import flatten
 from experiments.runner.resolve import Resolved, build_model, device_text
 from experiments.scoring.score import curve_jobs, final_jobs
 from rope_dit import flow

@@ -11,7 +11,8 @@ import torch
 
 from experiments.cli.main import OK, StopFlag, one_line
 from experiments.cli.progress import Progress
-from experiments.config.run import EvalConfig, RunConfig, from_json
+from experiments.config.run import EvalConfig, RunConfig
+from experiments.config.text import from_json
 from experiments.datasets.batches import Batches
 from experiments.records.mlflow_mirror import Mirror, git_commit
 from experiments.records.run_folder import Ending

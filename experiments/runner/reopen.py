@@ -3,7 +3,8 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from experiments.config.run import RunConfig, from_json
+from experiments.config.run import RunConfig
+from experiments.config.text import from_json
 from experiments.records.run_folder import RunFolder
 from rope_dit.errors import UserError
 from rope_dit.registry import PLUGINS

@@ -16,8 +16,9 @@ from torch import Tensor
 
 from experiments.cli.progress import Progress
 from experiments.config.registries import METRICS
-from experiments.config.run import EvalConfig, ScoreKey, guidance_name
+from experiments.config.run import EvalConfig
 from experiments.records.run_folder import RunFolder
+from experiments.records.score import ScoreKey
 from experiments.scoring.extractors.features import Extractor, Features
 from experiments.scoring.generate import Generator
 from experiments.scoring.metrics import measure_all, value_name

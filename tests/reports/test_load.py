@@ -11,9 +11,11 @@ import pytest
 from two_runs import STUDY, two_runs_fixture  # noqa: F401  a fixture
 
 from analysis import load
-from experiments.config.run import SCORE_COLUMNS, RunConfig, flatten
+from experiments.config.run import RunConfig
+from experiments.config.text import flatten
 from experiments.records.mlflow_store import connect
 from experiments.records.run_folder import RunFolder
+from experiments.records.score import SCORE_COLUMNS
 from rope_dit.errors import UserError
 
 

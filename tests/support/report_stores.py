@@ -16,9 +16,9 @@ from commands import SMOKE, call
 from PIL import Image
 
 from analysis.study import Study, load_study
-from experiments.config.run import SCORE_COLUMNS
 from experiments.records.definition import Definition, read_definition, write_definition
 from experiments.records.mlflow_store import artifact_location, connect
+from experiments.records.score import SCORE_COLUMNS
 
 NAME, MADE_UP = "tiny", "made-up"
 ARMS = {"learned": "learned", "rope2d": "rope2d", "twin": "rope2d"}

@@ -9,8 +9,8 @@ from dataclasses import asdict, replace
 from typing import Any
 
 from experiments.cli.main import FAILED, OK, StopFlag
-from experiments.config.run import to_json
 from experiments.config.study import Space, StudyConfig
+from experiments.config.text import to_json
 from experiments.config.tuning import Range, TuneConfig
 from experiments.coordinator.ablate import hold, launching
 from experiments.coordinator.arm import parse_arms

@@ -4,8 +4,8 @@ import json
 from dataclasses import replace
 from pathlib import Path
 
-from experiments.config.run import from_json
 from experiments.config.study import StudyConfig
+from experiments.config.text import from_json
 from rope_dit.errors import UserError
 
 

@@ -9,7 +9,8 @@ import pytest
 import torch
 
 from experiments.config.presets import PRESETS
-from experiments.config.run import RunConfig, fingerprint, from_json, identity, run_name, to_json
+from experiments.config.run import RunConfig, fingerprint, identity, run_name
+from experiments.config.text import from_json, to_json
 from rope_dit.config import NOT_WEIGHTS, ModelConfig, TrainConfig
 from rope_dit.errors import UserError
 from rope_dit.model import DiT
