@@ -142,7 +142,7 @@ def check_arguments(config_type: Any, args: Sequence[str], complete: bool) -> No
         else:
             argument = by_name.get(name.replace("_", "-"))
             if argument is None:
-                raise UserError(f"unknown option '{name}'.{_suggest(name, list(by_name))} --help shows all.")
+                raise unknown_option(name, list(by_name))
             values = [value] if equals else []
             while todo and _takes(argument, len(values), todo[0]):
                 values.append(todo.pop(0))
@@ -153,6 +153,11 @@ def check_arguments(config_type: Any, args: Sequence[str], complete: bool) -> No
     for argument in known:
         if complete and argument.required and argument.title not in given:
             raise UserError(f"{argument.title} is missing; expected {argument.expected}. See --help.")
+
+
+def unknown_option(name: str, names: Sequence[str]) -> UserError:
+    """The error for an option that there is not."""
+    return UserError(f"unknown option '{name}'.{_suggest(name, names)} --help shows all.")
 
 
 def words_for(name: str, value: str) -> list[str]:

@@ -1,24 +1,19 @@
-"""What a run is: frozen dataclasses for the command line, and what identifies a run and a score.
+"""What a run is: frozen dataclasses for the command line. The library's own are in `rope_dit.config`."""
 
-Imports no torch. The library's own settings live in `rope_dit.config`.
-"""
-
-import hashlib
-import json
 import re
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Literal, TypeVar
+from typing import Annotated, Literal
 
 import tyro
 
 from experiments.config.registries import METRICS
-from rope_dit.config import NOT_WEIGHTS, ModelConfig, TrainConfig, check, check_finite, option
+from rope_dit.config import ModelConfig, TrainConfig, check, check_finite, option
 from rope_dit.errors import UserError
+from rope_dit.guidance_spec import GuidanceSpec
 from rope_dit.registry import POS_EMBEDS
 from rope_dit.samplers.spec import SamplerSpec
 
-C = TypeVar("C")
 PathOrNone = Annotated[Path | None, tyro.conf.arg(metavar="PATH", help_behavior_hint="(default: none)")]
 LABEL = r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,79}"
 LIMITS = {  # more is a slip of the finger, and would fill the memory before anybody could say so
@@ -96,8 +91,17 @@ class EvalConfig:
         ok = 0 <= begin < end <= 1 and all(t == float(f"{t:g}") for t in (begin, end))
         got = f"{begin} {end}"
         check(ok, "eval.guidance-interval", got, "two rising times from 0 to 1 with at most 6 digits")
-        for spec in self.samplers:
-            SamplerSpec.parse(spec)
+        self.sampler_specs  # noqa: B018  raises for what is none
+
+    @property
+    def sampler_specs(self) -> tuple[SamplerSpec, ...]:
+        """The samplers, read."""
+        return tuple(SamplerSpec.parse(text) for text in self.samplers)
+
+    @property
+    def guidance_specs(self) -> tuple[GuidanceSpec, ...]:
+        """The guidances, each within the interval."""
+        return tuple(GuidanceSpec(weight, *self.guidance_interval) for weight in self.guidances)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -160,31 +164,3 @@ class RunConfig:
     def last_step(self) -> int:
         """Step at which this call ends the training."""
         return self.until or self.train.steps
-
-
-def identity(config: RunConfig, data_fingerprint: str, device_type: str) -> dict[str, str]:
-    """Every field that changes the weights, as text: a checkpoint is used only where all of them agree.
-
-    `config` has precision, compile and threads resolved. Logging, paths and evaluation are not in it.
-    """
-    names = [part.partition(":")[0] for part in POS_EMBEDS.canonical(config.variant).split("+")]
-    sources = b"".join(POS_EMBEDS[name].path.read_bytes() for name in names)
-    train = {f.name: getattr(config.train, f.name) for f in fields(config.train) if f.name not in NOT_WEIGHTS}
-    return {
-        "variant": POS_EMBEDS.canonical(config.variant),
-        "variant source": hashlib.sha256(sources).hexdigest(),
-        "seed": str(config.seed),
-        "data": data_fingerprint,
-        "device": device_type,
-        **flatten({"model": asdict(config.model), "train": train}),
-    }
-
-
-def fingerprint(identity: dict[str, str]) -> str:
-    """SHA-256 of an identity; its first 8 digits end a run folder's name."""
-    return hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()
-
-
-def run_name(config: RunConfig, print8: str) -> str:
-    """Name of the run folder, for example `rope2d-s0-1f00c4d2`."""
-    return f"{POS_EMBEDS.slug(config.variant)}-s{config.seed}-{print8}"

@@ -13,8 +13,9 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from experiments.cli.main import BAD_INPUT, FAILED, StopFlag
+from experiments.cli.main import BAD_INPUT, FAILED, OK, StopFlag
 from experiments.config.run import RunConfig
+from experiments.runner.run import check_cheaply
 from rope_dit.config import check
 from rope_dit.errors import Stopped, UserError
 
@@ -32,6 +33,35 @@ def declared() -> tuple[int, int]:
     if not all(os.environ.get(name) for name in _NAMES):
         return 0, 1
     return int(os.environ["RANK"]), int(os.environ["WORLD_SIZE"])
+
+
+def alone() -> bool:
+    """Whether this process is all there is of a run."""
+    return declared()[1] == 1
+
+
+def leads() -> bool:
+    """Whether this process writes files and speaks to people."""
+    return declared()[0] == 0
+
+
+def run_together(config: RunConfig, stop: StopFlag) -> int:
+    """Carry out one run on all ranks, as `experiments.runner.run.run` does in one process."""
+    check_cheaply(config)
+    from experiments.runner.dry_run import describe
+    from experiments.runner.execute import execute
+    from experiments.runner.resolve import resolve_run
+
+    rank, size = declared()
+    config = fit_to_ranks(config, size)
+    if config.dry_run:
+        if rank == 0:
+            print(describe(resolve_run(config, size)))
+        return OK
+    with joined(config.device, rank, size, stop) as ranks, contextlib.ExitStack() as held:
+        resolved = ranks.first_alone(lambda: resolve_run(config, size))
+        ranks.leading(lambda: held.enter_context(resolved.folder.held()), None)
+        return execute(resolved, stop, ranks)
 
 
 def fit_to_ranks(config: RunConfig, size: int) -> RunConfig:
