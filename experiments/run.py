@@ -12,7 +12,8 @@ import contextlib
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from experiments.cli.main import OK, StopFlag, main, parse, take
+from experiments.cli.arguments import parse, take
+from experiments.cli.main import OK, StopFlag, main
 from experiments.config.presets import PRESETS
 from experiments.config.run import RunConfig
 from experiments.records.mlflow_store import tracking_uri

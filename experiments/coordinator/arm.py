@@ -8,8 +8,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Any
 
-from experiments.cli.arguments import words_for
-from experiments.cli.main import parse
+from experiments.cli.arguments import parse, words_for
 from experiments.config.run import LABEL, RunConfig, flatten
 from rope_dit.errors import UserError
 from rope_dit.registry import POS_EMBEDS

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import torch
 
-from experiments.cli.main import plugin_errors
+from experiments.cli.plugins import plugin_errors
 from experiments.config.registries import METRICS
 from experiments.config.run import RunConfig, fingerprint, identity, run_name
 from experiments.datasets.base import Images, load
