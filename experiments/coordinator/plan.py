@@ -24,6 +24,7 @@ from rope_dit.config import NOT_WEIGHTS
 from rope_dit.durable import write_durably
 from rope_dit.errors import UserError
 from rope_dit.samplers.spec import SamplerSpec
+from rope_dit.words import differing
 
 GROWING = ("eval.samplers", "eval.guidances", "eval.sampling_seeds")  # what may be added to a study
 ELSEWHERE = ("data.name", "data.root", "eval.inception_weights", *(f"train.{name}" for name in NOT_WEIGHTS))
@@ -169,15 +170,9 @@ def grow(saved: Plan, asked: Plan) -> Plan:
     there, now = saved.identity(), asked.identity()
     for label in saved.arms.keys() & asked.arms.keys():
         there[f"arm {label}"], now[f"arm {label}"] = str(saved.arms[label]), str(asked.arms[label])
-    differing = [
-        f"{key}: there {there.get(key, '-')}, now {now.get(key, '-')}"
-        for key in sorted(there.keys() | now.keys())
-        if there.get(key) != now.get(key)
-    ]
-    if differing:
-        raise UserError(
-            f"{saved.path} holds another study; choose another --name. They differ in:", differing
-        )
+    lines = differing(there, now)
+    if lines:
+        raise UserError(f"{saved.path} holds another study; choose another --name. They differ in:", lines)
     return replace(
         asked,
         base=replace(asked.base, eval=evaluation),

@@ -30,6 +30,7 @@ from typing import IO, Any
 from experiments.config.run import SCORE_COLUMNS, ScoreKey, to_json
 from rope_dit.durable import write_durably
 from rope_dit.errors import UserError
+from rope_dit.words import differing
 
 LOCK_SECONDS = 1.0  # somebody who only asks whether a lock is held (`is_locked`) holds it for an instant
 _PARTS = frozenset({"id", "created", "pairing", "origin", "identity", "config"})
@@ -91,15 +92,9 @@ class RunFolder:
             if any(p.name != "lock" and not p.name.startswith(".tmp-") for p in inside):
                 raise UserError(f"{self.path} holds files but no run; choose another --out or empty it.")
             return
-        theirs = self.info["identity"]
-        both = {
-            key: (theirs.get(key, "-"), identity.get(key, "-")) for key in theirs.keys() | identity.keys()
-        }
-        differing = [f"{key}: there {a}, now {b}" for key, (a, b) in sorted(both.items()) if a != b]
-        if differing:
-            raise UserError(
-                f"{self.path} holds another run; choose another --out. They differ in:", differing
-            )
+        lines = differing(self.info["identity"], identity)
+        if lines:
+            raise UserError(f"{self.path} holds another run; choose another --out. They differ in:", lines)
 
     @contextlib.contextmanager
     def lock(self) -> Iterator[None]:
