@@ -12,7 +12,9 @@ from pathlib import Path
 from statistics import median
 from typing import TYPE_CHECKING, Literal
 
-from experiments.cli.main import OK, StopFlag, main, parse, plugin_errors
+from experiments.cli.arguments import parse
+from experiments.cli.main import OK, StopFlag, main
+from experiments.cli.plugins import plugin_errors
 from experiments.config.presets import PRESETS
 from experiments.config.run import PathOrNone
 from rope_dit.config import check

@@ -11,7 +11,8 @@ from typing import Annotated, Any
 
 import tyro
 
-from experiments.cli.main import OK, StopFlag, main, parse
+from experiments.cli.arguments import parse
+from experiments.cli.main import OK, StopFlag, main
 from experiments.config.run import PathOrNone
 from experiments.records.mlflow_store import tracking_uri
 from experiments.runner.reopen import open_run, read_config

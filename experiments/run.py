@@ -8,7 +8,8 @@ Started again, the same command goes on where it was stopped; a finished run say
   python -m experiments.run --list [KIND]               variants, samplers, grids, datasets, metrics
 """
 
-from experiments.cli.main import StopFlag, main, parse, take
+from experiments.cli.arguments import parse, take
+from experiments.cli.main import StopFlag, main
 from experiments.config.presets import preset
 from experiments.config.run import RunConfig
 from experiments.runner import torchrun

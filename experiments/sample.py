@@ -16,7 +16,8 @@ import numpy as np
 import tyro
 from numpy.typing import NDArray
 
-from experiments.cli.main import OK, StopFlag, main, parse
+from experiments.cli.arguments import parse
+from experiments.cli.main import OK, StopFlag, main
 from experiments.cli.progress import Progress
 from experiments.config.run import EvalConfig, PathOrNone
 from experiments.runner.reopen import open_run, read_config

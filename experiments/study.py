@@ -14,7 +14,8 @@ import os
 from dataclasses import replace
 from pathlib import Path
 
-from experiments.cli.main import OK, StopFlag, main, parse, take
+from experiments.cli.arguments import parse, take
+from experiments.cli.main import OK, StopFlag, main
 from experiments.config.presets import PRESETS
 from experiments.config.study import STUDIES, Space, StudyConfig, study, study_file
 from experiments.records.mlflow_store import sqlite_file, tracking_uri

@@ -21,6 +21,7 @@ from torch import Tensor
 
 from rope_dit.durable import write_durably
 from rope_dit.errors import UserError
+from rope_dit.words import differing
 
 FORMAT = 1
 _NAME = re.compile(r"(\d{8,})-([0-9a-f]{64})\.safetensors")
@@ -90,13 +91,10 @@ class Checkpoints:
         if metadata.get("format") != str(FORMAT):
             raise UserError(f"checkpoint {path.name[:16]}... has format {metadata.get('format')}, expected "
                             f"{FORMAT}: it is from another version of rope_dit.")  # fmt: skip
-        theirs, ours = self.read(metadata["identity"]), self.identity
-        differing = [f"{key}: checkpoint {theirs.get(key, '-')}, now {ours.get(key, '-')}"
-                     for key in sorted(theirs.keys() | ours.keys())
-                     if theirs.get(key) != ours.get(key)]  # fmt: skip
-        if differing:
+        lines = differing(self.read(metadata["identity"]), self.identity, ("checkpoint", "now"))
+        if lines:
             text = f"{self.folder} holds checkpoints of another run; choose another --out, or set back:"
-            raise UserError(text, differing)
+            raise UserError(text, lines)
 
     def _purge(self, newest: Path) -> None:
         kept = 1

@@ -24,7 +24,8 @@ from experiments.scoring.metrics import value_name
 from rope_dit import ema
 from rope_dit.config import NOT_WEIGHTS
 from rope_dit.durable import write_durably
-from rope_dit.errors import UserError, differing
+from rope_dit.errors import UserError
+from rope_dit.words import differing
 
 GROWING = ("eval.samplers", "eval.guidances", "eval.sampling_seeds")  # what may be added to a study
 ELSEWHERE = ("data.name", "data.root", "eval.inception_weights", *(f"train.{name}" for name in NOT_WEIGHTS))

@@ -30,7 +30,8 @@ from experiments.config.run import RunConfig
 from experiments.config.text import to_json
 from experiments.records.score import Score, read_scores, write_scores
 from rope_dit.durable import write_durably
-from rope_dit.errors import UserError, differing
+from rope_dit.errors import UserError
+from rope_dit.words import differing
 
 LOCK_SECONDS = 1.0  # somebody who only asks whether a lock is held (`is_locked`) holds it for an instant
 _log = logging.getLogger(__name__)

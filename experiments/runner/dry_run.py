@@ -60,7 +60,7 @@ def forward_flops(resolved: Resolved) -> int:
 
 
 def _time(resolved: Resolved) -> tuple[float, float]:
-    """Seconds of a training step on throw-away weights, and of one forward pass of one picture, uncompiled."""
+    """Seconds of a training step and of a forward pass of one picture, uncompiled, on throw-away weights."""
     config, device = replace(resolved.config.train, compile="off"), resolved.device
     images = torch.zeros((config.batch, *resolved.images.train.shape[1:]), device=device)
     times = images.new_zeros(len(images))

@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 
-from experiments.cli.main import plugin_errors
+from experiments.cli.plugins import plugin_errors
 from experiments.config.identity import as_before, fingerprint, identity, read_identity, run_name
 from experiments.config.presets import preset
 from experiments.config.registries import METRICS
