@@ -9,7 +9,6 @@ A registry reads names, first lines, options, defaults and claims from the files
 'heun:grid=shifted,steps=25'
 """
 
-import ast
 import importlib
 import importlib.util
 import itertools
@@ -23,6 +22,7 @@ from pathlib import Path
 from typing import Any, Generic, TypeVar
 
 from rope_dit.errors import UserError, nearest
+from rope_dit.syntax import Keyword, Registered, registered
 
 Value = bool | int | float | str
 T = TypeVar("T")
@@ -142,7 +142,7 @@ class Registry(Generic[T]):
             found: dict[str, Entry] = {}
             for folder in [_package_folder(self.package), *PLUGINS]:
                 for path in sorted(folder.glob("*.py")):
-                    for entry in _scan(path, self.variable):
+                    for entry in (_entry(each, path) for each in registered(path, self.variable)):
                         if entry.name in found:
                             other = found[entry.name].path.name
                             raise UserError(f"{self.kind} '{entry.name}' is registered twice, in {other} and "
@@ -250,76 +250,27 @@ def _import_plugin(path: Path) -> None:
     loader.exec_module(module)
 
 
-def _scan(path: Path, variable: str) -> Iterator[Entry]:
-    """Yield an entry for each `@VARIABLE.register("name")` in a file, from its syntax tree alone."""
-    try:
-        tree = ast.parse(path.read_bytes())
-    except (SyntaxError, ValueError, OSError) as error:  # ValueError: a null byte
-        raise UserError(f"{path}: not valid Python: {error}. Mend or remove the file.") from None
-    for node in tree.body:
-        if isinstance(node, ast.ClassDef | ast.FunctionDef) and (name := _registered_name(node, variable)):
-            if not _NAME.fullmatch(name):
-                raise UserError(f"{path.name}: got the name '{name}', expected letters, digits and '_'.")
-            lines = (ast.get_docstring(node) or "").splitlines()
-            yield Entry(name, path, lines[0] if lines else "", _options(node, path), _claims(node))
-
-
-def _registered_name(node: ast.ClassDef | ast.FunctionDef, variable: str) -> str | None:
-    for call in node.decorator_list:
-        match call:
-            case ast.Call(func=ast.Attribute(value=ast.Name(id=owner), attr="register"),
-                          args=[ast.Constant(value=str(name))]) if owner == variable:  # fmt: skip
-                return name
-    return None
-
-
-def _options(node: ast.ClassDef | ast.FunctionDef, path: Path) -> dict[str, Option]:
-    """Read keyword-only arguments with defaults of the function, or of the class's __init__."""
-    if isinstance(node, ast.ClassDef):
-        inits = [f for f in node.body if isinstance(f, ast.FunctionDef) and f.name == "__init__"]
-        if not inits:
-            return {}
-        node = inits[0]
-    options = {}
-    for arg, default in zip(node.args.kwonlyargs, node.args.kw_defaults, strict=True):
-        options[arg.arg] = _option(arg, default, f"{path.name}:{node.lineno}")
+def _entry(found: Registered, path: Path) -> Entry:
+    """Give what a file registers its types."""
+    if not _NAME.fullmatch(found.name):
+        raise UserError(f"{path.name}: got the name '{found.name}', expected letters, digits and '_'.")
+    where = f"{path.name}:{found.options_line}"
+    options = {option.name: _option(option, where) for option in found.options}
     for short, long in itertools.permutations(options.values(), 2):
         rest = long.name.removeprefix(short.name)
         if rest != long.name and (short.type is str or rest.isdigit()):  # their slugs could be equal
-            raise UserError(f"{path.name}:{node.lineno}: option '{long.name}' begins as '{short.name}' does; "
-                            "rename one.")  # fmt: skip
-    return options
+            raise UserError(f"{where}: option '{long.name}' begins as '{short.name}' does; rename one.")
+    return Entry(found.name, path, found.summary, options, found.claims)
 
 
-def _option(arg: ast.arg, default: ast.expr | None, where: str) -> Option:
-    kind = _TYPES.get(ast.unparse(arg.annotation) if arg.annotation else "")
-    try:
-        value = ast.literal_eval(default) if default else None
-    except ValueError:
-        value = None
-    if kind is None or type(value) not in ((int, float) if kind is float else (kind,)):
-        got = ast.unparse(arg) + (f" = {ast.unparse(default)}" if default else "")
-        raise UserError(f"{where}: got the option '{got}', expected a type of {', '.join(_TYPES)} "
+def _option(found: Keyword, where: str) -> Option:
+    kind = _TYPES.get(found.annotation)
+    if kind is None or type(found.value) not in ((int, float) if kind is float else (kind,)):
+        raise UserError(f"{where}: got the option '{found.text}', expected a type of {', '.join(_TYPES)} "
                         "and a plain value of it as default.")  # fmt: skip
-    option = Option(arg.arg, kind, kind(value))
+    option = Option(found.name, kind, kind(found.value))
     option.convert(show(option.default), where)  # a default must be something that a spec can say
     return option
-
-
-def _claims(node: ast.ClassDef | ast.FunctionDef) -> dict[str, Any]:
-    """Read class attributes whose value is a literal, such as `relative = True` or `order = 2`."""
-    claims: dict[str, Any] = {}
-    for item in node.body if isinstance(node, ast.ClassDef) else []:
-        match item:
-            case (
-                ast.Assign(targets=[ast.Name(id=key)], value=value)
-                | ast.AnnAssign(target=ast.Name(id=key), value=ast.expr() as value)
-            ):
-                try:
-                    claims[key] = ast.literal_eval(value)
-                except ValueError:
-                    continue
-    return claims
 
 
 POS_EMBEDS: Registry[Any] = Registry("variant", "POS_EMBEDS", "rope_dit.pos_embed")

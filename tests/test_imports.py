@@ -25,6 +25,7 @@ RULES: list[tuple[str, tuple[str, ...]]] = [
     ("rope_dit/model.py", ("rope_dit.trainer", "rope_dit.flow", "rope_dit.samplers", "rope_dit.checkpoint")),
     ("rope_dit/config.py", ("torch", "numpy")),
     ("rope_dit/registry.py", ("torch", "numpy")),
+    ("rope_dit/syntax.py", ("torch", "numpy", "rope_dit.registry")),
     (
         "experiments/scoring/metrics",
         ("rope_dit.model", "rope_dit.trainer", "rope_dit.pos_embed", "rope_dit.samplers"),

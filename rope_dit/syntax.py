@@ -1,0 +1,105 @@
+"""What files register, read from their syntax trees: nothing is imported and nothing of a file is run.
+
+What the names, types and values mean is the registry's business; here they are text and plain values.
+"""
+
+import ast
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from rope_dit.errors import UserError
+
+Definition = ast.ClassDef | ast.FunctionDef
+
+
+@dataclass(frozen=True)
+class Keyword:
+    """A keyword with a value: its source text, and the value where that is a plain one, else None."""
+
+    name: str
+    text: str
+    value: Any
+    annotation: str = ""
+
+
+@dataclass(frozen=True)
+class Registered:
+    """One `@VARIABLE.register("name")` and what stands under it.
+
+    Args:
+        name: what it is registered as.
+        summary: first line of its docstring.
+        options: keyword-only arguments of the function, or of the class's own `__init__`.
+        options_line: where they stand.
+        claims: class attributes whose value is a plain one, such as `relative = True` or `order = 2`.
+    """
+
+    name: str
+    summary: str
+    options: tuple[Keyword, ...]
+    options_line: int
+    claims: Mapping[str, Any]
+
+
+def registered(path: Path, variable: str) -> Iterator[Registered]:
+    """Yield what a file registers with `variable`. Raises UserError where it is not valid Python."""
+    for node in _parse(path).body:
+        if isinstance(node, Definition) and (name := _registered_name(node, variable)):
+            lines = (ast.get_docstring(node) or "").splitlines()
+            options, line = _options(node)
+            yield Registered(name, lines[0] if lines else "", options, line, _claims(node))
+
+
+def _parse(path: Path) -> ast.Module:
+    try:
+        return ast.parse(path.read_bytes())
+    except (SyntaxError, ValueError, OSError) as error:  # ValueError: a null byte
+        raise UserError(f"{path}: not valid Python: {error}. Mend or remove the file.") from None
+
+
+def _registered_name(node: Definition, variable: str) -> str | None:
+    for call in node.decorator_list:
+        match call:
+            case ast.Call(func=ast.Attribute(value=ast.Name(id=owner), attr="register"),
+                          args=[ast.Constant(value=str(name))]) if owner == variable:  # fmt: skip
+                return name
+    return None
+
+
+def _options(node: Definition) -> tuple[tuple[Keyword, ...], int]:
+    if isinstance(node, ast.ClassDef):
+        inits = [f for f in node.body if isinstance(f, ast.FunctionDef) and f.name == "__init__"]
+        if not inits:
+            return (), node.lineno
+        node = inits[0]
+    pairs = zip(node.args.kwonlyargs, node.args.kw_defaults, strict=True)
+    return tuple(_option(arg, default) for arg, default in pairs), node.lineno
+
+
+def _option(arg: ast.arg, default: ast.expr | None) -> Keyword:
+    text = ast.unparse(arg) + (f" = {ast.unparse(default)}" if default else "")
+    return Keyword(arg.arg, text, _plain(default), ast.unparse(arg.annotation) if arg.annotation else "")
+
+
+def _claims(node: Definition) -> dict[str, Any]:
+    claims: dict[str, Any] = {}
+    for item in node.body if isinstance(node, ast.ClassDef) else []:
+        match item:
+            case (
+                ast.Assign(targets=[ast.Name(id=key)], value=value)
+                | ast.AnnAssign(target=ast.Name(id=key), value=ast.expr() as value)
+            ):
+                try:
+                    claims[key] = ast.literal_eval(value)
+                except ValueError:
+                    continue
+    return claims
+
+
+def _plain(value: ast.expr | None) -> Any:
+    try:
+        return ast.literal_eval(value) if value else None
+    except ValueError:
+        return None
