@@ -1,88 +1,36 @@
 """Registries: a new variant, solver, grid, metric or data set is one new file in its folder.
 
 A registry reads names, first lines, options, defaults and claims from the files' syntax trees, so that
-`--help` and `--list` import nothing; a file is imported when its thing is built. Specs are text:
+`--help` and `--list` import nothing; a file is imported when its thing is built.
 
-    spec := part ('+' part)*        part := name [':' key=value (',' key=value)*]
+Results outlive the code, so a file says beside its name what has changed since the first results, in plain
+values, for classes and functions alike:
 
->>> str(Part.parse("heun:steps=25,grid=shifted"))
-'heun:grid=shifted,steps=25'
+    @POS_EMBEDS.register("rope2d", version=2, neutral={"scale": 1.0})
+
+* `version`, 1 unless said, is raised when the numbers of something that ships change on purpose.
+* `neutral` gives to each option that was added later the value that does what was done before it was there.
 """
 
-import ast
 import importlib
 import importlib.util
 import itertools
-import math
-import re
 import sys
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import cached_property
 from importlib.machinery import SourceFileLoader
 from pathlib import Path
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, Literal, TypeVar
 
 from rope_dit.errors import UserError, nearest
+from rope_dit.specs import NAME, TEXTS, TYPES, Option, Part, Value, show, slug
+from rope_dit.syntax import Keyword, Registered, registered, tree_sha256
 
-Value = bool | int | float | str
+__all__ = ["GRIDS", "PLUGINS", "POS_EMBEDS", "REGISTRIES", "SOLVERS", "Entry", "Option", "Part", "Registry"]
+__all__ += ["Value", "add_plugins", "show", "slug"]
+
 T = TypeVar("T")
-_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
-_TYPES: dict[str, type] = {"bool": bool, "int": int, "float": float, "str": str}
-_TEXTS: dict[type, tuple[str, str]] = {
-    bool: (r"true|false", "true or false"),
-    int: (r"-?[0-9]+", "a whole number"),
-    float: (r"-?([0-9]+\.?[0-9]*|\.[0-9]+)([eE]-?[0-9]+)?", "a finite number"),
-    str: (r"[A-Za-z0-9_]+", "letters, digits and '_'"),  # no '-' and no '.', so that slugs stay unique
-}
-
-
-@dataclass(frozen=True)
-class Part:
-    """One `name:key=value,...` of a spec, as written: values are still text, keys are sorted."""
-
-    name: str
-    options: tuple[tuple[str, str], ...] = ()
-
-    @classmethod
-    def parse(cls, text: str) -> "Part":
-        """Split one part of a spec; what the names and values mean is the registry's business."""
-        name, colon, rest = text.strip().partition(":")
-        if not _NAME.fullmatch(name):
-            raise UserError(f"spec '{text}': got the name '{name}', expected letters, digits and '_'.")
-        pairs = [item.partition("=") for item in rest.split(",")] if colon else []
-        for key, equals, value in pairs:
-            if not (_NAME.fullmatch(key.strip()) and equals and value.strip()):
-                raise UserError(f"spec '{text}': got '{key}{equals}{value}', expected key=value.")
-        keys = [key.strip() for key, _, _ in pairs]
-        if twice := {key for key in keys if keys.count(key) > 1}:
-            raise UserError(f"spec '{text}': '{min(twice)}' is given twice; give it once.")
-        return cls(name, tuple(sorted((key.strip(), value.strip()) for key, _, value in pairs)))
-
-    def __str__(self) -> str:
-        return self.name + (":" + ",".join(f"{k}={v}" for k, v in self.options) if self.options else "")
-
-
-@dataclass(frozen=True)
-class Option:
-    """A keyword option of a registered thing: its type and default, read from the signature."""
-
-    name: str
-    type: type
-    default: Value
-
-    def convert(self, text: str, owner: str) -> Value:
-        """Turn the text of a spec into this option's type, or say what was expected."""
-        pattern, wanted = _TEXTS[self.type]
-        try:
-            if re.fullmatch(pattern, text):
-                value: Value = text == "true" if self.type is bool else self.type(text)
-                if not isinstance(value, float) or math.isfinite(value):
-                    return value
-        except ValueError:  # more digits than Python reads
-            pass
-        raise UserError(
-            f"{owner}: option '{self.name}' got '{text}', expected {wanted} (default {show(self.default)})."
-        )
 
 
 @dataclass(frozen=True)
@@ -94,9 +42,25 @@ class Entry:
     summary: str
     options: Mapping[str, Option] = field(default_factory=dict)
     claims: Mapping[str, Any] = field(default_factory=dict)
+    version: int = 1
+    is_plugin: bool = False
 
-    def resolve(self, part: Part, extra: Mapping[str, Option] | None = None) -> dict[str, Value]:
-        """Return every option of `part` with defaults filled in; `extra` are options of the caller's own."""
+    @cached_property
+    def tree_sha256(self) -> str:
+        """SHA-256 of what the file says, without comments, docstrings and layout."""
+        return tree_sha256(self.path)
+
+    def resolve(
+        self, part: Part, extra: Mapping[str, Option] | None = None, *, stored: bool = False
+    ) -> dict[str, Value]:
+        """Return every option of `part`, with those that are missing filled in.
+
+        Args:
+            part: what was typed, or read back from a record.
+            extra: options of the caller's own.
+            stored: it was read back: an option with a neutral value may not have been there at the time, and
+                is that value then. All others are at their default, as in what is typed.
+        """
         known = {**self.options, **(extra or {})}
         for key, _ in part.options:
             if key not in known:
@@ -105,7 +69,9 @@ class Entry:
                     f"{self.name}: unknown option '{key}'; its options are: {has}.{nearest(key, list(known))}"
                 )
         given = {key: known[key].convert(text, self.name) for key, text in part.options}
-        return {key: given.get(key, option.default) for key, option in sorted(known.items())}
+        neutral = {key: option.neutral for key, option in known.items() if option.neutral is not None}
+        missing = {key: option.default for key, option in known.items()} | (neutral if stored else {})
+        return {key: given.get(key, missing[key]) for key in sorted(known)}
 
 
 PLUGINS: list[Path] = []
@@ -127,8 +93,10 @@ class Registry(Generic[T]):
         self._entries: dict[str, Entry] | None = None
         REGISTRIES[f"{kind}s"] = self
 
-    def register(self, name: str) -> Callable[[T], T]:
-        """Decorate the class or function that `name` stands for."""
+    def register(
+        self, name: str, *, version: int = 1, neutral: Mapping[str, Value] | None = None
+    ) -> Callable[[T], T]:
+        """Decorate the class or function that `name` stands for; the keywords are read from the file."""
 
         def keep(thing: T) -> T:
             self._made[name] = thing
@@ -140,16 +108,20 @@ class Registry(Generic[T]):
         """All entries by name, sorted, from the package's folder and then the plugins'."""
         if self._entries is None:
             found: dict[str, Entry] = {}
-            for folder in [_package_folder(self.package), *PLUGINS]:
-                for path in sorted(folder.glob("*.py")):
-                    for entry in _scan(path, self.variable):
-                        if entry.name in found:
-                            other = found[entry.name].path.name
-                            raise UserError(f"{self.kind} '{entry.name}' is registered twice, in {other} and "
-                                            f"{path}. Rename one.")  # fmt: skip
-                        found[entry.name] = entry
+            for entry in self._scan():
+                if entry.name in found:
+                    other = found[entry.name].path.name
+                    raise UserError(f"{self.kind} '{entry.name}' is registered twice, in {other} and "
+                                    f"{entry.path}. Rename one.")  # fmt: skip
+                found[entry.name] = entry
             self._entries = dict(sorted(found.items()))
         return self._entries
+
+    def _scan(self) -> Iterator[Entry]:
+        for folder in [_package_folder(self.package), *PLUGINS]:
+            for path in sorted(folder.glob("*.py")):
+                for found in registered(path, self.variable):
+                    yield _entry(found, path, is_plugin=folder in PLUGINS)
 
     def names(self) -> list[str]:
         """All registered names."""
@@ -168,59 +140,65 @@ class Registry(Generic[T]):
         """Import the file of `name` and return the class or function it registered."""
         entry = self[name]
         if name not in self._made:
-            if entry.path.parent == _package_folder(self.package):
-                importlib.import_module(f"{self.package}.{entry.path.stem}")
-            else:
+            if entry.is_plugin:
                 _import_plugin(entry.path)
+            else:
+                importlib.import_module(f"{self.package}.{entry.path.stem}")
         made: T = self._made[name]
         return made
 
-    def canonical(self, spec: str) -> str:
-        """Return `spec` with defaults filled in and keys sorted, so that equal things have equal text.
+    def canonical(self, spec: str, *, stored: bool = False) -> str:
+        """Return `spec` with all options, keys and parts sorted, so that equal things have equal text.
+
+        Options that are missing are at their default; in a spec that was read back from a record (`stored`)
+        at their neutral value where they have one, because they may be younger than the record.
 
         Raises:
             UserError: a name or option is unknown, a value does not fit, or a name comes twice.
         """
-        parts = [self._canonical_part(Part.parse(text)) for text in spec.split("+")]
-        names = [part.partition(":")[0] for part in parts]
+        parts = [self._canonical_part(Part.parse(text), stored) for text in spec.split("+")]
+        names = [part.name for part in parts]
         if twice := {name for name in names if names.count(name) > 1}:
             raise UserError(f"{self.kind} '{min(twice)}' is given twice in '{spec}'; give it once.")
-        return "+".join(sorted(parts))
+        # by name: sorted by text, a new option could change the order, and with it the names of weights
+        return "+".join(str(part) for part in sorted(parts, key=lambda part: part.name))
 
-    def _canonical_part(self, part: Part) -> str:
-        values = self[part.name].resolve(part)
-        return str(Part(part.name, tuple((key, show(value)) for key, value in values.items())))
+    def _canonical_part(self, part: Part, stored: bool) -> Part:
+        values = self[part.name].resolve(part, stored=stored)
+        return Part(part.name, tuple((key, show(value)) for key, value in values.items()))
+
+    def identity(self, spec: str) -> dict[str, str]:
+        """Return what a run's identity says of `spec`; code that only reads differently says the same.
+
+        The canonical spec under the registry's kind, without options that do what was done before they were
+        there; the version of each part that ships and is not in its first; what each part of a plug-in says,
+        because no golden value holds it.
+
+        >>> POS_EMBEDS.identity("rope2d:theta=5+learned")
+        {'variant': 'learned:std=0.02+rope2d:theta=5'}
+        """
+        parts = [Part.parse(text) for text in self.canonical(spec).split("+")]
+        known = {self.kind: "+".join(str(self._without(part, "neutral")) for part in parts)}
+        for entry in (self[part.name] for part in parts):
+            if entry.is_plugin:
+                known[f"plug-in {entry.name}"] = entry.tree_sha256
+            elif entry.version > 1:
+                known[f"version of {entry.name}"] = str(entry.version)
+        return known
 
     def slug(self, spec: str) -> str:
-        """Return a short unique name for folders and metrics: options at their default are left out."""
-        parts = []
-        for text in self.canonical(spec).split("+"):
-            part = Part.parse(text)
-            defaults = self[part.name].options
-            parts.append(slug(part.name, {k: v for k, v in part.options if v != show(defaults[k].default)}))
-        return ".".join(parts)
+        """Return a short unique name for folders and metrics: options at their default are left out.
 
+        It names things for people. Identities do not rest on it: it changes where a default does.
+        """
+        parts = [self._without(Part.parse(text), "default") for text in self.canonical(spec).split("+")]
+        return ".".join(slug(part.name, dict(part.options)) for part in parts)
 
-def slug(name: str, options: Mapping[str, str]) -> str:
-    """Return `name-key1value1-key2value2` in the characters that MLflow allows in a metric's name.
-
-    >>> slug("rope2d", {"theta": "10000"})
-    'rope2d-theta10000'
-    """
-    return re.sub(r"[^A-Za-z0-9._-]", "_", "-".join([name, *(f"{k}{v}" for k, v in options.items())]))
-
-
-def show(value: Value) -> str:
-    """Write a value the one way specs write it.
-
-    >>> [show(100.0), show(1e22), show(True), show("shifted")]
-    ['100', '1e22', 'true', 'shifted']
-    """
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, float) and value.is_integer() and abs(value) < 1e15:
-        return str(int(value))
-    return str(value).replace("e+", "e")
+    def _without(self, part: Part, which: Literal["default", "neutral"]) -> Part:
+        """Leave out the options of a canonical part that stand at their default or neutral value."""
+        left_out = {key: getattr(option, which) for key, option in self[part.name].options.items()}
+        kept = ((k, v) for k, v in part.options if left_out[k] is None or v != show(left_out[k]))
+        return Part(part.name, tuple(kept))
 
 
 def add_plugins(folder: Path) -> None:
@@ -250,76 +228,54 @@ def _import_plugin(path: Path) -> None:
     loader.exec_module(module)
 
 
-def _scan(path: Path, variable: str) -> Iterator[Entry]:
-    """Yield an entry for each `@VARIABLE.register("name")` in a file, from its syntax tree alone."""
-    try:
-        tree = ast.parse(path.read_bytes())
-    except (SyntaxError, ValueError, OSError) as error:  # ValueError: a null byte
-        raise UserError(f"{path}: not valid Python: {error}. Mend or remove the file.") from None
-    for node in tree.body:
-        if isinstance(node, ast.ClassDef | ast.FunctionDef) and (name := _registered_name(node, variable)):
-            if not _NAME.fullmatch(name):
-                raise UserError(f"{path.name}: got the name '{name}', expected letters, digits and '_'.")
-            lines = (ast.get_docstring(node) or "").splitlines()
-            yield Entry(name, path, lines[0] if lines else "", _options(node, path), _claims(node))
-
-
-def _registered_name(node: ast.ClassDef | ast.FunctionDef, variable: str) -> str | None:
-    for call in node.decorator_list:
-        match call:
-            case ast.Call(func=ast.Attribute(value=ast.Name(id=owner), attr="register"),
-                          args=[ast.Constant(value=str(name))]) if owner == variable:  # fmt: skip
-                return name
-    return None
-
-
-def _options(node: ast.ClassDef | ast.FunctionDef, path: Path) -> dict[str, Option]:
-    """Read keyword-only arguments with defaults of the function, or of the class's __init__."""
-    if isinstance(node, ast.ClassDef):
-        inits = [f for f in node.body if isinstance(f, ast.FunctionDef) and f.name == "__init__"]
-        if not inits:
-            return {}
-        node = inits[0]
-    options = {}
-    for arg, default in zip(node.args.kwonlyargs, node.args.kw_defaults, strict=True):
-        options[arg.arg] = _option(arg, default, f"{path.name}:{node.lineno}")
+def _entry(found: Registered, path: Path, is_plugin: bool) -> Entry:
+    """Give what a file registers its types."""
+    if not NAME.fullmatch(found.name):
+        raise UserError(f"{path.name}: got the name '{found.name}', expected letters, digits and '_'.")
+    where = f"{path.name}:{found.options_line}"
+    options = {option.name: _option(option, where) for option in found.options}
     for short, long in itertools.permutations(options.values(), 2):
         rest = long.name.removeprefix(short.name)
         if rest != long.name and (short.type is str or rest.isdigit()):  # their slugs could be equal
-            raise UserError(f"{path.name}:{node.lineno}: option '{long.name}' begins as '{short.name}' does; "
-                            "rename one.")  # fmt: skip
-    return options
+            raise UserError(f"{where}: option '{long.name}' begins as '{short.name}' does; rename one.")
+    version, where = 1, f"{path.name}:{found.line}"
+    for keyword in found.keywords:
+        match keyword.name, keyword.value:
+            case "version", int(number) if number >= 1 and number is not True:
+                version = number
+            case "neutral", dict(values):
+                options |= {key: _neutral(options, key, value, where) for key, value in values.items()}
+            case _:
+                raise UserError(f"{where}: got '{keyword.text}', expected version=N, a whole number of at "
+                                "least 1, or neutral={'option': value}.")  # fmt: skip
+    return Entry(found.name, path, found.summary, options, found.claims, version, is_plugin)
 
 
-def _option(arg: ast.arg, default: ast.expr | None, where: str) -> Option:
-    kind = _TYPES.get(ast.unparse(arg.annotation) if arg.annotation else "")
-    try:
-        value = ast.literal_eval(default) if default else None
-    except ValueError:
-        value = None
-    if kind is None or type(value) not in ((int, float) if kind is float else (kind,)):
-        got = ast.unparse(arg) + (f" = {ast.unparse(default)}" if default else "")
-        raise UserError(f"{where}: got the option '{got}', expected a type of {', '.join(_TYPES)} "
+def _option(found: Keyword, where: str) -> Option:
+    kind = TYPES.get(found.annotation)
+    if kind is None or not _fits(found.value, kind):
+        raise UserError(f"{where}: got the option '{found.text}', expected a type of {', '.join(TYPES)} "
                         "and a plain value of it as default.")  # fmt: skip
-    option = Option(arg.arg, kind, kind(value))
+    option = Option(found.name, kind, kind(found.value))
     option.convert(show(option.default), where)  # a default must be something that a spec can say
     return option
 
 
-def _claims(node: ast.ClassDef | ast.FunctionDef) -> dict[str, Any]:
-    """Read class attributes whose value is a literal, such as `relative = True` or `order = 2`."""
-    claims: dict[str, Any] = {}
-    for item in node.body if isinstance(node, ast.ClassDef) else []:
-        match item:
-            case (
-                ast.Assign(targets=[ast.Name(id=key)], value=value)
-                | ast.AnnAssign(target=ast.Name(id=key), value=ast.expr() as value)
-            ):
-                try:
-                    claims[key] = ast.literal_eval(value)
-                except ValueError:
-                    continue
-    return claims
+def _neutral(options: Mapping[str, Option], key: object, value: object, where: str) -> Option:
+    """Return the option `key` with its neutral value."""
+    option = options.get(str(key))
+    if option is None:
+        has = ", ".join(options) or "none"
+        raise UserError(f"{where}: neutral names '{key}', expected one of its options: {has}.")
+    if not _fits(value, option.type):
+        raise UserError(f"{where}: neutral value of '{key}' got {value!r}, expected {TEXTS[option.type][1]}.")
+    neutral: Value = option.type(value)
+    option.convert(show(neutral), where)
+    return replace(option, neutral=neutral)
+
+
+def _fits(value: object, kind: type) -> bool:
+    return type(value) in ((int, float) if kind is float else (kind,))
 
 
 POS_EMBEDS: Registry[Any] = Registry("variant", "POS_EMBEDS", "rope_dit.pos_embed")

@@ -25,6 +25,8 @@ RULES: list[tuple[str, tuple[str, ...]]] = [
     ("rope_dit/model.py", ("rope_dit.trainer", "rope_dit.flow", "rope_dit.samplers", "rope_dit.checkpoint")),
     ("rope_dit/config.py", ("torch", "numpy")),
     ("rope_dit/registry.py", ("torch", "numpy")),
+    ("rope_dit/specs.py", ("torch", "numpy", "rope_dit.registry", "rope_dit.syntax")),
+    ("rope_dit/syntax.py", ("torch", "numpy", "rope_dit.registry", "rope_dit.specs")),
     (
         "experiments/scoring/metrics",
         ("rope_dit.model", "rope_dit.trainer", "rope_dit.pos_embed", "rope_dit.samplers"),

@@ -1,0 +1,99 @@
+"""Specs as text: names with options, and the one way in which values are written.
+
+    spec := part ('+' part)*        part := name [':' key=value (',' key=value)*]
+
+>>> str(Part.parse("heun:steps=25,grid=shifted"))
+'heun:grid=shifted,steps=25'
+"""
+
+import math
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from rope_dit.errors import UserError
+
+Value = bool | int | float | str
+NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
+TYPES: dict[str, type] = {"bool": bool, "int": int, "float": float, "str": str}
+TEXTS: dict[type, tuple[str, str]] = {
+    bool: (r"true|false", "true or false"),
+    int: (r"-?[0-9]+", "a whole number"),
+    float: (r"-?([0-9]+\.?[0-9]*|\.[0-9]+)([eE]-?[0-9]+)?", "a finite number"),
+    str: (r"[A-Za-z0-9_]+", "letters, digits and '_'"),  # no '-' and no '.', so that slugs stay unique
+}
+
+
+@dataclass(frozen=True)
+class Part:
+    """One `name:key=value,...` of a spec, as written: values are still text, keys are sorted."""
+
+    name: str
+    options: tuple[tuple[str, str], ...] = ()
+
+    @classmethod
+    def parse(cls, text: str) -> "Part":
+        """Split one part of a spec; what the names and values mean is the registry's business."""
+        name, colon, rest = text.strip().partition(":")
+        if not NAME.fullmatch(name):
+            raise UserError(f"spec '{text}': got the name '{name}', expected letters, digits and '_'.")
+        pairs = [item.partition("=") for item in rest.split(",")] if colon else []
+        for key, equals, value in pairs:
+            if not (NAME.fullmatch(key.strip()) and equals and value.strip()):
+                raise UserError(f"spec '{text}': got '{key}{equals}{value}', expected key=value.")
+        keys = [key.strip() for key, _, _ in pairs]
+        if twice := {key for key in keys if keys.count(key) > 1}:
+            raise UserError(f"spec '{text}': '{min(twice)}' is given twice; give it once.")
+        return cls(name, tuple(sorted((key.strip(), value.strip()) for key, _, value in pairs)))
+
+    def __str__(self) -> str:
+        return self.name + (":" + ",".join(f"{k}={v}" for k, v in self.options) if self.options else "")
+
+
+@dataclass(frozen=True)
+class Option:
+    """A keyword option of a registered thing: its type and default, read from the signature.
+
+    `neutral` is the value that does what was done before the option was there; None where it always was.
+    """
+
+    name: str
+    type: type
+    default: Value
+    neutral: Value | None = None
+
+    def convert(self, text: str, owner: str) -> Value:
+        """Turn the text of a spec into this option's type, or say what was expected."""
+        pattern, wanted = TEXTS[self.type]
+        try:
+            if re.fullmatch(pattern, text):
+                value: Value = text == "true" if self.type is bool else self.type(text)
+                if not isinstance(value, float) or math.isfinite(value):
+                    return value
+        except ValueError:  # more digits than Python reads
+            pass
+        raise UserError(
+            f"{owner}: option '{self.name}' got '{text}', expected {wanted} (default {show(self.default)})."
+        )
+
+
+def slug(name: str, options: Mapping[str, str]) -> str:
+    """Return `name-key1value1-key2value2` in the characters that MLflow allows in a metric's name.
+
+    >>> slug("rope2d", {"theta": "10000"})
+    'rope2d-theta10000'
+    """
+    return re.sub(r"[^A-Za-z0-9._-]", "_", "-".join([name, *(f"{k}{v}" for k, v in options.items())]))
+
+
+def show(value: Value) -> str:
+    """Write a value the one way specs write it.
+
+    >>> [show(100.0), show(1e22), show(True), show("shifted")]
+    ['100', '1e22', 'true', 'shifted']
+    """
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, float) and value.is_integer() and abs(value) < 1e15:
+        return str(int(value))
+    return str(value).replace("e+", "e")
