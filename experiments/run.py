@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING
 
 from experiments.cli.arguments import parse, take
 from experiments.cli.main import OK, StopFlag, main
-from experiments.config.presets import PRESETS
+from experiments.config.presets import preset
 from experiments.config.run import RunConfig
 from experiments.records.mlflow_store import tracking_uri
 from experiments.runner.torchrun import declared, fit_to_ranks, follow, joined
-from rope_dit.errors import UserError, nearest
+from rope_dit.errors import UserError
 from rope_dit.registry import POS_EMBEDS
 
 if TYPE_CHECKING:
@@ -33,14 +33,9 @@ def command(args: list[str], stop: StopFlag) -> int:
 
 
 def _command(args: list[str], stop: StopFlag) -> int:
-    preset = take(args, "preset")
-    preset = "digits" if preset is None else preset
-    if preset not in PRESETS:
-        known = ", ".join(PRESETS)
-        raise UserError(
-            f"unknown preset '{preset}', expected one of {known}.{nearest(preset, list(PRESETS))}"
-        )
-    return run(parse(RunConfig, PRESETS[preset], args, "python -m experiments.run", __doc__), stop)
+    name = take(args, "preset")
+    default = preset("digits" if name is None else name)
+    return run(parse(RunConfig, default, args, "python -m experiments.run", __doc__), stop)
 
 
 def run(config: RunConfig, stop: StopFlag) -> int:

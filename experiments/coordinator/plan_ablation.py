@@ -4,11 +4,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from experiments.config.launch import usable_cores
 from experiments.config.run import RunConfig
 from experiments.config.study import StudyConfig
 from experiments.coordinator.arm import Arm, parse_arms
 from experiments.coordinator.cell import Cell
-from experiments.coordinator.launchers.base import cores
 from experiments.coordinator.plan import Plan, grow, read_plan
 from experiments.runner.resolve import Resolved, resolve
 from rope_dit.config import check
@@ -50,7 +50,7 @@ def shared_settings(config: StudyConfig, saved: Plan | None) -> RunConfig:
 
 def threads_of_a_run(config: StudyConfig) -> int:
     """Share of this machine's cores for each run at a time: two runs are faster than one in two threads."""
-    return max(1, cores() // (config.launch.workers or cores()))
+    return max(1, usable_cores() // (config.launch.workers or usable_cores()))
 
 
 def _absolute(data: str) -> str:
