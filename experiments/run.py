@@ -20,7 +20,8 @@ def command(args: list[str], stop: StopFlag) -> int:
     """Read the command line and carry out the run; returns the exit code."""
 
     def carry_out() -> int:
-        default = preset(take(args, "preset") or "digits")
+        name = take(args, "preset")
+        default = preset("digits" if name is None else name)
         config = parse(RunConfig, default, args, "python -m experiments.run", __doc__)
         return run(config, stop) if torchrun.alone() else torchrun.run_together(config, stop)
 

@@ -9,6 +9,9 @@ from typing import Any, Literal, get_type_hints
 
 from rope_dit.errors import UserError
 
+NUMERICS = 1
+"""version of model, flow, trainer and randomness together, part of every run's identity; raised by whoever
+changes a golden value of theirs on purpose"""
 NOT_WEIGHTS = frozenset({"log_every", "save_seconds"})
 
 

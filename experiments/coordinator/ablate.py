@@ -5,11 +5,11 @@ import sys
 from collections.abc import Iterator
 
 from experiments.cli.main import FAILED, OK, SOME_FAILED, StopFlag
+from experiments.config.launch import usable_cores
 from experiments.config.study import StudyConfig
 from experiments.coordinator.cell import FINAL, Cell
 from experiments.coordinator.cell_queue import AllFail, CellQueue, Watch
 from experiments.coordinator.launchers import Launcher, make_launcher
-from experiments.coordinator.launchers.base import cores
 from experiments.coordinator.launchers.local import MOST_ON_CPU
 from experiments.coordinator.optuna_trials import Trials
 from experiments.coordinator.plan import Plan
@@ -64,7 +64,8 @@ def announcement(
     ]
     if todo:
         minutes = len(todo) * sum(estimated_seconds(resolved)) / 60
-        fitting = min(MOST_ON_CPU, cores() // plan.base.train.threads) if plan.base.device == "cpu" else 1
+        on_cpu = plan.base.device == "cpu"
+        fitting = min(MOST_ON_CPU, usable_cores() // plan.base.train.threads) if on_cpu else 1
         at_once = config.launch.workers or max(1, fitting)
         lines[-1] += (
             f"; about {minutes:.0f} minutes of work, {minutes / at_once:.0f} with {at_once} at a time"

@@ -5,11 +5,11 @@ from dataclasses import replace
 from pathlib import Path
 
 from experiments.config.identity import as_before
+from experiments.config.launch import usable_cores
 from experiments.config.run import RunConfig
 from experiments.config.study import StudyConfig, study
 from experiments.coordinator.arm import Arm, parse_arms
 from experiments.coordinator.cell import Cell
-from experiments.coordinator.launchers.base import cores
 from experiments.coordinator.plan import Plan, grow, read_plan, read_saved
 from experiments.runner.resolve import Resolved, resolve
 from rope_dit.config import check
@@ -63,7 +63,7 @@ def shared_settings(config: StudyConfig, path: Path, saved: Plan | None) -> RunC
 
 def threads_of_a_run(config: StudyConfig) -> int:
     """Share of this machine's cores for each run at a time: two runs are faster than one in two threads."""
-    return max(1, cores() // (config.launch.workers or cores()))
+    return max(1, usable_cores() // (config.launch.workers or usable_cores()))
 
 
 def _absolute(data: str) -> str:

@@ -12,6 +12,7 @@ import torch
 
 from experiments.cli.plugins import plugin_errors
 from experiments.config.identity import as_before, fingerprint, identity, read_identity, run_name
+from experiments.config.launch import usable_cores
 from experiments.config.presets import preset
 from experiments.config.registries import METRICS
 from experiments.config.run import RunConfig
@@ -202,8 +203,8 @@ def resolve_train(train: TrainConfig, dim: int, device: torch.device) -> TrainCo
         precision = "bf16" if device.type == "cuda" or wide else "fp32"
     if compiling == "auto":
         compiling = "on" if device.type == "cuda" else "off"
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return replace(train, precision=precision, compile=compiling, threads=train.threads or cores)
+    threads = train.threads or usable_cores()
+    return replace(train, precision=precision, compile=compiling, threads=threads)
 
 
 def _cpu_has_bf16() -> bool:

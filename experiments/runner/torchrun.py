@@ -14,6 +14,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from experiments.cli.main import BAD_INPUT, FAILED, OK, StopFlag
+from experiments.config.launch import usable_cores
 from experiments.config.run import RunConfig
 from experiments.runner.run import check_cheaply
 from rope_dit.config import check
@@ -75,9 +76,8 @@ def fit_to_ranks(config: RunConfig, size: int) -> RunConfig:
     expected = "auto, off or on; CUDA graphs have not been tried with several ranks"
     check(config.train.compile != "graphs", "train.compile", "graphs", expected)
     if not config.train.threads:
-        cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
         here = int(os.environ.get("LOCAL_WORLD_SIZE", size))
-        config = replace(config, train=replace(config.train, threads=max(1, cores // here)))
+        config = replace(config, train=replace(config.train, threads=max(1, usable_cores() // here)))
     device = config.device
     check(device != "mps", "device", device, "cuda or cpu: ranks cannot share a run on mps")
     return replace(config, device="cpu" if device == "auto" and not torch.cuda.is_available() else device)
