@@ -19,7 +19,7 @@ from rope_dit.errors import UserError
 from rope_dit.registry import POS_EMBEDS
 
 C = TypeVar("C")
-_SOURCE = "variant source"
+SOURCE = "variant source"
 """field of identities of before items had versions: SHA-256 of the bytes of the variant's files"""
 
 
@@ -68,16 +68,23 @@ def read_identity(saved: Mapping[str, str]) -> dict[str, str]:
     that is not known stays, so that the run is refused by that name, unless the files that are here have it.
     """
     found = dict(saved)
-    sha256, spec = found.get(_SOURCE), found.get("variant", "")
+    sha256, spec = found.get(SOURCE), found.get("variant", "")
     if sha256 is not None:
         versions = versions_of(spec, sha256)
         if versions is not None:
-            del found[_SOURCE]
+            del found[SOURCE]
             found |= {f"version of {name}": str(number) for name, number in versions.items() if number > 1}
         elif sha256 == _bytes_sha256(spec):
-            del found[_SOURCE]
+            del found[SOURCE]
             found |= POS_EMBEDS.identity(POS_EMBEDS.canonical(spec, stored=True))
     return _without_idle(found)
+
+
+def identity_of_variant(found: Mapping[str, str], spec: str) -> dict[str, str]:
+    """An identity with what the code that is here says of its variant in place of what it held."""
+    kept = {key: text for key, text in found.items() if key not in (POS_EMBEDS.kind, SOURCE)}
+    kept = {key: text for key, text in kept.items() if not key.startswith(("plug-in ", "version of "))}
+    return {**POS_EMBEDS.identity(POS_EMBEDS.canonical(spec, stored=True)), **kept}
 
 
 def _bytes_sha256(spec: str) -> str:

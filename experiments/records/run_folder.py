@@ -21,11 +21,11 @@ import socket
 import time
 import uuid
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import IO, Any
 
-from experiments.config.identity import read_identity, read_settings
+from experiments.config.identity import SOURCE, read_identity, read_settings
 from experiments.config.run import RunConfig
 from experiments.config.text import to_json
 from experiments.records.score import Score, read_scores, write_scores
@@ -118,6 +118,9 @@ class RunFolder:
             if any(p.name != "lock" and not p.name.startswith(".tmp-") for p in inside):
                 raise UserError(f"{self.path} holds files but no run; choose another --out or empty it.")
         elif differences := differing(read_identity(record.identity), identity):
+            if SOURCE in "".join(differences):
+                mend = f"python -m experiments.migrate {self.path}"
+                differences.append(f"if its files still do the same as those of the run: {mend}")
             raise UserError(
                 f"{self.path} holds another run; choose another --out. They differ in:", differences
             )
@@ -166,6 +169,15 @@ class RunFolder:
             id=uuid.uuid4().hex, created=time.time(), pairing=dict(pairing), origin=dict(origin),
             identity=dict(identity), config=to_json(config),
         )  # fmt: skip
+        self._write(record)
+
+    def rewrite_identity(self, identity: Mapping[str, str]) -> None:
+        """Write config.json again with another identity, for `experiments.migrate`."""
+        record = self.record
+        assert record is not None, "only of a run that was created"
+        self._write(replace(record, identity=dict(identity)))
+
+    def _write(self, record: RunRecord) -> None:
         write_durably(self.path / "config.json", json.dumps(asdict(record), indent=1).encode())
 
     def open_metrics(self, step: int) -> None:
