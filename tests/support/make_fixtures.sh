@@ -91,6 +91,7 @@ import torch
 made = {name: version(name) for name in ("numpy", "safetensors", "mlflow", "optuna")}
 made |= {"torch": str(torch.__version__), "python": platform.python_version(), "machine": platform.machine()}
 made |= {"cpu_capability": torch.backends.cpu.get_cpu_capability()}
+made |= {"cpu": next(line for line in open("/proc/cpuinfo") if line.startswith("model name")).split(":")[1].strip()}
 Path("made_with.json").write_text(json.dumps(made, indent=1) + "\n")
 PY
 
