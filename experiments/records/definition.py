@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any
 
+from experiments.config.run import LABEL as LABEL  # of studies and arms, for those who read records alone
 from experiments.config.text import from_json, to_json
 from rope_dit.config import Neutral
 from rope_dit.errors import UserError
