@@ -1,7 +1,6 @@
 """The MLflow store: where it is, how to reach it, and what it takes. Imports mlflow only to connect."""
 
 import contextlib
-import fcntl
 import hashlib
 import logging
 import os
@@ -11,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from experiments.records.locks import hold
 from rope_dit.errors import UserError
 
 DEFAULT_URI = "sqlite:///mlflow.db"
@@ -77,8 +77,7 @@ def _first_contact(file: Path | None) -> Iterator[None]:
         yield
         return
     file.parent.mkdir(parents=True, exist_ok=True)
-    with open(f"{file}.lock", "a") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+    with hold(Path(f"{file}.lock")):
         if file.exists():
             with open(file, "rb+") as database:
                 if database.read(15) not in (b"", b"SQLite format 3"):

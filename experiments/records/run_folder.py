@@ -9,11 +9,11 @@ Imports no torch, so that a typo on the command line is answered at once.
     checkpoints/        see rope_dit.checkpoint
     pictures/           sample grids, PNG
     samples/            pictures of a scoring under way
+    lock, owner         held by the process at work, and which one that is
 """
 
 import contextlib
 import csv
-import fcntl
 import io
 import json
 import logging
@@ -25,14 +25,16 @@ import uuid
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 from experiments.config.run import SCORE_COLUMNS, ScoreKey, to_json
+from experiments.records import locks
 from rope_dit.durable import write_durably
 from rope_dit.errors import UserError
 from rope_dit.words import differing
 
 LOCK_SECONDS = 1.0  # somebody who only asks whether a lock is held (`is_locked`) holds it for an instant
+_LOCKING = ("lock", "owner")
 _PARTS = frozenset({"id", "created", "pairing", "origin", "identity", "config"})
 _log = logging.getLogger(__name__)
 
@@ -89,7 +91,7 @@ class RunFolder:
             raise UserError(f"run folder {self.path} is a file; choose another --out.")
         if self.info is None:
             inside = self.path.iterdir() if self.path.is_dir() else []
-            if any(p.name != "lock" and not p.name.startswith(".tmp-") for p in inside):
+            if any(p.name not in _LOCKING and not p.name.startswith(".tmp-") for p in inside):
                 raise UserError(f"{self.path} holds files but no run; choose another --out or empty it.")
             return
         lines = differing(self.info["identity"], identity)
@@ -100,26 +102,21 @@ class RunFolder:
     def lock(self) -> Iterator[None]:
         """Hold the folder alone; the lock goes with the process, however it ends."""
         self.path.mkdir(parents=True, exist_ok=True)
-        with open(self.path / "lock", "a+") as file:
-            until = time.monotonic() + LOCK_SECONDS
-            while not _flock(file, fcntl.LOCK_EX):
-                if time.monotonic() > until:
-                    file.seek(0)
-                    owner = file.read().strip() or "another process"
-                    raise UserError(f"{self.path} is locked by {owner}; wait or stop that process.")
-                time.sleep(0.02)
-            file.truncate(0)
-            file.write(f"process {os.getpid()} on {socket.gethostname()}")
-            file.flush()
+        owner = self.path / "owner"  # not the lock's own content: who merely tries may empty that
+        with contextlib.ExitStack() as held:
+            try:
+                held.enter_context(locks.hold(self.path / "lock", LOCK_SECONDS))
+            except TimeoutError:
+                text = owner.read_text().strip() if owner.exists() else ""
+                raise UserError(
+                    f"{self.path} is locked by {text or 'another process'}; wait or stop that process."
+                ) from None
+            owner.write_text(f"process {os.getpid()} on {socket.gethostname()}")
             yield
 
     def is_locked(self) -> bool:
         """Whether a process is at work on this folder."""
-        try:
-            with open(self.path / "lock") as file:
-                return not _flock(file, fcntl.LOCK_SH)  # let go of as the file is closed
-        except FileNotFoundError:
-            return False
+        return locks.is_held(self.path / "lock")
 
     def create(
         self, identity: Mapping[str, str], config: Any, pairing: Mapping[str, str], origin: Mapping[str, str]
@@ -214,11 +211,3 @@ def _row(line: bytes) -> Row | None:
         return row if isinstance(row["step"], int) and isinstance(row["values"], dict) else None
     except (ValueError, TypeError, KeyError):
         return None
-
-
-def _flock(file: IO[str], kind: int) -> bool:
-    try:
-        fcntl.flock(file, kind | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True

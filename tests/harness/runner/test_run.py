@@ -105,6 +105,7 @@ def test_nothing_half_done_is_left(finished):
         "ending.json",
         "lock",
         "metrics.jsonl",
+        "owner",
         "pictures",
         "scores.csv",
     }
