@@ -22,7 +22,7 @@ from experiments.records.run_folder import RunFolder
 from experiments.runner.dry_run import wait_for
 from experiments.runner.execute import make_batches, train_logged
 from experiments.runner.resolve import Resolved, choose_device, resolve_train
-from experiments.scoring.extractors.features import load_extractor
+from experiments.scoring.extractors.load import load_extractor
 from experiments.scoring.generate import Generator
 from rope_dit import flow
 from rope_dit.checkpoint import Checkpoints

@@ -14,7 +14,8 @@ from experiments.coordinator.optuna_trials import Trials
 from experiments.coordinator.plan import Plan, read_plan
 from experiments.coordinator.tuning.search import replay
 from experiments.records.definition import Definition, write_definition
-from experiments.records.mlflow_mirror import Mirror, score_points
+from experiments.records.mlflow_mirror import Mirror
+from experiments.records.mlflow_names import score_points
 from experiments.records.mlflow_store import artifact_location, connect, hidden, tracking_uri
 from experiments.records.mlflow_view import write_view
 from experiments.records.run_folder import Ending, RunFolder

@@ -7,73 +7,29 @@ and a second call leave each (key, step) there once. Imports no torch, and mlflo
 import contextlib
 import logging
 import math
-import re
 import socket
-import subprocess
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from experiments.config.run import RunConfig, flatten, from_json
-from experiments.records.mlflow_store import (
+from experiments.records.mlflow_names import (
     PARAM_LENGTH,
     TAG_LENGTH,
-    artifact_location,
-    connect,
-    hidden,
+    Point,
     metric_name,
+    score_points,
     shorten,
-    tracking_uri,
 )
-from experiments.records.run_folder import Point, Row, RunFolder
+from experiments.records.mlflow_store import artifact_location, connect, hidden, tracking_uri
+from experiments.records.run_folder import Row, RunFolder
 from rope_dit.errors import UserError
-from rope_dit.samplers.spec import SamplerSpec
 
 FIRST_CONTACT_SECONDS, PATIENCE_SECONDS = 120.0, 20.0  # how long `close` waits for one answer of the store
 _METRICS_IN_A_CALL, _PARAMS_IN_A_CALL = 1000, 100  # the most that an MLflow server takes
 _log = logging.getLogger(__name__)
-
-
-def score_points(scores: list[dict[str, str]], config: Mapping[str, Any]) -> Iterator[Point]:
-    """Points of the curves: each score against training steps, and the last step's against evaluations (NFE).
-
-    A score's name is `fd_digits/heun-25-cfg1`, with `fd_digits_n500` for any n but the first of the config's
-    eval.n, and `cfg1-seed1` for further sampling seeds. `by_nfe/fd_digits/heun-cfg1` is the curve against
-    NFE, its step the NFE. `real_floor/fd_digits` is what real pictures would score.
-
-    Args:
-        scores: rows of scores.csv.
-        config: the config in config.json, which never changes: so a name does not either.
-    """
-    evaluation, last = config["eval"], config["train"]["steps"]
-    rough = str(evaluation["every_n"]) if evaluation["every_n"] not in evaluation["n"] else ""
-    for row in scores:
-        spec, step, seconds = SamplerSpec.parse(row["sampler"]), int(row["train_step"]), float(row["time"])
-        named_so = re.search(r"_n\d+$", row["metric"])  # as the file of an extractor may be
-        main = row["n"] == str(evaluation["n"][0]) and not named_so
-        metric, value = row["metric"] + ("" if main else f"_n{row['n']}"), float(row["value"])
-        seed = "" if row["sampling_seed"] == "0" else f"-seed{row['sampling_seed']}"
-        end = f"cfg{row['guidance']}{seed}"
-        yield f"{metric}/{spec.slug}-{end}", step, value, seconds
-        yield f"real_floor/{metric}", step, float(row["real_floor"]), seconds
-        if step == last and row["n"] != rough:
-            yield f"by_nfe/{metric}/{spec.family}-{end}", round(float(row["nfe"])), value, seconds
-
-
-def git_commit() -> str:
-    """Commit of the source tree, with '+changes' where it has any; empty outside its own repository."""
-
-    def git(*words: str) -> str:
-        command = ["git", "-C", str(Path(__file__).parent), *words]
-        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
-
-    try:
-        git("ls-files", "--error-unmatch", Path(__file__).name)  # installed below somebody else's repository?
-        return git("rev-parse", "HEAD") + ("+changes" if git("status", "--porcelain") else "")
-    except (OSError, subprocess.CalledProcessError):
-        return ""
 
 
 def tags(folder: RunFolder, experiment: str) -> dict[str, str]:

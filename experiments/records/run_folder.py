@@ -29,6 +29,7 @@ from typing import Any
 
 from experiments.config.run import SCORE_COLUMNS, ScoreKey, to_json
 from experiments.records import locks
+from experiments.records.mlflow_names import Point
 from rope_dit.durable import write_durably
 from rope_dit.errors import UserError
 from rope_dit.words import differing
@@ -39,8 +40,6 @@ _PARTS = frozenset({"id", "created", "pairing", "origin", "identity", "config"})
 _log = logging.getLogger(__name__)
 
 Row = dict[str, Any]
-Point = tuple[str, int, float, float]
-"""key, step, value, seconds since 1970"""
 
 
 @dataclass(frozen=True)

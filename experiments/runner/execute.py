@@ -13,9 +13,10 @@ from experiments.cli.main import OK, StopFlag, one_line
 from experiments.cli.progress import Progress
 from experiments.config.run import EvalConfig, RunConfig, from_json
 from experiments.datasets.batches import Batches
-from experiments.records.mlflow_mirror import Mirror, git_commit
+from experiments.records.mlflow_mirror import Mirror
 from experiments.records.run_folder import Ending
 from experiments.runner.dry_run import forward_flops
+from experiments.runner.provenance import git_commit
 from experiments.runner.resolve import Resolved, build_model, device_text
 from experiments.runner.summary import summary
 from experiments.scoring.generate import Generator

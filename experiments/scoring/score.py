@@ -18,7 +18,7 @@ from experiments.cli.progress import Progress
 from experiments.config.registries import METRICS
 from experiments.config.run import EvalConfig, ScoreKey, guidance_name
 from experiments.records.run_folder import RunFolder
-from experiments.scoring.extractors.features import Extractor, Features
+from experiments.scoring.extractors.base import Extractor, Features
 from experiments.scoring.generate import Generator
 from experiments.scoring.metrics import measure_all, value_name
 from experiments.scoring.reference import Reference, read_tensors

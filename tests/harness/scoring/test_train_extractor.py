@@ -13,7 +13,7 @@ from experiments.cli.main import StopFlag
 from experiments.config.run import DataConfig
 from experiments.datasets import Images
 from experiments.scoring.extractors.classifier import Classifier
-from experiments.scoring.extractors.features import load_extractor
+from experiments.scoring.extractors.load import load_extractor
 from experiments.train_extractor import ExtractorConfig, _fresh, _shifted, accuracy, command, train, write
 from rope_dit.errors import Stopped, UserError
 
