@@ -12,7 +12,7 @@ from experiments.config.registries import METRICS
 from rope_dit.errors import UserError
 
 if TYPE_CHECKING:
-    from experiments.scoring.extractors.features import Features
+    from experiments.scoring.extractors.base import Features
 
 __all__ = ["measure_all", "real_floor", "value_name"]
 

@@ -43,7 +43,9 @@ def scores_of(folder: Path, name: str = "small") -> dict[str, list[dict[str, str
 
 
 def changed(folder: Path) -> dict[Path, int]:
-    return {f: f.stat().st_mtime_ns for f in folder.rglob("*") if f.is_file() and f.name != "lock"}
+    return {
+        f: f.stat().st_mtime_ns for f in folder.rglob("*") if f.is_file() and f.name not in ("lock", "owner")
+    }
 
 
 def test_the_endpoint_and_the_estimate_are_said_first(finished):

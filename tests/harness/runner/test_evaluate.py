@@ -9,7 +9,7 @@ import safetensors.torch
 from commands import QUICK, call, copy_fixture, finished_fixture, rows, snapshot, work_elsewhere  # noqa: F401
 from PIL import Image
 
-from experiments.scoring.extractors.features import WEIGHTS
+from experiments.scoring.extractors.classifier_file import WEIGHTS
 from rope_dit.samplers.spec import SamplerSpec
 
 METRIC = """

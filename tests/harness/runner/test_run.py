@@ -30,7 +30,8 @@ from experiments.config.registries import METRICS
 from experiments.config.run import RunConfig
 from experiments.runner.execute import make_scorer
 from experiments.runner.reopen import open_run, read_config
-from experiments.scoring.extractors.features import WEIGHTS, load_extractor
+from experiments.scoring.extractors.classifier_file import WEIGHTS
+from experiments.scoring.extractors.load import load_extractor
 from experiments.scoring.generate import Generator
 from experiments.scoring.metrics import value_name
 from experiments.scoring.sample_grid import COLUMNS, GAP, MIN_SIDE, ROWS
@@ -105,6 +106,7 @@ def test_nothing_half_done_is_left(finished):
         "ending.json",
         "lock",
         "metrics.jsonl",
+        "owner",
         "pictures",
         "scores.csv",
     }
