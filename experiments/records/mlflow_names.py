@@ -40,6 +40,12 @@ class Naming:
         ns = tuple(evaluation["n"])
         return cls(ns[0], evaluation["every_n"], config["train"]["steps"], ns)
 
+    @classmethod
+    def of_params(cls, params: Mapping[str, str]) -> "Naming":
+        """From the params of its MLflow run."""
+        ns = tuple(map(int, params["eval.n"].split()))
+        return cls(ns[0], int(params["eval.every_n"]), int(params["train.steps"]), ns)
+
 
 def score_points(scores: Iterable[Score], naming: Naming) -> Iterator[Point]:
     """Points of the curves: each score against training steps, and the last step's against evaluations (NFE).
