@@ -11,6 +11,12 @@ from rope_dit.errors import UserError
 
 NOT_WEIGHTS = frozenset({"log_every", "save_seconds"})
 
+NUMERICS = 1
+"""Version of model, flow, trainer and randomness together, part of every run's identity (neutral: 1).
+
+Whoever changes what they compute on purpose raises it, and records the golden values of the tests anew.
+"""
+
 
 def check(ok: bool, name: str, got: Any, expected: str) -> None:
     """Raise UserError in the one form all settings use, unless `ok`."""
