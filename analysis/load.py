@@ -6,20 +6,20 @@ experiment is not there, or has no runs.
 """
 
 import contextlib
-import csv
-import io
 import json
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import fields
 from typing import Any, Literal, get_type_hints
 
 import pandas as pd
 
 from analysis import artifacts
-from experiments.config.run import SCORE_COLUMNS, ScoreKey
 from experiments.records.mlflow_mirror import score_points
 from experiments.records.mlflow_store import connect, hidden, metric_name, sqlite_file, tracking_uri
+from experiments.records.score import KEY_COLUMNS, SCORE_COLUMNS, Score, ScoreKey, read_scores
 from rope_dit.errors import UserError, nearest
+from rope_dit.guidance_spec import GuidanceSpec
 
 TAGS = (
     *("outcome", "study", "arm", "variant", "seed", "fingerprint", "inputs_sha256", "shared_weights_sha256"),
@@ -28,15 +28,15 @@ TAGS = (
 Point = tuple[str, int, float, int]
 """key, step, value, milliseconds since 1970"""
 COSTS = ("parameters", "parameters_variant", "flops_per_image")
-_TYPES = {str: "str", int: "int64", float: "float64"}
+_TYPES = {str: "str", int: "int64", float: "float64", int | None: "int64", float | None: "float64"}
 _CURVE_TYPES = {
     **dict.fromkeys(("run_id", "arm"), "str"),
     **{"seed": "int64", "key": "str", "step": "int64", "value": "float64"},
 }
 _SCORE_TYPES: dict[str, str] = {
-    **dict.fromkeys(SCORE_COLUMNS, "str"),
-    **{name: _TYPES[kind] for name, kind in get_type_hints(ScoreKey).items()},
-    **dict.fromkeys(("value", "real_floor", "sampling_seconds", "time"), "float64"),
+    name: _TYPES[kind]
+    for name, kind in (get_type_hints(ScoreKey) | get_type_hints(Score)).items()
+    if name in SCORE_COLUMNS
 }
 
 
@@ -104,22 +104,24 @@ def scores(experiment: str, uri: str | None = None) -> pd.DataFrame:
 
     Columns:
         run_id: as in `runs`.
-        arm .. sampling_seed: the fields of ScoreKey with their types; nfe is network evaluations an image.
+        arm .. sampling_seed: the fields of `experiments.records.score.ScoreKey` with their types; nfe is
+            network evaluations an image. Text that means nothing for a score is '-', as the grid of a solver
+            without one; numbers are missing then, and a column of whole numbers is Int64, else int64.
         value: float64; `better` says whether 'lower' or 'higher' is better.
         real_floor: what real pictures would score at this n, float64.
         sampling_seconds: what making the n pictures took, float64.
         images_sha256, reference_sha256, extractor_sha256: scores compare where the last two agree.
         time: UTC.
     """
-    frames = [pd.DataFrame(columns=["run_id", *SCORE_COLUMNS]).astype({"run_id": "str", **_SCORE_TYPES})]
+    run_ids: list[str] = []
+    found: list[Score] = []
     with reading(uri) as client:
         for run, content in artifacts.read(client, find_runs(client, experiment), "scores.csv"):
             if content is not None:
                 with _undamaged(run.info.run_id):
-                    frames.append(_read_scores(content).assign(run_id=run.info.run_id))
-    found = pd.concat(frames[1:] or frames, ignore_index=True)
-    found["time"] = _utc(found["time"], "s")
-    return found[["run_id", *SCORE_COLUMNS]]
+                    found += read_scores(content.decode())
+                run_ids += [run.info.run_id] * (len(found) - len(run_ids))
+    return _score_frame(run_ids, found)
 
 
 def files(run_ids: Sequence[str], name: str, uri: str | None = None) -> dict[str, bytes]:
@@ -147,7 +149,8 @@ def _points(
     if run_id in logs:
         seen = set()
         with _undamaged(run_id):
-            logged = list(_logged(logs[run_id], tables.get(run_id, b""), run.data.params))
+            scored = read_scores(tables.get(run_id, b"").decode())
+            logged = list(_logged(logs[run_id], scored, run.data.params))
         for key, step, value, milliseconds in logged:
             if contains in key and math.isfinite(value) and (key, step) not in seen:
                 seen.add((key, step))
@@ -158,23 +161,41 @@ def _points(
                 yield key, m.step, m.value, m.timestamp
 
 
-def _logged(log: bytes, table: bytes, params: dict[str, str]) -> Iterator[Point]:
+def _logged(log: bytes, scored: Sequence[Score], params: dict[str, str]) -> Iterator[Point]:
     """Points of a run's log and of its scores, under the names that they have in MLflow."""
     for line in log.splitlines():
         row = json.loads(line)
         for key, value in row["values"].items():
             yield metric_name(key), row["step"], value, int(row["time"] * 1000)
+    for key, step, value, seconds in _score_points(scored, params):
+        yield metric_name(key), step, value, int(seconds * 1000)
+
+
+def _score_points(scored: Iterable[Score], params: dict[str, str]) -> Iterator[tuple[str, int, float, float]]:
+    """Key, step, value and seconds since 1970 of the scores, as the mirror names them."""
     config = {
         "eval": {"n": [int(n) for n in params["eval.n"].split()], "every_n": int(params["eval.every_n"])},
         "train": {"steps": int(params["train.steps"])},
     }
-    for key, step, value, seconds in score_points(list(csv.DictReader(io.StringIO(table.decode()))), config):
-        yield metric_name(key), step, value, int(seconds * 1000)
+    of_pictures = [score for score in scored if score.key.n is not None]
+    rows = [{name: str(value) for name, value in score.row().items()} for score in of_pictures]
+    for row in rows:  # the mirror's function reads what files of before said
+        row["guidance"] = GuidanceSpec.parse(row["guidance"]).short
+    yield from score_points(rows, config)
 
 
-def _read_scores(content: bytes) -> pd.DataFrame:
-    """Read text as it stands ('' for the grid of a solver without one), and floats to the last bit."""
-    return pd.read_csv(io.BytesIO(content), dtype="str", keep_default_na=False).astype(_SCORE_TYPES)
+def _score_frame(run_ids: Sequence[str], found: Sequence[Score]) -> pd.DataFrame:
+    """A row a score, a type a column; values to the last bit."""
+    keys = [score.key for score in found]
+    columns = {name: [getattr(key, name) for key in keys] for name in KEY_COLUMNS}
+    columns |= {f.name: [getattr(score, f.name) for score in found] for f in fields(Score) if f.name != "key"}
+    frame = pd.DataFrame({"run_id": pd.Series(list(run_ids), dtype="str")})
+    for name, values in columns.items():
+        kind = _SCORE_TYPES[name]
+        missing = kind == "int64" and None in values
+        frame[name] = pd.Series(values, dtype="Int64" if missing else kind)
+    frame["time"] = _utc(frame["time"], "s")
+    return frame
 
 
 @contextlib.contextmanager

@@ -18,7 +18,7 @@ from analysis.page import provenance, words
 from analysis.page.render import Contents, now, render
 from analysis.study import Study, load_study
 from experiments.cli.main import OK, StopFlag, main, parse
-from experiments.config.run import LABEL
+from experiments.records.definition import LABEL
 from rope_dit.config import check
 from rope_dit.durable import write_durably
 from rope_dit.errors import UserError

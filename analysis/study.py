@@ -10,10 +10,14 @@ import pandas as pd
 
 from analysis import load
 from experiments.records.definition import Definition, read_definition
+from experiments.records.score import NOTHING
 from rope_dit.errors import UserError
 
 SOURCE = ["extractor_sha256", "reference_sha256", "n_real"]  # scores compare where these agree
-_POINT = ["sampler", "guidance", "n", "sampling_seed", "ema", "extractor", "metric"]  # what was scored
+_POINT = [  # what was scored
+    *("sampler", "guidance", "tokens", "extrapolation", "classes", "n", "sampling_seed"),
+    *("ema", "extractor", "metric"),
+]
 
 
 @dataclass(frozen=True)
@@ -38,12 +42,12 @@ class Study:
     @property
     def name(self) -> str:
         """Name of the study."""
-        return str(self.definition["name"])
+        return self.definition.name
 
     @property
     def arms(self) -> list[str]:
         """Labels of the arms, in the study's order."""
-        return [arm["label"] for arm in self.definition["arms"]]
+        return [arm.label for arm in self.definition.arms]
 
     @property
     def partial(self) -> bool:
@@ -53,8 +57,8 @@ class Study:
     @property
     def looks(self) -> int:
         """How often verdicts were drawn from the study, this time included."""
-        looks = self.definition["looks"]
-        counted = bool(looks) and looks[-1]["seeds"] == len(self.definition["seeds"])
+        looks = self.definition.looks
+        counted = bool(looks) and looks[-1].seeds == len(self.definition.seeds)
         return len(looks) + (0 if counted else 1)
 
     @property
@@ -105,7 +109,8 @@ class Study:
     @cached_property
     def same_models(self) -> list[frozenset[str]]:
         """Pairs of arms whose pictures agree to the bit in all that both were scored on at the last step."""
-        last = self.scores[self.scores["train_step"] == self.definition["endpoint"]["train_step"]]
+        scores = self.scores[self.scores["images_sha256"] != NOTHING]  # those of pictures
+        last = scores[scores["train_step"] == self.definition.endpoint.train_step]
         table = last.set_index(["arm", "seed", *_POINT])["images_sha256"].unstack("arm")
         found = []
         for a, b in itertools.combinations([arm for arm in self.arms if arm in table], 2):
@@ -134,7 +139,7 @@ def load_study(name: str, uri: str | None = None) -> Study:
             f"experiment '{name}' has runs but is no study: no arms, seeds and endpoint are fixed. Make one:",
             [f"python -m experiments.study --name {name}-study --variants learned rope2d"],
         )
-    if not definition["comparisons"] and definition["kind"] == "tune":
+    if not definition.comparisons and definition.kind == "tune":
         raise UserError(
             f"study '{name}' tunes settings and compares nothing; its report is that of the confirmation:",
             [f"python -m experiments.study ablate --from-tuned {name}"],
@@ -150,8 +155,8 @@ def load_study(name: str, uri: str | None = None) -> Study:
 def endpoint_rows(scores: pd.DataFrame, definition: Definition, *free: str) -> pd.DataFrame:
     """Rows of `scores` that agree with the primary endpoint in all its fields but those named in `free`."""
     rows = scores
-    for field, wanted in definition["endpoint"].items():
-        if field not in (*free, "better"):
+    for field, wanted in definition.endpoint.fields().items():
+        if field not in free:
             rows = rows[rows[field] == wanted]
     return rows
 
@@ -175,8 +180,8 @@ def comparable(rows: pd.DataFrame) -> pd.DataFrame:
 
 def _current(runs: pd.DataFrame, definition: Definition) -> tuple[pd.DataFrame, pd.DataFrame]:
     """The newest run of each cell, and all other runs."""
-    arms = [arm["label"] for arm in definition["arms"]]
-    inside = runs["arm"].isin(arms) & runs["seed"].isin(definition["seeds"])
+    arms = [arm.label for arm in definition.arms]
+    inside = runs["arm"].isin(arms) & runs["seed"].isin(definition.seeds)
     newest = runs[inside].sort_values("started").drop_duplicates(["arm", "seed"], keep="last").index
     return in_order(runs.loc[newest], arms), runs.drop(newest).reset_index(drop=True)
 
@@ -185,14 +190,14 @@ def _cells(runs: pd.DataFrame, scores: pd.DataFrame, definition: Definition) -> 
     scored = endpoint_rows(scores, definition)
     usable = set(comparable(scored)["run_id"])
     by_cell = {(run["arm"], run["seed"]): run for run in runs.to_dict("records")}
-    for arm in definition["arms"]:
-        for seed in definition["seeds"]:
-            run = by_cell.get((arm["label"], seed))
-            if run is None:
-                yield arm["label"], seed, "missing", "not begun", ""
-                continue
-            state, message = _state(run, run["run_id"] in usable, run["run_id"] in set(scored["run_id"]))
-            yield arm["label"], seed, state, message, run["run_id"]
+    cells = itertools.product([arm.label for arm in definition.arms], definition.seeds)
+    for arm, seed in cells:
+        run = by_cell.get((arm, seed))
+        if run is None:
+            yield arm, seed, "missing", "not begun", ""
+            continue
+        state, message = _state(run, run["run_id"] in usable, run["run_id"] in set(scored["run_id"]))
+        yield arm, seed, state, message, run["run_id"]
 
 
 def _state(run: Mapping[Any, Any], usable: bool, scored: bool) -> tuple[str, str]:

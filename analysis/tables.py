@@ -25,10 +25,10 @@ def comparisons(study: Study) -> list[stats.Comparison]:
         return []
     return stats.compare(
         study.endpoint(),
-        [(arm, reference) for arm, reference in study.definition["comparisons"]],
+        study.definition.comparisons,
         paired=study.paired,
-        margin=study.definition["margin"],
-        better=study.definition["endpoint"]["better"],
+        margin=study.definition.margin,
+        better=study.definition.endpoint.better,
         looks=study.looks,
         diverged=study.diverged,
         same=study.same_models,
@@ -60,12 +60,11 @@ def main_table(study: Study, curves: pd.DataFrame) -> pd.DataFrame:
     """
     others = _other_metrics(study)
     rows = []
-    for arm in study.definition["arms"]:
-        label = arm["label"]
-        row = {"arm": label, "spec": arm["spec"], **_score(study, label)}
+    for arm in study.definition.arms:
+        row = {"arm": arm.label, "spec": arm.spec, **_score(study, arm.label)}
         for metric, scores in others.groupby("metric", sort=False):
-            row |= _with_half(str(metric), scores.loc[scores["arm"] == label, "value"])
-        rows.append(row | _cost(study, label, curves))
+            row |= _with_half(str(metric), scores.loc[scores["arm"] == arm.label, "value"])
+        rows.append(row | _cost(study, arm.label, curves))
     return pd.DataFrame(rows)
 
 
@@ -141,7 +140,7 @@ def curve_scores(study: Study) -> pd.DataFrame:
     if rows.empty:
         return rows
     steps = rows.groupby("n")["train_step"].nunique()
-    usual = study.definition["endpoint"]["n"]
+    usual = study.definition.endpoint.n
     best: pd.DataFrame = rows[rows["n"] == max(steps.index, key=lambda n: (steps[n], n == usual))]
     return best
 
@@ -156,7 +155,7 @@ def _other_metrics(study: Study) -> pd.DataFrame:
     rows = comparable(endpoint_rows(study.scores, study.definition, "metric"))
     places = rows["metric"].map(lambda name: (_place(name), name)).sort_values(kind="stable")
     rows = rows.loc[places.index]
-    others: pd.DataFrame = rows[rows["metric"] != study.definition["endpoint"]["metric"]]
+    others: pd.DataFrame = rows[rows["metric"] != study.definition.endpoint.metric]
     return others
 
 

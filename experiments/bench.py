@@ -12,11 +12,12 @@ from pathlib import Path
 from statistics import median
 from typing import TYPE_CHECKING, Literal
 
-from experiments.cli.main import OK, StopFlag, main, parse, plugin_errors
-from experiments.config.presets import PRESETS
+from experiments.cli.arguments import parse
+from experiments.cli.main import OK, StopFlag, main
+from experiments.cli.plugins import plugin_errors
+from experiments.config.presets import preset
 from experiments.config.run import PathOrNone
 from rope_dit.config import check
-from rope_dit.errors import UserError, nearest
 
 if TYPE_CHECKING:
     from experiments.benchmark.workloads import Work
@@ -48,9 +49,7 @@ class BenchConfig:
     """folder of your own files that register variants"""
 
     def __post_init__(self) -> None:
-        if self.preset not in PRESETS:
-            raise UserError(f"unknown preset '{self.preset}'; there are {', '.join(PRESETS)}."
-                            f"{nearest(self.preset, list(PRESETS))}")  # fmt: skip
+        preset(self.preset)
         check(self.rounds >= 1, "rounds", self.rounds, "at least 1")
         check(self.batch >= 0 and self.steps >= 0, "batch and steps", (self.batch, self.steps), "0 or more")
 
@@ -69,11 +68,11 @@ def bench(wanted: BenchConfig) -> str:
     from experiments.runner.dry_run import forward_flops, wait_for
     from experiments.runner.resolve import device_text
 
-    preset = PRESETS[wanted.preset]
-    train = replace(preset.train, precision=wanted.precision, compile=wanted.compile,
-                    batch=wanted.batch or preset.train.batch)  # fmt: skip
-    config = replace(preset, variant=wanted.variant, train=train, device=wanted.device)
-    shape = (1, 8, 8) if preset.data.name == "digits" else (3, 32, 32)
+    config = preset(wanted.preset)
+    train = replace(config.train, precision=wanted.precision, compile=wanted.compile,
+                    batch=wanted.batch or config.train.batch)  # fmt: skip
+    config = replace(config, variant=wanted.variant, train=train, device=wanted.device)
+    shape = (1, 8, 8) if config.data.name == "digits" else (3, 32, 32)
     with tempfile.TemporaryDirectory() as folder:
         resolved = workloads.made_up(config, shape, Path(folder))
         with plugin_errors():

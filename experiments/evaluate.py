@@ -11,7 +11,8 @@ from typing import Annotated, Any
 
 import tyro
 
-from experiments.cli.main import OK, StopFlag, main, parse
+from experiments.cli.arguments import parse
+from experiments.cli.main import OK, StopFlag, main
 from experiments.config.run import PathOrNone
 from experiments.records.mlflow_store import tracking_uri
 from experiments.runner.reopen import open_run, read_config
@@ -56,18 +57,18 @@ def command(args: list[str], stop: StopFlag) -> int:
     from experiments.records.mlflow_mirror import Mirror
     from experiments.runner.execute import make_scorer
     from experiments.runner.summary import summary
-    from experiments.scoring.score import final_jobs
+    from experiments.scoring.jobs import final_jobs
 
-    resolved, state = open_run(config)
+    resolved, training = open_run(config)
     scorer, jobs = make_scorer(resolved, stop), final_jobs(config.eval)
-    scorer.generator.load(state.ema.profiles[scorer.ema])
+    scorer.generator.load(training.ema.profiles[scorer.ema])
     with resolved.folder.lock():
-        resolved.folder.open_metrics(state.step)
-        if not scorer.missing(state.step, jobs):
+        resolved.folder.open_metrics(training.step)
+        if not scorer.missing(training.step, jobs):
             print(f"{wanted.run} has all these scores; nothing to do.")
         mirror = Mirror(resolved.folder, config.study)
         try:
-            scorer.score(state.step, jobs)
+            scorer.score(training.step, jobs)
             scorer.clean()
         finally:
             mirror.close("FINISHED", "finished")  # which the training is, whatever became of this

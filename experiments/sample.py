@@ -16,7 +16,8 @@ import numpy as np
 import tyro
 from numpy.typing import NDArray
 
-from experiments.cli.main import OK, StopFlag, main, parse
+from experiments.cli.arguments import parse
+from experiments.cli.main import OK, StopFlag, main
 from experiments.cli.progress import Progress
 from experiments.config.run import EvalConfig, PathOrNone
 from experiments.runner.reopen import open_run, read_config
@@ -73,19 +74,19 @@ def command(args: list[str], stop: StopFlag) -> int:
     config = read_config(wanted.run)
     evaluation = chosen(config.eval, wanted)
     from experiments.runner.execute import make_generator
-    from experiments.scoring.score import final_jobs
+    from experiments.scoring.jobs import final_jobs
     from rope_dit import ema
 
-    resolved, state = open_run(replace(config, eval=evaluation))
+    resolved, training = open_run(replace(config, eval=evaluation))
     generator = make_generator(resolved, stop)
-    generator.load(state.ema.profiles[ema.name(config.train.ema_decay)])
+    generator.load(training.ema.profiles[ema.name(config.train.ema_decay)])
     job = final_jobs(evaluation)[0]
     pictures: list[NDArray[np.uint8]] = []
     bar = Progress(f"sampling {job.sampler.slug}", wanted.n, "picture")
     for number in range(-(-wanted.n // generator.chunk)):
         if stop():
             raise Stopped
-        made, _ = generator.chunk_of(number, job.sampler, job.weight, job.interval, wanted.sampling_seed)
+        made, _ = generator.chunk_of(number, job.sampler, job.guidance, wanted.sampling_seed)
         pictures.append(made.cpu().numpy().transpose(0, 2, 3, 1))
         bar.update(min(wanted.n, len(pictures) * generator.chunk))
     bar.close()

@@ -14,11 +14,11 @@ import os
 from dataclasses import replace
 from pathlib import Path
 
-from experiments.cli.main import OK, StopFlag, main, parse, take
-from experiments.config.presets import PRESETS
+from experiments.cli.arguments import parse, take
+from experiments.cli.main import OK, StopFlag, main
 from experiments.config.study import STUDIES, Space, StudyConfig, study, study_file
 from experiments.records.mlflow_store import sqlite_file, tracking_uri
-from rope_dit.errors import UserError, nearest
+from rope_dit.errors import UserError
 
 MODES = ("ablate", "tune")
 
@@ -57,10 +57,6 @@ def read_arguments(args: list[str]) -> tuple[str, StudyConfig, Space, list[str]]
 
         return mode, tuned_defaults(tuned, Path(take(words, "studies") or "studies")), {}, words
     if not file and preset and not (STUDIES / f"{preset}.py").is_file():
-        if preset not in PRESETS:
-            known = list(PRESETS)
-            raise UserError(f"unknown preset '{preset}', expected one of {', '.join(known)}."
-                            f"{nearest(preset, known)}")  # fmt: skip
         return mode, study(preset), {}, words
     name = file or preset or "digits"
     found, space = study_file(name)

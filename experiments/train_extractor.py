@@ -19,9 +19,12 @@ from safetensors.torch import save
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from experiments.cli.main import OK, StopFlag, main, parse, plugin_errors
+from experiments.cli.arguments import parse
+from experiments.cli.main import OK, StopFlag, main
+from experiments.cli.plugins import plugin_errors
 from experiments.cli.progress import Progress
-from experiments.config.run import DataConfig, PathOrNone, flatten
+from experiments.config.run import DataConfig, PathOrNone
+from experiments.config.text import flatten
 from experiments.datasets import Images, load
 from experiments.datasets.batches import Batches
 from experiments.runner.resolve import choose_device

@@ -9,7 +9,7 @@ import hashlib
 import json
 import logging
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,6 +21,7 @@ from torch import Tensor
 
 from rope_dit.durable import write_durably
 from rope_dit.errors import UserError
+from rope_dit.words import differing
 
 FORMAT = 1
 _NAME = re.compile(r"(\d{8,})-([0-9a-f]{64})\.safetensors")
@@ -35,11 +36,13 @@ class Checkpoints:
         folder: where they lie; made at the first save.
         identity: everything that must agree before a checkpoint is used, as text by field.
         keep: how many verified ones are kept.
+        read: brings an identity that an earlier version wrote into today's form.
     """
 
     folder: Path
     identity: Mapping[str, str]
     keep: int = 2
+    read: Callable[[Mapping[str, str]], Mapping[str, str]] = dict
 
     def save(self, step: int, tensors: Mapping[str, Tensor]) -> Path:
         """Write a checkpoint durably, then remove all but the newest `keep` verified ones."""
@@ -88,13 +91,10 @@ class Checkpoints:
         if metadata.get("format") != str(FORMAT):
             raise UserError(f"checkpoint {path.name[:16]}... has format {metadata.get('format')}, expected "
                             f"{FORMAT}: it is from another version of rope_dit.")  # fmt: skip
-        theirs, ours = metadata["identity"], self.identity
-        differing = [f"{key}: checkpoint {theirs.get(key, '-')}, now {ours.get(key, '-')}"
-                     for key in sorted(theirs.keys() | ours.keys())
-                     if theirs.get(key) != ours.get(key)]  # fmt: skip
-        if differing:
+        lines = differing(self.read(metadata["identity"]), self.identity, ("checkpoint", "now"))
+        if lines:
             text = f"{self.folder} holds checkpoints of another run; choose another --out, or set back:"
-            raise UserError(text, differing)
+            raise UserError(text, lines)
 
     def _purge(self, newest: Path) -> None:
         kept = 1

@@ -4,11 +4,14 @@ Every field here changes the weights of a run and is part of its fingerprint, ex
 """
 
 import math
-from dataclasses import dataclass, fields
-from typing import Any, Literal
+from dataclasses import MISSING, dataclass, fields
+from typing import Any, Literal, get_type_hints
 
 from rope_dit.errors import UserError
 
+NUMERICS = 1
+"""version of model, flow, trainer and randomness together, part of every run's identity; raised by whoever
+changes a golden value of theirs on purpose"""
 NOT_WEIGHTS = frozenset({"log_every", "save_seconds"})
 
 NUMERICS = 1
@@ -16,6 +19,24 @@ NUMERICS = 1
 
 Whoever changes what they compute on purpose raises it, and records the golden values of the tests anew.
 """
+
+
+@dataclass(frozen=True)
+class Neutral:
+    """What a setting counted as before it existed, for one that was added later.
+
+    Written as `decay_tables: Annotated[bool, Neutral(True)] = False`: runs that do not know the setting count
+    as True, and at True it is in no identity.
+    """
+
+    value: Any
+
+
+def neutral(config_type: Any, name: str) -> Any:
+    """Neutral value of a field, or dataclasses.MISSING for one that has always been there."""
+    hint = get_type_hints(config_type, include_extras=True)[name]
+    marks = [mark for mark in getattr(hint, "__metadata__", ()) if isinstance(mark, Neutral)]
+    return marks[0].value if marks else MISSING
 
 
 def check(ok: bool, name: str, got: Any, expected: str) -> None:

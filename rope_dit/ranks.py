@@ -126,6 +126,14 @@ class Ranks:
             raise box[1]
         return box[0]  # type: ignore[no-any-return]
 
+    def leading(self, make: Callable[[], T], otherwise: T) -> T:
+        """What `make` gives on rank 0, and `otherwise` on the others, once it is made. Raises as `first`."""
+        if self.size == 1:
+            return make()
+        made = [otherwise]
+        self.first(lambda: made.insert(0, make()))
+        return made[0]
+
     def first_alone(self, make: Callable[[], T]) -> T:
         """What `make` gives on each rank; rank 0 is done before the others begin: for downloads."""
         if self.size == 1:

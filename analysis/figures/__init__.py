@@ -18,6 +18,7 @@ from analysis.stats import Comparison
 from analysis.study import Study
 from experiments.records.definition import Definition
 from rope_dit.errors import UserError
+from rope_dit.guidance_spec import GuidanceSpec
 from rope_dit.samplers.spec import SamplerSpec
 
 NAMES = ("steps", "nfe", "forest", "seeds", "pairs", "samples", "loss", "samplers", "bias")
@@ -90,19 +91,19 @@ def sample_pictures(study: Study, uri: str | None) -> tuple[dict[str, bytes], in
 
 
 def _picture_name(definition: Definition) -> str:
-    end = definition["endpoint"]
+    end = definition.endpoint
     try:
-        slug = SamplerSpec.parse(end["sampler"]).slug
+        slug = SamplerSpec.parse(end.sampler).slug
     except UserError:  # of a plugin that is not here
         return ""
-    step, seed = end["train_step"], end["sampling_seed"]
-    return f"pictures/{step:08d}-{slug}-cfg{end['guidance']}-seed{seed}.png"
+    guidance = GuidanceSpec.parse(end.guidance).slug
+    return f"pictures/{end.train_step:08d}-{slug}-{guidance}-seed{end.sampling_seed}.png"
 
 
 def _scores(study: Study) -> Draws:
     curve, last = tables.curve_scores(study), tables.final_scores(study)
-    end, palette = study.definition["endpoint"], _palette(study)
-    metric, better = end["metric"], end["better"]
+    end, palette = study.definition.endpoint, _palette(study)
+    metric, better = end.metric, end.better
     if curve["train_step"].nunique() > 1:
         floor = float(curve["real_floor"].mean())
         yield "steps", lambda: plots.score_against_steps(curve, metric, study.arms, better, floor, palette)
@@ -112,16 +113,16 @@ def _scores(study: Study) -> Draws:
 
 
 def _arms(study: Study, compared: list[Comparison]) -> Draws:
-    values, end, palette = study.endpoint(), study.definition["endpoint"], _palette(study)
+    values, end, palette = study.endpoint(), study.definition.endpoint, _palette(study)
     if compared:
-        yield "forest", lambda: plots.forest(compared, end["better"], palette)
+        yield "forest", lambda: plots.forest(compared, end.better, palette)
     if values["arm"].nunique() > 1:
-        yield "seeds", lambda: plots.paired_lines(values, study.definition["baseline"], palette)
-        yield "pairs", lambda: plots.all_pairs(values, study.paired, end["better"])
+        yield "seeds", lambda: plots.paired_lines(values, study.definition.baseline, palette)
+        yield "pairs", lambda: plots.all_pairs(values, study.paired, end.better)
 
 
 def _samplers(study: Study) -> Draws:
-    metric, palette = study.definition["endpoint"]["metric"], _palette(study)
+    metric, palette = study.definition.endpoint.metric, _palette(study)
     if not tables.sampler_table(study).empty:
         yield "samplers", lambda: plots.equal_nfe(tables.final_scores(study), metric, study.arms, palette)
     if not tables.infinity_table(study).empty:

@@ -12,9 +12,11 @@ from matplotlib.ticker import FixedLocator, NullLocator, ScalarFormatter
 from analysis import stats
 from analysis.figures.palette import INK, MARKERS, label_ends
 from rope_dit.errors import UserError
+from rope_dit.guidance_spec import GuidanceSpec
 from rope_dit.samplers.spec import SamplerSpec
 
 _WIDE = 20  # a range of more than this factor is drawn on a logarithmic axis
+_SAME = ("extractor", "ema", "tokens", "extrapolation", "classes")  # or scores do not compare
 _CELL = ["arm", "seed", "train_step", "sampler", "guidance", "n", "better"]
 
 
@@ -27,7 +29,7 @@ def rows(
         scores: as of `load.scores`.
         metric: which of the frame's metrics.
         arms: which of its arms.
-        one: columns besides extractor that must hold one value, or the scores do not compare.
+        one: columns besides those of _SAME that must hold one value, or the scores do not compare.
         final: an arm must have one training step.
 
     Returns:
@@ -38,13 +40,13 @@ def rows(
         UserError: the scores do not compare.
     """
     frame = scores[(scores["metric"] == metric) & scores["arm"].isin(list(arms))]
-    for column in ("extractor", *one):
+    for column in (*_SAME, *one):
         _expect_one(frame, column, f"scores of {metric}")
     for arm, mine in frame.groupby("arm") if final else ():
         _expect_one(mine, "train_step", f"scores of {metric} of {arm}")
     frame = frame.groupby(_CELL, as_index=False)[["nfe", "value"]].mean()
     several = frame["guidance"].nunique() > 1
-    weight = ", cfg " + frame["guidance"] if several else ""
+    weight = ", cfg " + frame["guidance"].map(_weight) if several else ""
     return frame.assign(family=frame["sampler"].map(_family).astype("str") + weight)
 
 
@@ -60,6 +62,10 @@ def _family(sampler: str) -> str:
         return SamplerSpec.parse(sampler).family
     except UserError:  # of a plugin that this process does not know
         return sampler.partition(":")[0]
+
+
+def _weight(guidance: str) -> str:
+    return GuidanceSpec.parse(guidance).short
 
 
 def is_lower(frame: pd.DataFrame) -> bool:

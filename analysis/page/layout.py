@@ -61,10 +61,10 @@ _ARM = Column("Arm", number=False)
 
 def score_grid(study: Study, main: pd.DataFrame) -> Grid:
     """The main table: the endpoint, each seed, and the other metrics."""
-    end, others = study.definition["endpoint"], tables.other_metrics(study)
-    title = metric_title(end["metric"])
+    end, others = study.definition.endpoint, tables.other_metrics(study)
+    title = metric_title(end.metric)
     columns = [
-        _ARM, Column("Seeds"), Column(title, end["better"]), Column("Real floor"),
+        _ARM, Column("Seeds"), Column(title, end.better), Column("Real floor"),
         Column("Each seed", wraps=True), Column("Diverged"),
         *(Column(metric_title(name).partition(" (")[0], better) for name, better in others.items()),
     ]  # fmt: skip
@@ -122,7 +122,7 @@ def comparison_grid(compared: Sequence[Comparison]) -> Grid:
 
 def sampler_grid(table: pd.DataFrame, study: Study) -> Grid:
     """Arms by sampler, at equal NFE."""
-    better = study.definition["endpoint"]["better"]
+    better = study.definition.endpoint.better
     columns = [Column("NFE"), Column("Sampler", number=False), *(Column(arm, better) for arm in study.arms)]
     rows = []
     for (nfe, sampler), own in table.groupby(["nfe", "sampler"]):
@@ -163,7 +163,7 @@ def spread_grid(table: pd.DataFrame) -> Grid:
 def infinity_grid(table: pd.DataFrame, study: Study) -> Grid:
     """Score by n, and at infinity."""
     sizes = sorted(set(table["n"]))
-    better = study.definition["endpoint"]["better"]
+    better = study.definition.endpoint.better
     heads = [Column("at infinity" if math.isinf(n) else f"n = {n:,.0f}", better) for n in sizes]
     rows = []
     for arm in (arm for arm in study.arms if (table["arm"] == arm).any()):
@@ -201,7 +201,7 @@ def group_grid(study: Study) -> Grid:
     rows = [
         [
             row["extractor"], row["extractor_sha256"][:12], row["reference_sha256"][:12],
-            f"{row['n_real']:,}", f"{row['n']:,}", row["ema"], f"{row['rows']:,}", str(row["arms"]),
+            _whole(row["n_real"]), _whole(row["n"]), row["ema"], f"{row['rows']:,}", str(row["arms"]),
             f"no: {row['differs']}" if row["differs"] else "as the endpoint",
         ]
         for row in provenance.score_groups(study).to_dict("records")
@@ -238,7 +238,7 @@ def _count(number: float) -> str:
 
 
 def _whole(number: float) -> str:
-    return NONE if math.isnan(number) or number < 0 else f"{number:,.0f}"
+    return NONE if pd.isna(number) or number < 0 else f"{number:,.0f}"
 
 
 def _span(low: float, high: float, decimals: int) -> str:

@@ -1,6 +1,7 @@
 """Where a report's numbers come from, and which of them do not compare."""
 
 from collections.abc import Iterator
+from typing import Any
 
 import pandas as pd
 
@@ -30,13 +31,18 @@ def score_groups(study: Study) -> pd.DataFrame:
     """
     wanted = endpoint_group(study)
     found = []
-    for key, rows in study.scores.groupby(_GROUP, sort=False):
-        group = dict(zip(_GROUP, key, strict=True))
-        differs = [_NAMES[name] for name in _GROUP if wanted and group[name] != wanted[name]]
+    for key, rows in study.scores.groupby(_GROUP, sort=False, dropna=False):
+        group: dict[str, Any] = dict(zip(_GROUP, key, strict=True))
+        differs = [_NAMES[name] for name in _GROUP if wanted and not _same(group[name], wanted[name])]
         counts = {"rows": len(rows), "arms": rows["arm"].nunique()}
         found.append({**group, **counts, "differs": listed(differs) if differs else ""})
     frame = pd.DataFrame(found, columns=[*_GROUP, "rows", "arms", "differs"])
     return frame.sort_values("differs", key=lambda text: text != "", kind="stable", ignore_index=True)
+
+
+def _same(value: Any, wanted: object) -> bool:
+    """Whether they are equal; n is missing in scores of no pictures."""
+    return not pd.isna(value) and bool(value == wanted)
 
 
 def endpoint_group(study: Study) -> dict[str, object]:

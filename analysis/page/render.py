@@ -19,6 +19,7 @@ from analysis.page.layout import Column, Grid
 from analysis.page.numbers import NONE, listed, metric_title, significant
 from analysis.stats import Comparison
 from analysis.study import Study
+from rope_dit.guidance_spec import GuidanceSpec
 
 EXPLORATORY = ("nfe", "pairs", "loss", "samplers", "bias")
 _HERE = Path(__file__).parent
@@ -88,7 +89,7 @@ def _values(c: Contents) -> dict[str, Any]:
         "cells": layout.run_grid(study),
         "groups": layout.group_grid(study),
         "machines": layout.machine_grid(study),
-        **(_published(study) if definition["data"] == "cifar10" else {"published": None}),
+        **(_published(study) if definition.data == "cifar10" else {"published": None}),
     }
 
 
@@ -98,16 +99,17 @@ def _identity(c: Contents) -> dict[str, Any]:
     return {
         "name": study.name,
         "made": f"{c.made:%d %B %Y, %H:%M} UTC",
-        "end": definition["endpoint"],
-        "ema": definition["endpoint"]["ema"].removeprefix("ema-"),
-        "metric": metric_title(definition["endpoint"]["metric"]),
+        "end": definition.endpoint,
+        "guidance": GuidanceSpec.parse(definition.endpoint.guidance).short,
+        "ema": definition.endpoint.ema.removeprefix("ema-"),
+        "metric": metric_title(definition.endpoint.metric),
         "arms": study.arms,
         "palette": plots.colors(study.arms),
-        "seeds": len(definition["seeds"]),
-        "seed_list": listed([str(seed) for seed in definition["seeds"]]),
-        **{key: definition[key] for key in ("planned_seeds", "data", "margin", "sampling_seeds")},
+        "seeds": len(definition.seeds),
+        "seed_list": listed([str(seed) for seed in definition.seeds]),
+        **{key: getattr(definition, key) for key in ("planned_seeds", "data", "margin", "sampling_seeds")},
         "devices": study.runs["device"].nunique(),
-        "curve_n": int(curve["n"].iloc[0]) if len(curve) else definition["endpoint"]["n"],
+        "curve_n": int(curve["n"].iloc[0]) if len(curve) else definition.endpoint.n,
         "figures": c.figures,
         "exploratory": EXPLORATORY,
         "picture_seed": c.picture_seed,
@@ -116,7 +118,7 @@ def _identity(c: Contents) -> dict[str, Any]:
 
 
 def _words(c: Contents) -> dict[str, Any]:
-    end = c.study.definition["endpoint"]
+    end = c.study.definition.endpoint
     return {
         "headline": words.headline(c.study, c.compared),
         "unfinished": words.unfinished(c.study) if c.study.partial else "",
@@ -128,17 +130,17 @@ def _words(c: Contents) -> dict[str, Any]:
         "cautions": provenance.cautions(c.study),
         "ranking": words.ranking(c.taus),
         "spread_words": words.spreads(c.spreads),
-        "bias_words": words.bias(c.sizes, end["n"], end["better"]),
+        "bias_words": words.bias(c.sizes, end.n, end.better),
     }
 
 
 def _published(study: Study) -> dict[str, Any]:
-    found, end = published(), study.definition["endpoint"]
-    same = end["metric"] == "fid" and end["n"] == 50_000
+    found, end = published(), study.definition.endpoint
+    same = end.metric == "fid" and end.n == 50_000
     said = "This study's endpoint is the same measure."
     if not same:
         said = (
-            f"This study's endpoint is {metric_title(end['metric'])} at n = {end['n']:,}, which is another "
+            f"This study's endpoint is {metric_title(end.metric)} at n = {end.n:,}, which is another "
             "scale: its numbers must not be set beside these."
         )
     columns = [

@@ -25,7 +25,7 @@ def headline(study: Study, compared: Sequence[Comparison]) -> str:
 
 def verdicts(study: Study, compared: Sequence[Comparison]) -> list[str]:
     """A sentence with numbers for each comparison."""
-    title = metric_title(study.definition["endpoint"]["metric"])
+    title = metric_title(study.definition.endpoint.metric)
     return [verdict_sentence(c, title) for c in compared]
 
 

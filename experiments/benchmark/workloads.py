@@ -2,6 +2,7 @@
 
 import contextlib
 import io
+import itertools
 import os
 import time
 from collections.abc import Callable
@@ -10,7 +11,6 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from torch import nn
 
 from experiments.benchmark.plain_dit import PlainDiT, train_step
 from experiments.cli.main import StopFlag
@@ -20,14 +20,16 @@ from experiments.datasets.batches import Batches
 from experiments.records.mlflow_mirror import Mirror
 from experiments.records.run_folder import RunFolder
 from experiments.runner.dry_run import wait_for
-from experiments.runner.execute import make_batches, train_logged
+from experiments.runner.execute import make_batches, train_and_score
+from experiments.runner.record import Record
 from experiments.runner.resolve import Resolved, choose_device, resolve_train
 from experiments.scoring.extractors.features import load_extractor
 from experiments.scoring.generate import Generator
 from rope_dit import flow
 from rope_dit.checkpoint import Checkpoints
+from rope_dit.guidance_spec import GuidanceSpec
 from rope_dit.samplers.spec import SamplerSpec
-from rope_dit.trainer import State, adamw_step, autocast, compiled
+from rope_dit.trainer import Training, train
 
 NUM_CLASSES = 10
 
@@ -55,36 +57,22 @@ def made_up(config: RunConfig, shape: tuple[int, int, int], folder: Path) -> Res
                     classes=classes, name="made up")  # fmt: skip
     evaluation = replace(config.eval, extractor="digits" if shape[0] == 1 else "cifar10")
     config = replace(config, train=train, eval=evaluation, device=device.type)  # type: ignore[arg-type]
-    return Resolved(config, device, images, {}, "", RunFolder(folder / "run"))
+    return Resolved(config, config, device, images, {}, RunFolder(folder / "run"))
 
 
 class BareLoop:
-    """What must be done in a training step, and nothing else; a call does `steps` of them."""
+    """Training steps and nothing else; a call does `steps` of them."""
 
     def __init__(self, resolved: Resolved, batches: Batches, steps: int = 1):
-        self.config, self.device, self.batches, self.steps = (
-            resolved.config.train,
-            resolved.device,
-            batches,
-            steps,
-        )
-        self.state = State.fresh(resolved.build_model(), self.config)
-        self.losses = compiled(self.config)
+        config = replace(resolved.config.train, steps=10**9, schedule="constant")
+        training = Training.fresh(resolved.build_model(), config)
+        self._steps = train(training, batches, seed=0, until=config.steps)
+        self.steps = steps
 
     def __call__(self) -> None:
         """Train a little more."""
-        config, state = self.config, self.state
-        weights, one = list(state.model.parameters()), torch.ones((), device=self.device)
-        for _ in range(self.steps):
-            images, labels = self.batches(state.step)
-            draw = flow.draws(config, 0, state.step, images.shape, self.device)
-            with autocast(config, self.device):
-                loss = self.losses(state.model, images, labels, draw, state.model.null_label).mean()
-            loss.backward()
-            nn.utils.clip_grad_norm_(weights, config.clip)
-            adamw_step(state.optimizer, config.lr, 1 - one)
-            state.ema.update(weights, state.step, one)
-            state.step += 1
+        for _ in itertools.islice(self._steps, self.steps):
+            pass
 
 
 class _Unsaved(Checkpoints):
@@ -99,7 +87,7 @@ class Harness:
 
     def __init__(self, resolved: Resolved, batches: Batches, steps: int):
         self.resolved, self.batches, self.steps = resolved, batches, steps
-        self.state = State.fresh(resolved.build_model(), resolved.config.train)
+        self.training = Training.fresh(resolved.build_model(), resolved.config.train)
         folder = resolved.folder
         folder.path.mkdir()
         folder.create({}, resolved.config, {}, {})
@@ -111,17 +99,13 @@ class Harness:
 
     def __call__(self) -> None:
         """Train a little more."""
-        train = replace(
-            self.resolved.config.train,
-            steps=self.state.step + self.steps,
-            schedule="constant",
-            warmup_steps=0,
-        )
-        resolved = replace(self.resolved, config=replace(self.resolved.config, train=train))
+        until = self.training.step + self.steps
+        config = replace(self.resolved.config.train, steps=until, schedule="constant", warmup_steps=0)
+        resolved = replace(self.resolved, config=replace(self.resolved.config, train=config))
+        self.training.config = config
+        record, unsaved = Record(resolved.folder, resolved.config), _Unsaved(Path(), {})
         with contextlib.redirect_stdout(io.StringIO()):
-            train_logged(
-                resolved, self.state, self.batches, _Unsaved(Path(), {}), StopFlag(), lambda state: None
-            )
+            train_and_score(resolved, self.training, self.batches, unsaved, record, None, StopFlag())
 
 
 def training(resolved: Resolved, steps: int, flops: float) -> tuple[list[Work], Harness]:
@@ -139,7 +123,7 @@ def training(resolved: Resolved, steps: int, flops: float) -> tuple[list[Work], 
     works = [
         Work("training step", bare, pictures, flops),
         Work("training in the harness", harness, pictures, flops),
-        Work("saving a checkpoint", lambda: checkpoints.save(0, harness.state.tensors()), 1),
+        Work("saving a checkpoint", lambda: checkpoints.save(0, harness.training.tensors()), 1),
     ]
     return [*works, *(plain(resolved, batches, steps, flops, name) for name in ("fp32", "bf16"))], harness
 
@@ -169,7 +153,7 @@ def sampling(resolved: Resolved, flops: float) -> Work:
     sampler = SamplerSpec.parse("euler:steps=10")
 
     def run() -> None:
-        generator.chunk_of(0, sampler, 1.0, (0.0, 1.0), 0)
+        generator.chunk_of(0, sampler, GuidanceSpec(), 0)
 
     return Work("sampling, one evaluation", run, 10 * generator.chunk, flops)
 

@@ -4,20 +4,23 @@ tyro's own complaints are boxes as wide as the terminal, and it takes `1_0`, ful
 given twice. So this looks first: tyro is handed what fits, makes the objects and writes the help.
 """
 
+import contextlib
 import difflib
+import io
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import MISSING, dataclass, fields, is_dataclass
 from math import inf
 from pathlib import Path
 from types import NoneType
-from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, Literal, TypeVar, get_args, get_origin, get_type_hints
 
 import tyro
 
 from rope_dit.config import option
 from rope_dit.errors import UserError, nearest
 
+C = TypeVar("C")
 LONGEST = 1000  # characters of one argument
 CLOSE = 0.65  # likeness from which on an option may have been meant
 _TEXTS: dict[Any, tuple[str, str]] = {
@@ -142,7 +145,7 @@ def check_arguments(config_type: Any, args: Sequence[str], complete: bool) -> No
         else:
             argument = by_name.get(name.replace("_", "-"))
             if argument is None:
-                raise UserError(f"unknown option '{name}'.{_suggest(name, list(by_name))} --help shows all.")
+                raise unknown_option(name, list(by_name))
             values = [value] if equals else []
             while todo and _takes(argument, len(values), todo[0]):
                 values.append(todo.pop(0))
@@ -153,6 +156,11 @@ def check_arguments(config_type: Any, args: Sequence[str], complete: bool) -> No
     for argument in known:
         if complete and argument.required and argument.title not in given:
             raise UserError(f"{argument.title} is missing; expected {argument.expected}. See --help.")
+
+
+def unknown_option(name: str, names: Sequence[str]) -> UserError:
+    """The error for an option that there is not."""
+    return UserError(f"unknown option '{name}'.{_suggest(name, names)} --help shows all.")
 
 
 def words_for(name: str, value: str) -> list[str]:
@@ -193,3 +201,47 @@ def _suggest(name: str, names: Sequence[str]) -> str:
     close = [tails[word]] if word in tails else difflib.get_close_matches(word, known, 1, CLOSE)
     close += [tails[t] for t in difflib.get_close_matches(word.rpartition(".")[2], tails, 1, CLOSE)]
     return f" Did you mean '--{close[0]}'?" if close else ""
+
+
+def take(args: list[str], name: str) -> str | None:
+    """Look for `--name VALUE` or `--name=VALUE` without removing it."""
+    for i, arg in enumerate(args):
+        if arg.startswith(f"--{name}="):
+            return arg.partition("=")[2]
+        if arg == f"--{name}":
+            if i + 1 == len(args):
+                raise UserError(f"--{name} needs a value.")
+            return args[i + 1]
+    return None
+
+
+def parse(config_type: type[C], default: C | None, args: Sequence[str], prog: str, description: str) -> C:
+    """Read the command line over `default`.
+
+    Raises:
+        UserError: an argument does not fit, or the dataclass itself raised one.
+        SystemExit: after --help was printed.
+    """
+    asked = [arg for arg in args if arg in ("-h", "--help")][:1]
+    if not asked:
+        check_arguments(config_type, args, complete=default is None)
+    over = {} if default is None else {"default": default}
+    stderr = io.StringIO()
+    try:
+        with contextlib.redirect_stderr(stderr):
+            return tyro.cli(config_type, args=asked or list(args), prog=prog, description=description, **over)
+    except SystemExit as stop:
+        if stop.code in (0, None):
+            raise
+        raise _reason(stop, stderr.getvalue()) from None
+
+
+def _reason(stop: SystemExit, printed: str) -> UserError:
+    """The UserError for which tyro gave up, or what it printed in its box."""
+    error: BaseException | None = stop
+    while error is not None:
+        if isinstance(error, UserError):
+            return error
+        error = error.__context__
+    words = re.sub(r"\x1b\[[0-9;]*m|[│╭╰─╮╯]", " ", printed)
+    return UserError(f"{' '.join(words.split())[:170] or 'the command line could not be read'} See --help.")

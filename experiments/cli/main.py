@@ -1,37 +1,22 @@
-"""What all commands share: from command line to config, errors in one line, signals to a flag, exit codes."""
+"""What all commands share: exit codes, signals to a flag, errors in one line."""
 
 import contextlib
-import io
 import logging
 import os
 import re
 import signal
 import sys
-import traceback
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from types import FrameType
-from typing import TypeVar
 
-import tyro
-
-from experiments.cli.arguments import check_arguments
-from rope_dit.errors import Stopped, UserError, nearest
-from rope_dit.registry import PLUGINS, REGISTRIES, add_plugins, show
+from experiments.cli.arguments import parse as parse  # analysis.report has it from here
+from experiments.cli.arguments import take
+from experiments.cli.listing import list_registered
+from rope_dit.errors import Stopped, UserError
+from rope_dit.registry import add_plugins
 
 OK, FAILED, BAD_INPUT, SOME_FAILED = 0, 1, 2, 3
-CLAIMS = (
-    "relative",
-    "sees",
-    "symmetric",
-    "extrapolates",
-    "order",
-    "evals_per_step",
-    "adaptive",
-    "values",
-    "min_images",
-)
-C = TypeVar("C")
 
 
 class StopFlag:
@@ -63,105 +48,6 @@ class StopFlag:
     def exit_code(self) -> int:
         """130 after Ctrl-C, 143 after the others."""
         return 130 if self.signal == signal.SIGINT else 143
-
-
-def take(args: list[str], name: str) -> str | None:
-    """Look for `--name VALUE` or `--name=VALUE` without removing it."""
-    for i, arg in enumerate(args):
-        if arg.startswith(f"--{name}="):
-            return arg.partition("=")[2]
-        if arg == f"--{name}":
-            if i + 1 == len(args):
-                raise UserError(f"--{name} needs a value.")
-            return args[i + 1]
-    return None
-
-
-def list_registered(args: list[str]) -> bool:
-    """Answer `--list [KIND]` from the files' syntax trees; False where it was not asked for."""
-    where = next((i for i, arg in enumerate(args) if arg.partition("=")[0] == "--list"), None)
-    if where is None:
-        return False
-    after = [args[where].partition("=")[2]] if "=" in args[where] else args[where + 1 :][:1]
-    kinds = after if after and not after[0].startswith("-") else list(REGISTRIES)
-    for kind in kinds:
-        if kind not in REGISTRIES:
-            expected = f"expected one of {', '.join(REGISTRIES)}"
-            raise UserError(f"--list got '{kind}', {expected}.{nearest(kind, list(REGISTRIES))}")
-    print("\n\n".join(listing(kind) for kind in kinds))
-    return True
-
-
-def listing(kind: str) -> str:
-    """What is registered of one kind: name, summary, options with their defaults, and claims."""
-    lines = [f"{kind}:"]
-    for entry in REGISTRIES[kind]:
-        options = [f"{option.name}={show(option.default)}" for option in entry.options.values()]
-        claims = [_claim(name, value) for name, value in entry.claims.items() if name in CLAIMS and value]
-        lines.append(f"  {entry.name:<18}{entry.summary}")
-        if options:
-            lines.append(f"{'':<20}options: {', '.join(options)}")
-        if claims:
-            lines.append(f"{'':<20}claims:  {', '.join(claims)}")
-    return "\n".join(lines)
-
-
-def _claim(name: str, value: object) -> str:
-    words = name.replace("_", " ")
-    if isinstance(value, dict):
-        return ", ".join(f"{key} ({direction} is better)" for key, direction in value.items())
-    if isinstance(value, tuple):
-        return f"{words} {' and '.join(value)}"
-    return words if value is True else f"{words} {value}"
-
-
-def parse(config_type: type[C], default: C | None, args: Sequence[str], prog: str, description: str) -> C:
-    """Read the command line over `default`.
-
-    Raises:
-        UserError: an argument does not fit, or the dataclass itself raised one.
-        SystemExit: after --help was printed.
-    """
-    asked = [arg for arg in args if arg in ("-h", "--help")][:1]
-    if not asked:
-        check_arguments(config_type, args, complete=default is None)
-    over = {} if default is None else {"default": default}
-    stderr = io.StringIO()
-    try:
-        with contextlib.redirect_stderr(stderr):
-            return tyro.cli(config_type, args=asked or list(args), prog=prog, description=description, **over)
-    except SystemExit as stop:
-        if stop.code in (0, None):
-            raise
-        raise _reason(stop, stderr.getvalue()) from None
-
-
-def _reason(stop: SystemExit, printed: str) -> UserError:
-    """The UserError for which tyro gave up, or what it printed in its box."""
-    error: BaseException | None = stop
-    while error is not None:
-        if isinstance(error, UserError):
-            return error
-        error = error.__context__
-    words = re.sub(r"\x1b\[[0-9;]*m|[│╭╰─╮╯]", " ", printed)
-    return UserError(f"{' '.join(words.split())[:170] or 'the command line could not be read'} See --help.")
-
-
-@contextlib.contextmanager
-def plugin_errors() -> Iterator[None]:
-    """Turn an error inside a plugin's file into a UserError that names the line; for before anything runs."""
-    try:
-        yield
-    except (UserError, Stopped):
-        raise
-    except Exception as error:
-        frames = [f for f in traceback.extract_tb(error.__traceback__) if Path(f.filename).parent in PLUGINS]
-        if not frames:
-            raise
-        where = f"{frames[-1].filename}:{frames[-1].lineno}"
-        raise UserError(
-            f"plugin {where}: {type(error).__name__}: {error}. Mend or remove the file."
-        ) from None
 
 
 def main(command: Callable[[list[str], StopFlag], int], argv: Sequence[str] | None = None) -> None:

@@ -2,6 +2,7 @@
 
 from experiments.config.run import DataConfig, EvalConfig, RunConfig
 from rope_dit.config import ModelConfig, TrainConfig
+from rope_dit.errors import UserError, nearest
 
 _CIFAR = ModelConfig(dim=256, depth=6, num_heads=8, patch=4)
 _CIFAR_TRAIN = TrainConfig(
@@ -70,3 +71,11 @@ PRESETS = {
         ),
     ),
 }
+
+
+def preset(name: str) -> RunConfig:
+    """The preset of that name. Raises UserError where there is none."""
+    if name not in PRESETS:
+        known = f"expected one of {', '.join(PRESETS)}"
+        raise UserError(f"unknown preset '{name}', {known}.{nearest(name, list(PRESETS))}")
+    return PRESETS[name]

@@ -1,24 +1,19 @@
-"""What a run is: frozen dataclasses for the command line, and what identifies a run and a score.
+"""What a run is: frozen dataclasses for the command line. The library's own are in `rope_dit.config`."""
 
-Imports no torch. The library's own settings live in `rope_dit.config`.
-"""
-
-import hashlib
-import json
 import re
-from dataclasses import asdict, dataclass, field, fields, is_dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar, get_type_hints
+from typing import Annotated, Literal
 
 import tyro
 
 from experiments.config.registries import METRICS
-from rope_dit.config import NOT_WEIGHTS, ModelConfig, TrainConfig, check, check_finite, option
+from rope_dit.config import ModelConfig, TrainConfig, check, check_finite, option
 from rope_dit.errors import UserError
+from rope_dit.guidance_spec import GuidanceSpec
 from rope_dit.registry import POS_EMBEDS
 from rope_dit.samplers.spec import SamplerSpec
 
-C = TypeVar("C")
 PathOrNone = Annotated[Path | None, tyro.conf.arg(metavar="PATH", help_behavior_hint="(default: none)")]
 LABEL = r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,79}"
 LIMITS = {  # more is a slip of the finger, and would fill the memory before anybody could say so
@@ -96,8 +91,17 @@ class EvalConfig:
         ok = 0 <= begin < end <= 1 and all(t == float(f"{t:g}") for t in (begin, end))
         got = f"{begin} {end}"
         check(ok, "eval.guidance-interval", got, "two rising times from 0 to 1 with at most 6 digits")
-        for spec in self.samplers:
-            SamplerSpec.parse(spec)
+        self.sampler_specs  # noqa: B018  raises for what is none
+
+    @property
+    def sampler_specs(self) -> tuple[SamplerSpec, ...]:
+        """The samplers, read."""
+        return tuple(SamplerSpec.parse(text) for text in self.samplers)
+
+    @property
+    def guidance_specs(self) -> tuple[GuidanceSpec, ...]:
+        """The guidances, each within the interval."""
+        return tuple(GuidanceSpec(weight, *self.guidance_interval) for weight in self.guidances)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -160,104 +164,3 @@ class RunConfig:
     def last_step(self) -> int:
         """Step at which this call ends the training."""
         return self.until or self.train.steps
-
-
-def flatten(config: Any, prefix: str = "") -> dict[str, str]:
-    """Every field of nested dataclasses as text, named as on the command line: {'train.lr': '0.002', ...}."""
-    flat: dict[str, str] = {}
-    for key, value in (asdict(config) if not isinstance(config, dict) else config).items():
-        if isinstance(value, dict):
-            flat |= flatten(value, f"{prefix}{key}.")
-        else:
-            flat[prefix + key] = " ".join(map(str, value)) if isinstance(value, (tuple, list)) else str(value)
-    return flat
-
-
-def to_json(config: Any) -> dict[str, Any]:
-    """A config as JSON values; `from_json` is the inverse."""
-    return json.loads(json.dumps(asdict(config), default=str))  # type: ignore[no-any-return]
-
-
-def from_json(kind: type[C], saved: dict[str, Any]) -> C:
-    """Build a config of this kind, and those inside it, from what `to_json` gave. Raises UserError."""
-    if not isinstance(saved, dict):
-        raise UserError(f"the saved settings are damaged: got {saved!r} for a {kind.__name__}.")
-    hints = get_type_hints(kind)
-    values: dict[str, Any] = {}
-    for name, value in saved.items():
-        hint = hints.get(name)
-        if isinstance(value, dict) and isinstance(hint, type) and is_dataclass(hint):
-            value = from_json(hint, value)
-        elif isinstance(value, list):
-            value = tuple(value)
-        elif value is not None and hint in (Path, Path | None):
-            value = Path(value)
-        values[name] = value
-    try:
-        return kind(**values)
-    except (TypeError, AttributeError) as error:
-        raise UserError(f"the saved settings are of another version: {error}.") from None
-
-
-def identity(config: RunConfig, data_fingerprint: str, device_type: str) -> dict[str, str]:
-    """Every field that changes the weights, as text: a checkpoint is used only where all of them agree.
-
-    `config` has precision, compile and threads resolved. Logging, paths and evaluation are not in it.
-    """
-    names = [part.partition(":")[0] for part in POS_EMBEDS.canonical(config.variant).split("+")]
-    sources = b"".join(POS_EMBEDS[name].path.read_bytes() for name in names)
-    train = {f.name: getattr(config.train, f.name) for f in fields(config.train) if f.name not in NOT_WEIGHTS}
-    return {
-        "variant": POS_EMBEDS.canonical(config.variant),
-        "variant source": hashlib.sha256(sources).hexdigest(),
-        "seed": str(config.seed),
-        "data": data_fingerprint,
-        "device": device_type,
-        **flatten({"model": asdict(config.model), "train": train}),
-    }
-
-
-def fingerprint(identity: dict[str, str]) -> str:
-    """SHA-256 of an identity; its first 8 digits end a run folder's name."""
-    return hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()
-
-
-def run_name(config: RunConfig, print8: str) -> str:
-    """Name of the run folder, for example `rope2d-s0-1f00c4d2`."""
-    return f"{POS_EMBEDS.slug(config.variant)}-s{config.seed}-{print8}"
-
-
-@dataclass(frozen=True, kw_only=True)
-class ScoreKey:
-    """What one score is a score of; comparable scores agree in all but arm, seed and what is studied."""
-
-    arm: str
-    seed: int
-    train_step: int
-    sampler: str
-    guidance: str
-    nfe: float
-    grid: str
-    ema: str
-    extractor: str
-    metric: str
-    n: int
-    n_real: int
-    sampling_seed: int
-
-
-def guidance_name(weight: float, interval: tuple[float, float]) -> str:
-    """Guidance as a ScoreKey has it: the weight, and the interval where it is not everywhere.
-
-    >>> guidance_name(1.0, (0.2, 0.9)), guidance_name(3.0, (0.0, 1.0)), guidance_name(3.0, (0.2, 0.9))
-    ('1', '3', '3-0.2to0.9')
-    """
-    everywhere = weight == 1 or interval == (0.0, 1.0)
-    return f"{weight:g}" + ("" if everywhere else f"-{interval[0]:g}to{interval[1]:g}")
-
-
-SCORE_COLUMNS = (
-    *(f.name for f in fields(ScoreKey)),
-    *("value", "better", "real_floor", "images_sha256", "reference_sha256", "extractor_sha256"),
-    *("sampling_seconds", "time"),
-)

@@ -10,10 +10,10 @@ from typing import Annotated, Any, Literal
 
 import tyro
 
-from experiments.config.presets import PRESETS
+from experiments.config import presets
+from experiments.config.launch import LaunchConfig
 from experiments.config.run import LABEL, DataConfig, EvalConfig, PathOrNone, RunConfig
 from experiments.config.tuning import Choice, Range, TuneConfig
-from experiments.coordinator.launchers.base import LaunchConfig
 from rope_dit.config import ModelConfig, TrainConfig, check
 from rope_dit.errors import UserError, nearest
 
@@ -98,10 +98,7 @@ def study(preset: str = "digits", **fields: Any) -> StudyConfig:
         preset: where data, model, train and eval come from.
         fields: other fields of StudyConfig; a mapping for data, model, train or eval changes some of its own.
     """
-    if preset not in PRESETS:
-        raise UserError(f"unknown preset '{preset}', expected one of {', '.join(PRESETS)}."
-                        f"{nearest(preset, list(PRESETS))}")  # fmt: skip
-    run = PRESETS[preset]
+    run = presets.preset(preset)
     parts = {part: getattr(run, part) for part in ("data", "model", "train", "eval")}
     for part, before in parts.items():
         if isinstance(fields.get(part), Mapping):

@@ -5,20 +5,21 @@ import sys
 from collections.abc import Iterator
 
 from experiments.cli.main import FAILED, OK, SOME_FAILED, StopFlag
+from experiments.config.launch import usable_cores
 from experiments.config.study import StudyConfig
 from experiments.coordinator.cell import FINAL, Cell
-from experiments.coordinator.cell_queue import AllFail, Watch, Work
+from experiments.coordinator.cell_queue import AllFail, CellQueue, Watch
 from experiments.coordinator.launchers import Launcher, make_launcher
-from experiments.coordinator.launchers.base import cores
 from experiments.coordinator.launchers.local import MOST_ON_CPU
 from experiments.coordinator.optuna_trials import Trials
 from experiments.coordinator.plan import Plan
-from experiments.coordinator.plan_ablation import make_plan
+from experiments.coordinator.plan_ablation import plan_ablation
 from experiments.coordinator.resync import sync_definition, sync_runs
 from experiments.records.run_folder import RunFolder
 from experiments.runner.dry_run import estimated_seconds
 from experiments.runner.resolve import Resolved
 from rope_dit.errors import Stopped
+from rope_dit.guidance_spec import GuidanceSpec
 
 GRACE_SECONDS = 60.0  # for a last checkpoint after a signal
 
@@ -28,7 +29,7 @@ def ablate(config: StudyConfig, stop: StopFlag) -> int:
 
     Raises UserError before anything is written.
     """
-    plan, resolved = make_plan(config)
+    plan, resolved = plan_ablation(config)
     cells = plan.cells()
     todo = [cell for cell in cells if cell.state() not in FINAL]
     print(announcement(plan, resolved, cells, todo, config))
@@ -38,9 +39,10 @@ def ablate(config: StudyConfig, stop: StopFlag) -> int:
         url = sync_definition(plan.definition())
         trials = Trials(plan.path, plan.name, cells, plan.endpoint(), todo)
         done = len(cells) - len(todo)
-        work = Work(plan.path, launcher, stop, len(cells), done, Watch(trials.start, trials.end))
+        watch = Watch(trials.start, trials.end)
+        queue = CellQueue(plan.path, launcher, stop, len(cells), done, watch)
         try:
-            work.carry_out(todo)
+            queue.carry_out(todo)
         except AllFail as error:
             print(f"error: {error}", file=sys.stderr)
             return FAILED
@@ -55,14 +57,15 @@ def announcement(
     arms, seeds = ", ".join(plan.arms), f"{plan.seeds[0]}-{plan.seeds[-1]}"
     lines = [
         f"study {plan.name}: {len(plan.arms)} arms ({arms}), seeds {seeds}, baseline {plan.baseline}",
-        f"primary endpoint: {end['metric']} ({end['better']} is better), sampler {end['sampler']}, guidance "
-        f"{end['guidance']}, EMA {end['ema']}, n = {end['n']}, step {end['train_step']}; "
+        f"primary endpoint: {end.metric} ({end.better} is better), sampler {end.sampler}, guidance "
+        f"{GuidanceSpec.parse(end.guidance).short}, EMA {end.ema}, n = {end.n}, step {end.train_step}; "
         f"margin {plan.margin:.1%}",
         f"{len(cells)} runs, {len(cells) - len(todo)} of them done",
     ]
     if todo:
         minutes = len(todo) * sum(estimated_seconds(resolved)) / 60
-        fitting = min(MOST_ON_CPU, cores() // plan.base.train.threads) if plan.base.device == "cpu" else 1
+        on_cpu = plan.base.device == "cpu"
+        fitting = min(MOST_ON_CPU, usable_cores() // plan.base.train.threads) if on_cpu else 1
         at_once = config.launch.workers or max(1, fitting)
         lines[-1] += (
             f"; about {minutes:.0f} minutes of work, {minutes / at_once:.0f} with {at_once} at a time"

@@ -6,11 +6,11 @@ An arm is a variant and the settings in which it differs from the others: `fast=
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from typing import Any
 
-from experiments.cli.arguments import words_for
-from experiments.cli.main import parse
-from experiments.config.run import LABEL, RunConfig, flatten
+from experiments.config.overrides import override
+from experiments.config.run import LABEL, RunConfig
+from experiments.config.text import flatten
+from experiments.records.definition import ArmRecord
 from rope_dit.errors import UserError
 from rope_dit.registry import POS_EMBEDS
 
@@ -33,30 +33,36 @@ class Arm:
     overrides: tuple[tuple[str, str], ...] = ()
 
     @classmethod
-    def parse(cls, text: str) -> "Arm":
-        """Read an arm. Raises UserError for an unknown variant or a setting that arms cannot differ in."""
+    def parse(cls, text: str, stored: bool = False) -> "Arm":
+        """Read an arm. Raises UserError for an unknown variant or a setting that arms cannot differ in.
+
+        Args:
+            text: the arm.
+            stored: it comes from a record, where options that it does not know are at their neutral values.
+        """
         head, *rest = text.split(";")
         label, named, spec = _split_label(head)
         overrides = tuple(_override(part, text) for part in rest)
-        spec = POS_EMBEDS.canonical(spec)
+        if twice := {key for key, _ in overrides if [k for k, _ in overrides].count(key) > 1}:
+            raise UserError(f"arm '{text}': {min(twice)} is given twice; give it once.")
         if not named:
-            label = _slug(spec, overrides)
+            label = _slug(POS_EMBEDS.canonical(spec), overrides)
+        spec = POS_EMBEDS.canonical(spec, stored=stored)
         if not re.fullmatch(LABEL, label):
             raise UserError(f"arm '{text}': label got '{label}', expected 1 to 80 of A-Z a-z 0-9 . _ -")
         return cls(label, spec, overrides)
 
     def config(self, base: RunConfig) -> RunConfig:
         """Settings of this arm's runs: `base` with the arm's own. Raises UserError where one does not fit."""
-        args = [word for key, value in self.overrides for word in words_for(key, value)]
         try:
-            changed = parse(RunConfig, base, args, "arm", "") if args else base
+            changed = override(base, dict(self.overrides))
         except UserError as error:
             raise UserError(f"arm {self.label}: {error}", error.details) from None
         return replace(changed, variant=self.spec, arm=self.label)
 
-    def as_json(self) -> dict[str, Any]:
+    def record(self) -> ArmRecord:
         """The arm as a study's definition has it."""
-        return {"label": self.label, "spec": self.spec, "overrides": dict(self.overrides)}
+        return ArmRecord(self.label, self.spec, dict(self.overrides))
 
     def __str__(self) -> str:
         return ";".join([f"{self.label}={self.spec}", *(f"{key}={value}" for key, value in self.overrides)])

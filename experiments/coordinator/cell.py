@@ -9,12 +9,12 @@ from functools import cached_property
 from pathlib import Path
 from typing import Literal
 
-from experiments.config.run import EvalConfig, RunConfig, guidance_name
+from experiments.config.run import RunConfig
 from experiments.records.run_folder import RunFolder
-from rope_dit.samplers.spec import SamplerSpec
+from experiments.scoring.jobs import final_jobs
 
-State = Literal["done", "diverged", "failed", "running", "missing"]
-FINAL: tuple[State, ...] = ("done", "diverged")
+CellState = Literal["done", "diverged", "failed", "running", "missing"]
+FINAL: tuple[CellState, ...] = ("done", "diverged")
 _TAIL = 4096  # bytes that hold the last line of a metric log
 
 
@@ -54,7 +54,7 @@ class Cell:
         assert self.config.out is not None, "a cell has a run folder"
         return RunFolder(self.config.out)
 
-    def state(self) -> State:
+    def state(self) -> CellState:
         """What became of it so far; `missing` where a process still has to begin or go on."""
         ending = self.folder.ending
         outcome = ending.outcome if ending else ""
@@ -68,10 +68,14 @@ class Cell:
 
     def is_scored(self) -> bool:
         """Whether scores.csv has all final scores of the step that the run is to reach."""
-        step = str(self.config.last_step)
-        names = ("sampler", "guidance", "sampling_seed", "n")
-        there = {tuple(row[n] for n in names) for row in self.folder.scores() if row["train_step"] == step}
-        return final_scores(self.config.eval) <= there
+        keys = [score.key for score in self.folder.scores() if score.key.train_step == self.config.last_step]
+        there = {(key.sampler, key.guidance, key.sampling_seed, key.n) for key in keys}
+        wanted = {
+            (str(job.sampler), str(job.guidance), job.sampling_seed, n)
+            for job in final_jobs(self.config.eval)
+            for n in job.ns
+        }
+        return wanted <= there
 
     def progress(self) -> tuple[int, float | None]:
         """Last logged step, and the loss there; 0 and None before the first."""
@@ -82,14 +86,3 @@ class Cell:
             return row["step"], row["values"].get("train/loss")
         except (OSError, ValueError, IndexError, KeyError):
             return 0, None
-
-
-def final_scores(config: EvalConfig) -> set[tuple[str, str, str, str]]:
-    """Sampler, guidance, sampling seed and n of every final score, as scores.csv writes them."""
-    return {
-        (str(SamplerSpec.parse(sampler)), guidance_name(weight, config.guidance_interval), str(seed), str(n))
-        for sampler in config.samplers
-        for weight in config.guidances
-        for seed in range(config.sampling_seeds)
-        for n in config.n
-    }

@@ -10,8 +10,8 @@ from pathlib import Path
 
 from experiments.cli.main import StopFlag
 from experiments.cli.progress import Progress
-from experiments.config.run import to_json
-from experiments.coordinator.cell import FINAL, Cell, State
+from experiments.config.text import to_json
+from experiments.coordinator.cell import FINAL, Cell, CellState
 from experiments.coordinator.launchers.base import Ended, Launcher, Task
 from rope_dit.durable import write_durably
 from rope_dit.errors import Stopped
@@ -35,11 +35,11 @@ class Watch:
     """
 
     start: Callable[[Cell], None] = lambda cell: None
-    end: Callable[[Cell, State], None] = lambda cell, state: None
+    end: Callable[[Cell, CellState], None] = lambda cell, state: None
 
 
 @dataclass
-class Work:
+class CellQueue:
     """Cells on their way through a launcher.
 
     Args:
@@ -100,7 +100,7 @@ class Work:
         command = (sys.executable, "-m", "experiments.coordinator.worker", str(file.absolute()), *plugins)
         return Task(cell.name, command, log.absolute())
 
-    def _judge(self, cell: Cell, ended: Ended) -> tuple[State, str]:
+    def _judge(self, cell: Cell, ended: Ended) -> tuple[CellState, str]:
         """What became of a cell whose process has ended: `missing` where the process was killed."""
         state = cell.state()
         if state in FINAL:
@@ -112,7 +112,7 @@ class Work:
             return "failed", ending.message
         return "failed", _last_line(self.path / "logs" / f"{cell.name}.txt") or f"exit code {ended.code}"
 
-    def _note(self, cell: Cell, state: State, why: str) -> None:
+    def _note(self, cell: Cell, state: CellState, why: str) -> None:
         self.watch.end(cell, state)
         if state == "done":
             self._in_a_row.clear()

@@ -5,7 +5,8 @@ no RUNNING trial, and a study may gain arms, which Optuna's own studies cannot.
 """
 
 import logging
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
+from dataclasses import asdict
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,8 @@ import optuna
 from optuna.distributions import BaseDistribution, CategoricalDistribution
 from optuna.trial import TrialState, create_trial
 
-from experiments.coordinator.cell import Cell, State
+from experiments.coordinator.cell import Cell, CellState
+from experiments.records.definition import Endpoint
 
 STATES = {"done": TrialState.COMPLETE, "diverged": TrialState.FAIL, "failed": TrialState.FAIL}
 FILE = "optuna.db"
@@ -52,7 +54,7 @@ class Trials:
         folder: Path,
         name: str,
         cells: Sequence[Cell],
-        endpoint: Mapping[str, Any],
+        endpoint: Endpoint,
         todo: Collection[Cell] = (),
     ):
         self.endpoint = endpoint
@@ -60,9 +62,9 @@ class Trials:
             "arm": CategoricalDistribution(list(dict.fromkeys(cell.arm for cell in cells))),
             "seed": CategoricalDistribution(sorted({cell.seed for cell in cells})),
         }
-        direction = "minimize" if endpoint["better"] == "lower" else "maximize"
+        direction = "minimize" if endpoint.better == "lower" else "maximize"
         self._study = optuna.create_study(storage=open_storage(folder), study_name=name, direction=direction)
-        self._study.set_user_attr("primary endpoint", dict(endpoint))
+        self._study.set_user_attr("primary endpoint", asdict(endpoint))
         self._running: dict[str, optuna.Trial] = {}
         again = {cell.name for cell in todo}
         for cell in cells:
@@ -75,44 +77,44 @@ class Trials:
             self._study.enqueue_trial(_params(cell))
             self._running[cell.name] = self._study.ask(self._space)
 
-    def end(self, cell: Cell, state: State) -> None:
+    def end(self, cell: Cell, state: CellState) -> None:
         """The cell has come to its end."""
-        trial, points = self._running.pop(cell.name), curve(cell, self.endpoint)
+        trial, points = self._running.pop(cell.name), scores_by_step(cell, self.endpoint)
         for step, value in points.items():
             trial.report(value, step)
         for key, text in _attributes(cell).items():
             trial.set_user_attr(key, text)
-        value = points.get(self.endpoint["train_step"])
+        value = points.get(self.endpoint.train_step)
         done = STATES[state] == TrialState.COMPLETE
         self._study.tell(trial, value if done else None, state=STATES[state])
 
-    def _add(self, cell: Cell, state: State) -> None:
-        points, info = curve(cell, self.endpoint), cell.folder.info
+    def _add(self, cell: Cell, state: CellState) -> None:
+        points, record = scores_by_step(cell, self.endpoint), cell.folder.record
         done = STATES[state] == TrialState.COMPLETE
         trial = create_trial(
             state=STATES[state],
             params=_params(cell),
             distributions=self._space,
-            value=points[self.endpoint["train_step"]] if done else None,
+            value=points[self.endpoint.train_step] if done else None,
             intermediate_values=points,
             user_attrs=_attributes(cell),
         )
-        if info:
-            times = [float(row["time"]) for row in cell.folder.scores()]
-            trial.datetime_start = datetime.fromtimestamp(info["created"])
-            trial.datetime_complete = datetime.fromtimestamp(max([info["created"], *times]))
+        if record:
+            times = [score.time for score in cell.folder.scores()]
+            trial.datetime_start = datetime.fromtimestamp(record.created)
+            trial.datetime_complete = datetime.fromtimestamp(max([record.created, *times]))
         self._study.add_trial(trial)
 
 
-def curve(cell: Cell, endpoint: Mapping[str, Any]) -> dict[int, float]:
+def scores_by_step(cell: Cell, endpoint: Endpoint) -> dict[int, float]:
     """The cell's scores by training step: of few pictures on the way, of all at the endpoint."""
-    same = ("metric", "sampler", "guidance", "ema", "extractor")
+    same = {name: value for name, value in endpoint.fields().items() if name not in ("n", "train_step")}
     found: dict[int, float] = {}
-    for row in cell.folder.scores():
-        alike = all(row[key] == str(endpoint[key]) for key in same) and row["sampling_seed"] == "0"
-        step, n = int(row["train_step"]), int(row["n"])
-        if alike and (n == endpoint["n"] or (step < cell.config.train.steps and step not in found)):
-            found[step] = float(row["value"])
+    for score in cell.folder.scores():
+        key, step = score.key, score.key.train_step
+        alike = all(getattr(key, name) == value for name, value in same.items())
+        if alike and (key.n == endpoint.n or (step < cell.config.train.steps and step not in found)):
+            found[step] = score.value
     return dict(sorted(found.items()))
 
 

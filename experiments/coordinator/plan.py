@@ -14,16 +14,18 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from experiments.config.run import RunConfig, flatten, from_json, guidance_name, to_json
+from experiments.config.identity import read_settings
+from experiments.config.run import RunConfig
+from experiments.config.text import flatten, from_json, to_json
 from experiments.coordinator.arm import Arm
 from experiments.coordinator.cell import Cell
-from experiments.records.definition import Definition
+from experiments.records.definition import Definition, Endpoint, Look
 from experiments.scoring.metrics import value_name
 from rope_dit import ema
 from rope_dit.config import NOT_WEIGHTS
 from rope_dit.durable import write_durably
 from rope_dit.errors import UserError
-from rope_dit.samplers.spec import SamplerSpec
+from rope_dit.words import differing
 
 GROWING = ("eval.samplers", "eval.guidances", "eval.sampling_seeds")  # what may be added to a study
 ELSEWHERE = ("data.name", "data.root", "eval.inception_weights", *(f"train.{name}" for name in NOT_WEIGHTS))
@@ -59,7 +61,7 @@ class Plan:
     comparisons: tuple[tuple[str, str], ...]
     facts: Mapping[str, str]
     planned_seeds: int
-    looks: tuple[Mapping[str, float], ...] = ()
+    looks: tuple[Look, ...] = ()
     created: float = field(default_factory=time.time)
 
     @property
@@ -77,41 +79,39 @@ class Plan:
         configs = [arm.config(self.base) for arm in self.arms.values()]
         return [Cell.of(config, seed, self.runs) for seed in self.seeds for config in configs]
 
-    def endpoint(self) -> dict[str, Any]:
+    def endpoint(self) -> Endpoint:
         """The primary endpoint: the one score on which verdicts stand."""
         config = self.base.eval
-        weight = 1.0 if 1.0 in config.guidances else config.guidances[0]
-        return {
-            "metric": value_name("fd", self.facts["extractor"]),
-            "extractor": self.facts["extractor"],
-            "sampler": str(SamplerSpec.parse(config.samplers[0])),
-            "guidance": guidance_name(weight, config.guidance_interval),
-            "ema": ema.name(self.base.train.ema_decay),
-            "n": config.n[0],
-            "train_step": self.base.train.steps,
-            "sampling_seed": 0,
-            "better": "lower",
-        }
+        plain = [guidance for guidance in config.guidance_specs if guidance.weight == 1]
+        return Endpoint(
+            metric=value_name("fd", self.facts["extractor"]),
+            extractor=self.facts["extractor"],
+            sampler=str(config.sampler_specs[0]),
+            guidance=str((plain or config.guidance_specs)[0]),
+            ema=ema.name(self.base.train.ema_decay),
+            n=config.n[0],
+            train_step=self.base.train.steps,
+            sampling_seed=0,
+            better="lower",
+        )
 
     def definition(self) -> Definition:
-        """What the tracking store keeps of it, see `experiments.records.definition`."""
+        """What the tracking store keeps of it."""
         config = self.base.eval
-        return {
-            "name": self.name, "kind": self.kind, "created": self.created, "preset": self.base.preset,
-            "data": self.base.data.name, "endpoint": self.endpoint(),
-            "arms": [arm.as_json() for arm in self.arms.values()], "seeds": list(self.seeds),
-            "samplers": [str(SamplerSpec.parse(s)) for s in config.samplers],
-            "guidances": list(config.guidances), "sampling_seeds": config.sampling_seeds,
-            "baseline": self.baseline, "margin": self.margin,
-            "comparisons": [list(c) for c in self.comparisons],
-            "planned_seeds": self.planned_seeds, "looks": [dict(look) for look in self.looks],
-        }  # fmt: skip
+        return Definition(
+            name=self.name, kind=self.kind, created=self.created, preset=self.base.preset,
+            data=self.base.data.name, endpoint=self.endpoint(),
+            arms=tuple(arm.record() for arm in self.arms.values()), seeds=self.seeds,
+            samplers=tuple(map(str, config.sampler_specs)), guidances=config.guidances,
+            sampling_seeds=config.sampling_seeds, baseline=self.baseline, margin=self.margin,
+            comparisons=self.comparisons, planned_seeds=self.planned_seeds, looks=self.looks,
+        )  # fmt: skip
 
     def identity(self) -> dict[str, str]:
         """Everything that may not change once the study has begun, as text."""
         shared = flatten({part: asdict(getattr(self.base, part)) for part in _PARTS})
         frozen = {k: v for k, v in shared.items() if k not in (*GROWING, *ELSEWHERE)}
-        endpoint = {f"endpoint {key}": str(value) for key, value in self.endpoint().items()}
+        endpoint = {f"endpoint {key}": str(value) for key, value in asdict(self.endpoint()).items()}
         return {
             **frozen, **endpoint, **self.facts, "kind": self.kind, "preset": self.base.preset,
             "device": self.base.device, "baseline": self.baseline, "margin": str(self.margin),
@@ -119,38 +119,64 @@ class Plan:
 
     def save(self) -> None:
         """Write study.json."""
-        content = {
-            "created": self.created, "kind": self.kind, "base": to_json(self.base), "seeds": list(self.seeds),
-            "arms": [str(arm) for arm in self.arms.values()],
-            "baseline": self.baseline, "margin": self.margin,
-            "comparisons": [list(c) for c in self.comparisons], "facts": dict(self.facts),
-            "planned_seeds": self.planned_seeds, "looks": [dict(look) for look in self.looks],
-        }  # fmt: skip
+        saved = SavedPlan(
+            created=self.created, kind=self.kind, base=to_json(self.base), seeds=self.seeds,
+            arms=tuple(map(str, self.arms.values())), baseline=self.baseline, margin=self.margin,
+            comparisons=self.comparisons, facts=self.facts, planned_seeds=self.planned_seeds,
+            looks=self.looks,
+        )  # fmt: skip
         self.path.mkdir(parents=True, exist_ok=True)
-        write_durably(self.path / "study.json", json.dumps(content, indent=1).encode())
+        write_durably(self.path / "study.json", json.dumps(to_json(saved), indent=1).encode())
 
     def looked(self) -> "Plan":
         """The plan after its whole was reported: one look more, if it has grown since the last."""
-        if self.looks and self.looks[-1]["seeds"] == len(self.seeds):
+        if self.looks and self.looks[-1].seeds == len(self.seeds):
             return self
-        return replace(self, looks=(*self.looks, {"time": time.time(), "seeds": len(self.seeds)}))
+        return replace(self, looks=(*self.looks, Look(time.time(), len(self.seeds))))
 
 
-def read_plan(path: Path) -> Plan | None:
+@dataclass(frozen=True, kw_only=True)
+class SavedPlan:
+    """What stands in study.json: a Plan with its settings as JSON and its arms as text."""
+
+    created: float
+    kind: str
+    base: Mapping[str, Any]
+    seeds: tuple[int, ...]
+    arms: tuple[str, ...]
+    baseline: str
+    margin: float
+    comparisons: tuple[tuple[str, str], ...]
+    facts: Mapping[str, str]
+    planned_seeds: int
+    looks: tuple[Look, ...]
+
+
+def read_saved(path: Path) -> SavedPlan | None:
     """Read study.json, or return None where there is no study. Raises UserError where it is damaged."""
     file = path / "study.json"
     if not file.is_file():
         return None
     try:
-        saved = json.loads(file.read_text())
-        arms = [Arm.parse(text) for text in saved["arms"]]
-        return Plan(
-            path, saved["kind"], from_json(RunConfig, saved["base"]), {arm.label: arm for arm in arms},
-            tuple(saved["seeds"]), saved["baseline"], saved["margin"],
-            tuple((a, b) for a, b in saved["comparisons"]), saved["facts"], saved["planned_seeds"],
-            tuple(saved["looks"]), saved["created"],
-        )  # fmt: skip
+        return from_json(SavedPlan, json.loads(file.read_text()))
     except (ValueError, KeyError, TypeError) as error:
+        raise UserError(f"{file} is damaged ({error!r}); restore it, or choose another --name.") from None
+
+
+def read_plan(path: Path) -> Plan | None:
+    """The study in a folder, or None where there is none. Raises UserError where it is damaged."""
+    saved = read_saved(path)
+    if saved is None:
+        return None
+    try:
+        arms = [Arm.parse(text, stored=True) for text in saved.arms]
+        return Plan(
+            path=path, kind=saved.kind, base=read_settings(saved.base), arms={arm.label: arm for arm in arms},
+            seeds=saved.seeds, baseline=saved.baseline, margin=saved.margin, comparisons=saved.comparisons,
+            facts=saved.facts, planned_seeds=saved.planned_seeds, looks=saved.looks, created=saved.created,
+        )  # fmt: skip
+    except (KeyError, TypeError, AttributeError) as error:
+        file = path / "study.json"
         raise UserError(f"{file} is damaged ({error!r}); restore it, or choose another --name.") from None
 
 
@@ -162,21 +188,16 @@ def grow(saved: Plan, asked: Plan) -> Plan:
     config, more = saved.base.eval, asked.base.eval
     evaluation = replace(
         more,
-        samplers=_join([str(SamplerSpec.parse(s)) for s in (*config.samplers, *more.samplers)]),
+        samplers=_join([str(spec) for spec in (*config.sampler_specs, *more.sampler_specs)]),
         guidances=_join([*config.guidances, *more.guidances]),
         sampling_seeds=max(config.sampling_seeds, more.sampling_seeds),
     )
     there, now = saved.identity(), asked.identity()
     for label in saved.arms.keys() & asked.arms.keys():
         there[f"arm {label}"], now[f"arm {label}"] = str(saved.arms[label]), str(asked.arms[label])
-    differing = [
-        f"{key}: there {there.get(key, '-')}, now {now.get(key, '-')}"
-        for key in sorted(there.keys() | now.keys())
-        if there.get(key) != now.get(key)
-    ]
-    if differing:
+    if differences := differing(there, now):
         raise UserError(
-            f"{saved.path} holds another study; choose another --name. They differ in:", differing
+            f"{saved.path} holds another study; choose another --name. They differ in:", differences
         )
     return replace(
         asked,

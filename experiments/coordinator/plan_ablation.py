@@ -4,26 +4,27 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from experiments.config.identity import as_before
+from experiments.config.launch import usable_cores
 from experiments.config.run import RunConfig
-from experiments.config.study import StudyConfig
+from experiments.config.study import StudyConfig, study
 from experiments.coordinator.arm import Arm, parse_arms
 from experiments.coordinator.cell import Cell
-from experiments.coordinator.launchers.base import cores
-from experiments.coordinator.plan import Plan, grow, read_plan
+from experiments.coordinator.plan import Plan, grow, read_plan, read_saved
 from experiments.runner.resolve import Resolved, resolve
 from rope_dit.config import check
 from rope_dit.errors import UserError, nearest
 
 
-def make_plan(config: StudyConfig) -> tuple[Plan, Resolved]:
+def plan_ablation(config: StudyConfig) -> tuple[Plan, Resolved]:
     """The study as asked for and as it stands, with one of its runs resolved. Raises UserError.
 
     Every arm is resolved, so that what cannot work is refused before anything is written.
     """
     path = (config.studies / config.title).absolute()
     saved = read_plan(path)
-    base = shared_settings(config, saved)
-    arms = parse_arms(config.specs, base)
+    base = shared_settings(config, path, saved)
+    arms = as_saved(parse_arms(config.specs, base), config.specs, saved)
     resolved = resolve_arms(arms, base, path)
     base = replace(base, device=resolved[0].config.device)
     plan = Plan(
@@ -36,9 +37,21 @@ def make_plan(config: StudyConfig) -> tuple[Plan, Resolved]:
     return plan, resolved[0]
 
 
-def shared_settings(config: StudyConfig, saved: Plan | None) -> RunConfig:
-    """What all runs share, with absolute paths and the threads of a run, which are part of its identity."""
+def as_saved(arms: Mapping[str, Arm], texts: Sequence[str], saved: Plan | None) -> dict[str, Arm]:
+    """Arms as asked for, but those that the study has and that only lack later options as it has them."""
+    before = {arm.label: arm for arm in (Arm.parse(text, stored=True) for text in texts)}
+    there = saved.arms if saved else {}
+    return {label: before[label] if before[label] == there.get(label) else arm for label, arm in arms.items()}
+
+
+def shared_settings(config: StudyConfig, path: Path, saved: Plan | None) -> RunConfig:
+    """What all runs share, with absolute paths and the threads of a run, which are part of its identity.
+
+    A study that is older than some settings keeps their neutral values.
+    """
     base = config.run()
+    if written := read_saved(path):
+        base = as_before(base, written.base, study(config.preset).run())
     threads = base.train.threads or (saved.base.train.threads if saved else threads_of_a_run(config))
     return replace(
         base,
@@ -50,7 +63,7 @@ def shared_settings(config: StudyConfig, saved: Plan | None) -> RunConfig:
 
 def threads_of_a_run(config: StudyConfig) -> int:
     """Share of this machine's cores for each run at a time: two runs are faster than one in two threads."""
-    return max(1, cores() // (config.launch.workers or cores()))
+    return max(1, usable_cores() // (config.launch.workers or usable_cores()))
 
 
 def _absolute(data: str) -> str:

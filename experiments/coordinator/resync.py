@@ -8,13 +8,12 @@ from pathlib import Path
 from typing import Any
 
 from experiments.cli.progress import Progress
-from experiments.config.run import RunConfig, from_json
 from experiments.coordinator.cell import Cell
 from experiments.coordinator.optuna_trials import Trials
 from experiments.coordinator.plan import Plan, read_plan
 from experiments.coordinator.tuning.search import replay
 from experiments.records.definition import Definition, write_definition
-from experiments.records.mlflow_mirror import Mirror, score_points
+from experiments.records.mlflow_mirror import Mirror
 from experiments.records.mlflow_store import artifact_location, connect, hidden, tracking_uri
 from experiments.records.mlflow_view import write_view
 from experiments.records.run_folder import Ending, RunFolder
@@ -30,7 +29,7 @@ def sync_definition(definition: Definition) -> str:
         write_definition(client, experiment_id, definition)
         return write_view(client, experiment_id, definition)
 
-    return _with_store(definition["name"], write) or ""
+    return _with_store(definition.name, write) or ""
 
 
 def sync_runs(name: str, cells: Sequence[Cell]) -> None:
@@ -73,19 +72,18 @@ def _stale(client: Any, experiment_id: str, cells: Sequence[Cell]) -> list[Cell]
         page = client.search_runs([experiment_id], page_token=token)
         there |= {run.data.tags.get("run_uid", ""): run for run in page}
         token = page.token or ""
-    idle = (cell for cell in cells if cell.folder.info and not cell.folder.is_locked())
+    idle = (cell for cell in cells if cell.folder.record and not cell.folder.is_locked())
     return [cell for cell in idle if not _in_step(there, cell.folder)]
 
 
 def _in_step(there: dict[str, Any], folder: RunFolder) -> bool:
     """A run's end is written after all else, so where it agrees, everything was sent."""
-    info, ending = folder.info, folder.ending
-    assert info is not None, "only of cells that have begun"
-    run = there.get(info["id"])
+    record, ending = folder.record, folder.ending
+    assert record is not None, "only of cells that have begun"
+    run = there.get(record.id)
     if run is None or ending is None:
         return False
-    scored = list(score_points(folder.scores(), info["config"]))
-    last = max([info["created"], *(seconds for *_, seconds in scored)])
+    last = max([record.created, *(score.time for score in folder.scores())])
     ended = run.info.end_time or 0
     same = run.info.status == ending.status and run.data.tags.get("outcome") == ending.outcome
     return same and ended >= int(last * 1000)
@@ -95,8 +93,8 @@ def cells_in(plan: Plan) -> list[Cell]:
     """Every run folder of a study, be it of a cell or of a configuration that tuning tried."""
     found = []
     for path in sorted(plan.runs.glob("*")):
-        if (info := RunFolder(path).info) is not None:
-            found.append(Cell(replace(from_json(RunConfig, info["config"]), out=path)))
+        if (record := RunFolder(path).record) is not None:
+            found.append(Cell(replace(record.settings, out=path)))
     return found
 
 

@@ -8,17 +8,15 @@ import json
 import os
 import signal
 import stat
-import sys
 import threading
 import time
 from pathlib import Path
 
-from experiments.cli.arguments import words_for
 from experiments.cli.main import StopFlag, main
-from experiments.config.presets import PRESETS
-from experiments.config.run import RunConfig, flatten, from_json
+from experiments.config.run import RunConfig
+from experiments.config.text import from_json
 from experiments.records.run_folder import RunFolder
-from experiments.run import run
+from experiments.runner.run import run
 from rope_dit.errors import Stopped, UserError
 
 LOCK_SECONDS = 120.0  # a process whose launcher died may still be writing its last checkpoint
@@ -34,20 +32,7 @@ def command(args: list[str], stop: StopFlag) -> int:
         raise UserError(f"cell {args[0]}: {error}; start the study again.") from None
     _stop_with_launcher()
     _wait_for_lock(config, stop)
-    sys.argv[1:] = as_arguments(config)  # what the run says of itself can be typed
     return run(config, stop)
-
-
-def as_arguments(config: RunConfig) -> list[str]:
-    """Command line of `experiments.run` that gives these settings."""
-    before, now = flatten(PRESETS[config.preset]), flatten(config)
-    args = ["--preset", config.preset]
-    for name in now:
-        if now[name] != before[name]:
-            flag, *value = words_for("data" if name == "data.name" else name, now[name])
-            lists = name in ("eval.samplers", "eval.guidances", "eval.guidance_interval", "eval.n")
-            args += [flag, *(value[0].split(" ") if lists else value)]
-    return args
 
 
 def _stop_with_launcher() -> None:

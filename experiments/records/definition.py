@@ -1,19 +1,100 @@
 """What a study is, as MLflow keeps it: tags of the experiment, so that a report needs the store alone."""
 
 import json
-from typing import Any
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Annotated, Any
 
+from experiments.config.run import LABEL as LABEL  # of studies and arms, for those who read records alone
+from experiments.config.text import from_json, to_json
+from rope_dit.config import Neutral
 from rope_dit.errors import UserError
+from rope_dit.guidance_spec import GuidanceSpec
 
 TAG = "rope_dit.study"
 LENGTH = 4000  # characters a tag, of the 5000 that every MLflow store takes
 
-Definition = dict[str, Any]
+
+@dataclass(frozen=True, kw_only=True)
+class Endpoint:
+    """The primary endpoint: the one ScoreKey, but for arm and seed, on which verdicts stand."""
+
+    metric: str
+    extractor: str
+    sampler: str
+    guidance: str
+    ema: str
+    n: int
+    train_step: int
+    sampling_seed: int
+    better: str
+    tokens: Annotated[str, Neutral("trained")] = "trained"
+    extrapolation: Annotated[str, Neutral("none")] = "none"
+    classes: Annotated[str, Neutral("data")] = "data"
+
+    def __post_init__(self) -> None:  # studies of before guidance was a spec say '1'
+        object.__setattr__(self, "guidance", str(GuidanceSpec.parse(self.guidance)))
+
+    def fields(self) -> dict[str, str | int]:
+        """The fields that it shares with a ScoreKey."""
+        return {key: value for key, value in vars(self).items() if key != "better"}
+
+
+@dataclass(frozen=True)
+class ArmRecord:
+    """An arm: its label, the canonical spec of its variant, and the settings in which it differs, as text."""
+
+    label: str
+    spec: str
+    overrides: Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class Look:
+    """A time at which the whole study was reported, seconds since 1970, and the seeds it had."""
+
+    time: float
+    seeds: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Definition:
+    """A study.
+
+    Attributes:
+        name, kind, created: its name; ablate or tune; seconds since 1970.
+        preset, data: names.
+        endpoint: the primary endpoint.
+        arms: what is compared.
+        seeds: training seeds; `planned_seeds` of them at the first start.
+        samplers, guidances, sampling_seeds: what every run is scored under.
+        baseline: label of the arm that the others are compared with.
+        margin: difference too small to matter, as a share of the reference's mean.
+        comparisons: (arm, reference), on which verdicts stand.
+        looks: when the whole study was reported.
+    """
+
+    name: str
+    kind: str
+    created: float
+    preset: str
+    data: str
+    endpoint: Endpoint
+    arms: tuple[ArmRecord, ...]
+    seeds: tuple[int, ...]
+    samplers: tuple[str, ...]
+    guidances: tuple[float, ...]
+    sampling_seeds: int
+    baseline: str
+    margin: float
+    comparisons: tuple[tuple[str, str], ...]
+    planned_seeds: int
+    looks: tuple[Look, ...] = ()
 
 
 def write_definition(client: Any, experiment_id: str, definition: Definition) -> None:
     """Store a definition in as many tags as it needs, `rope_dit.study.0` and so on."""
-    text = json.dumps(definition)
+    text = json.dumps(to_json(definition))
     for i in reversed(
         range(0, len(text) + LENGTH, LENGTH)
     ):  # an empty one ends it, should an earlier be longer
@@ -27,8 +108,9 @@ def read_definition(client: Any, experiment: str) -> Definition | None:
     while part := tags.get(f"{TAG}.{len(parts)}"):
         parts.append(part)
     try:
-        return json.loads("".join(parts)) if parts else None
+        saved = json.loads("".join(parts)) if parts else None
     except ValueError:
         raise UserError(
             f"the definition of study {experiment} is being written; try again in a second."
         ) from None
+    return None if saved is None else from_json(Definition, saved)

@@ -7,16 +7,15 @@ and a second call leave each (key, step) there once. Imports no torch, and mlflo
 import contextlib
 import logging
 import math
-import re
 import socket
-import subprocess
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from experiments.config.run import RunConfig, flatten, from_json
+from experiments.config.text import flatten
+from experiments.records.mlflow_names import Naming, Point, score_points
 from experiments.records.mlflow_store import (
     PARAM_LENGTH,
     TAG_LENGTH,
@@ -27,65 +26,24 @@ from experiments.records.mlflow_store import (
     shorten,
     tracking_uri,
 )
-from experiments.records.run_folder import Point, Row, RunFolder
+from experiments.records.run_folder import RunFolder, RunRecord
 from rope_dit.errors import UserError
-from rope_dit.samplers.spec import SamplerSpec
 
 FIRST_CONTACT_SECONDS, PATIENCE_SECONDS = 120.0, 20.0  # how long `close` waits for one answer of the store
 _METRICS_IN_A_CALL, _PARAMS_IN_A_CALL = 1000, 100  # the most that an MLflow server takes
 _log = logging.getLogger(__name__)
 
 
-def score_points(scores: list[dict[str, str]], config: Mapping[str, Any]) -> Iterator[Point]:
-    """Points of the curves: each score against training steps, and the last step's against evaluations (NFE).
-
-    A score's name is `fd_digits/heun-25-cfg1`, with `fd_digits_n500` for any n but the first of the config's
-    eval.n, and `cfg1-seed1` for further sampling seeds. `by_nfe/fd_digits/heun-cfg1` is the curve against
-    NFE, its step the NFE. `real_floor/fd_digits` is what real pictures would score.
-
-    Args:
-        scores: rows of scores.csv.
-        config: the config in config.json, which never changes: so a name does not either.
-    """
-    evaluation, last = config["eval"], config["train"]["steps"]
-    rough = str(evaluation["every_n"]) if evaluation["every_n"] not in evaluation["n"] else ""
-    for row in scores:
-        spec, step, seconds = SamplerSpec.parse(row["sampler"]), int(row["train_step"]), float(row["time"])
-        named_so = re.search(r"_n\d+$", row["metric"])  # as the file of an extractor may be
-        main = row["n"] == str(evaluation["n"][0]) and not named_so
-        metric, value = row["metric"] + ("" if main else f"_n{row['n']}"), float(row["value"])
-        seed = "" if row["sampling_seed"] == "0" else f"-seed{row['sampling_seed']}"
-        end = f"cfg{row['guidance']}{seed}"
-        yield f"{metric}/{spec.slug}-{end}", step, value, seconds
-        yield f"real_floor/{metric}", step, float(row["real_floor"]), seconds
-        if step == last and row["n"] != rough:
-            yield f"by_nfe/{metric}/{spec.family}-{end}", round(float(row["nfe"])), value, seconds
-
-
-def git_commit() -> str:
-    """Commit of the source tree, with '+changes' where it has any; empty outside its own repository."""
-
-    def git(*words: str) -> str:
-        command = ["git", "-C", str(Path(__file__).parent), *words]
-        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
-
-    try:
-        git("ls-files", "--error-unmatch", Path(__file__).name)  # installed below somebody else's repository?
-        return git("rev-parse", "HEAD") + ("+changes" if git("status", "--porcelain") else "")
-    except (OSError, subprocess.CalledProcessError):
-        return ""
-
-
 def tags(folder: RunFolder, experiment: str) -> dict[str, str]:
     """What a run is found by. `host` and `folder` let later runs notice that this one died."""
-    info = folder.info
-    assert info is not None, "create the run folder before it is mirrored"
-    config = from_json(RunConfig, info["config"])
+    record = folder.record
+    assert record is not None, "create the run folder before it is mirrored"
+    config = record.settings
     return {
         **{"study": experiment, "arm": config.arm_name, "seed": str(config.seed), "outcome": "running"},
         **{"folder": str(folder.path.absolute()), "host": socket.gethostname()},
-        **info["origin"],
-        **info["pairing"],
+        **record.origin,
+        **record.pairing,
     }
 
 
@@ -141,19 +99,22 @@ class Mirror:
         """Send all that the store lacks. Raises what MLflow's client raises."""
         if not self.run_id:
             self._adopt()
-        points = [*self.folder.points(), *score_points(self.folder.scores(), self._info["config"])]
+        points = [
+            *self.folder.points(),
+            *score_points(self.folder.scores(), Naming.of_config(self._run.config)),
+        ]
         self._send_points(points)
         self._send_files(ended=status != "RUNNING")
         self._send_tags()
         if status != "RUNNING":
-            ended = max([self._info["created"], *(seconds for _, _, _, seconds in points)])
+            ended = max([self._run.created, *(seconds for _, _, _, seconds in points)])
             self._store.set_terminated(self.run_id, status, int(ended * 1000))
 
     @property
-    def _info(self) -> Row:
-        info = self.folder.info
-        assert info is not None, "create the run folder before it is mirrored"
-        return info
+    def _run(self) -> RunRecord:
+        record = self.folder.record
+        assert record is not None, "create the run folder before it is mirrored"
+        return record
 
     @property
     def _store(self) -> Any:
@@ -196,24 +157,24 @@ class Mirror:
         """Find the MLflow run of this folder, or make it, and ask what it holds."""
         from mlflow.entities import Param
 
-        info, experiment_id = self._info, self._experiment_id()
-        found = self._store.search_runs([experiment_id], f"tags.run_uid = '{info['id']}'")
+        record, experiment_id = self._run, self._experiment_id()
+        found = self._store.search_runs([experiment_id], f"tags.run_uid = '{record.id}'")
         if found:
             run = max(found, key=lambda run: len(run.data.metrics))
         else:
             tags = {
-                "run_uid": info["id"],
+                "run_uid": record.id,
                 "mlflow.runName": self.folder.path.name,
                 "mlflow.source.name": "experiments.run",
                 "mlflow.source.type": "LOCAL",
                 **self._fitting_tags(),
             }
-            run = self._store.create_run(experiment_id, start_time=int(info["created"] * 1000), tags=tags)
+            run = self._store.create_run(experiment_id, start_time=int(record.created * 1000), tags=tags)
         run_id = run.info.run_id
         history = [m for key in run.data.metrics for m in self._store.get_metric_history(run_id, key)]
         self._points, self._files = {(m.key, m.step) for m in history}, {}
         self._stored_tags = dict(run.data.tags)
-        params = [Param(k, shorten(v, PARAM_LENGTH)) for k, v in flatten(info["config"]).items()]
+        params = [Param(k, shorten(v, PARAM_LENGTH)) for k, v in flatten(record.config).items()]
         for some in _batches([p for p in params if p.key not in run.data.params], _PARAMS_IN_A_CALL):
             self._store.log_batch(run_id, params=some)
         if run.info.status != "RUNNING":
@@ -293,7 +254,7 @@ def _batches(items: list[Any], size: int) -> Iterator[list[Any]]:
 def _is_dead(folder: RunFolder, uid: str | None) -> bool:
     """Whether this is the folder of the run `uid` and nobody works on it."""
     with contextlib.suppress(UserError, OSError):
-        return folder.info is not None and folder.info["id"] == uid and not folder.is_locked()
+        return folder.record is not None and folder.record.id == uid and not folder.is_locked()
     return False
 
 

@@ -11,6 +11,7 @@ from typing import Any
 
 from experiments.records.definition import Definition
 from experiments.records.mlflow_store import TAG_LENGTH, metric_name
+from rope_dit.guidance_spec import GuidanceSpec
 from rope_dit.samplers.spec import SamplerSpec
 
 KEY = "study"
@@ -50,7 +51,7 @@ def _view(definition: Definition, there: set[str], rough: set[str]) -> dict[str,
         there: names of all metrics that its runs have.
         rough: numbers of pictures of the scores during training.
     """
-    metric, n = definition["endpoint"]["metric"], definition["endpoint"]["n"]
+    metric, n = definition.endpoint.metric, definition.endpoint.n
     finals, curves, by_nfe = _score_keys(definition, there, rough)
     charts = [
         _line(0, curves, displayPoints=True),
@@ -80,11 +81,11 @@ def _score_keys(
     definition: Definition, there: set[str], rough: set[str]
 ) -> tuple[list[str], list[str], list[str]]:
     """Names of metrics: final scores (the endpoint first), its curve over training, scores against NFE."""
-    endpoint = definition["endpoint"]
-    metric, end = endpoint["metric"], f"cfg{endpoint['guidance']}"
-    first = SamplerSpec.parse(endpoint["sampler"])
-    specs = [first, *(s for s in map(SamplerSpec.parse, definition["samplers"]) if s != first)]
-    seed = f"-seed{endpoint['sampling_seed']}" if endpoint["sampling_seed"] else ""
+    endpoint = definition.endpoint
+    metric, end = endpoint.metric, GuidanceSpec.parse(endpoint.guidance).slug
+    first = SamplerSpec.parse(endpoint.sampler)
+    specs = [first, *(s for s in map(SamplerSpec.parse, definition.samplers) if s != first)]
+    seed = f"-seed{endpoint.sampling_seed}" if endpoint.sampling_seed else ""
     finals = [metric_name(f"{metric}/{spec.slug}-{end}{seed}") for spec in specs]
     curves = sorted(metric_name(f"{metric}_n{n}/{first.slug}-{end}") for n in rough)
     families = sorted({spec.family for spec in specs})

@@ -12,9 +12,7 @@ Imports no torch, so that a typo on the command line is answered at once.
 """
 
 import contextlib
-import csv
 import fcntl
-import io
 import json
 import logging
 import math
@@ -22,17 +20,20 @@ import os
 import socket
 import time
 import uuid
-from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import IO, Any
 
-from experiments.config.run import SCORE_COLUMNS, ScoreKey, to_json
+from experiments.config.identity import SOURCE, read_identity, read_settings
+from experiments.config.run import RunConfig
+from experiments.config.text import to_json
+from experiments.records.score import Score, read_scores, write_scores
 from rope_dit.durable import write_durably
 from rope_dit.errors import UserError
+from rope_dit.words import differing
 
 LOCK_SECONDS = 1.0  # somebody who only asks whether a lock is held (`is_locked`) holds it for an instant
-_PARTS = frozenset({"id", "created", "pairing", "origin", "identity", "config"})
 _log = logging.getLogger(__name__)
 
 Row = dict[str, Any]
@@ -55,6 +56,35 @@ class Ending:
     message: str = ""
 
 
+@dataclass(frozen=True, kw_only=True)
+class RunRecord:
+    """Who a run is, written once.
+
+    Attributes:
+        id: random, hexadecimal.
+        created: seconds since 1970.
+        pairing: SHA-256 of what paired runs share.
+        origin: where it comes from: command, device, versions, size.
+        identity: all that changes its weights, as `experiments.config.identity` of its time wrote it.
+        config: its settings as JSON, with those fields that there were.
+    """
+
+    id: str
+    created: float
+    pairing: Mapping[str, str]
+    origin: Mapping[str, str]
+    identity: Mapping[str, str]
+    config: Mapping[str, Any]
+
+    @property
+    def settings(self) -> RunConfig:
+        """Its settings; what was not known then is at its neutral value. Raises UserError."""
+        return read_settings(self.config)
+
+
+_PARTS = frozenset(f.name for f in fields(RunRecord))
+
+
 class RunFolder:
     """Files of one run. Everything but `lock` may be used without holding the lock."""
 
@@ -64,7 +94,7 @@ class RunFolder:
         self._known: set[tuple[str, int]] = set()
 
     @property
-    def info(self) -> Row | None:
+    def record(self) -> RunRecord | None:
         """What `create` wrote, or None where there is no run. Raises UserError where it is something else."""
         file = self.path / "config.json"
         if not file.is_file():
@@ -73,32 +103,26 @@ class RunFolder:
             found = json.loads(file.read_text())
         except ValueError as error:
             raise UserError(f"{file} is damaged ({error}). Remove the run folder to start again.") from None
-        parts = (
-            (_PARTS <= found.keys() and isinstance(found["identity"], dict))
-            if isinstance(found, dict)
-            else False
-        )
-        if not parts:
+        whole = isinstance(found, dict) and found.keys() >= _PARTS
+        if not (whole and isinstance(found["identity"], dict) and isinstance(found["config"], dict)):
             raise UserError(f"{file} was not written by this program; choose another --out.")
-        return found
+        return RunRecord(**{name: found[name] for name in _PARTS})
 
     def check_free_for(self, identity: Mapping[str, str]) -> None:
         """Raise UserError where the folder holds another run or is no run folder."""
         if self.path.exists() and not self.path.is_dir():
             raise UserError(f"run folder {self.path} is a file; choose another --out.")
-        if self.info is None:
+        record = self.record
+        if record is None:
             inside = self.path.iterdir() if self.path.is_dir() else []
             if any(p.name != "lock" and not p.name.startswith(".tmp-") for p in inside):
                 raise UserError(f"{self.path} holds files but no run; choose another --out or empty it.")
-            return
-        theirs = self.info["identity"]
-        both = {
-            key: (theirs.get(key, "-"), identity.get(key, "-")) for key in theirs.keys() | identity.keys()
-        }
-        differing = [f"{key}: there {a}, now {b}" for key, (a, b) in sorted(both.items()) if a != b]
-        if differing:
+        elif differences := differing(read_identity(record.identity), identity):
+            if SOURCE in "".join(differences):
+                mend = f"python -m experiments.migrate {self.path}"
+                differences.append(f"if its files still do the same as those of the run: {mend}")
             raise UserError(
-                f"{self.path} holds another run; choose another --out. They differ in:", differing
+                f"{self.path} holds another run; choose another --out. They differ in:", differences
             )
 
     @contextlib.contextmanager
@@ -118,6 +142,17 @@ class RunFolder:
             file.flush()
             yield
 
+    @contextlib.contextmanager
+    def held(self) -> Iterator[None]:
+        """Make the folder where there is none, and hold it alone. Raises UserError."""
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            reason = error.strerror
+            raise UserError(f"run folder {self.path}: {reason}; choose another --runs or --out.") from None
+        with self.lock():
+            yield
+
     def is_locked(self) -> bool:
         """Whether a process is at work on this folder."""
         try:
@@ -130,9 +165,20 @@ class RunFolder:
         self, identity: Mapping[str, str], config: Any, pairing: Mapping[str, str], origin: Mapping[str, str]
     ) -> None:
         """Write config.json: who this run is, what it is paired by, and where it comes from."""
-        content = {"id": uuid.uuid4().hex, "created": time.time(), "pairing": dict(pairing),
-                   "origin": dict(origin), "identity": dict(identity), "config": to_json(config)}  # fmt: skip
-        write_durably(self.path / "config.json", json.dumps(content, indent=1).encode())
+        record = RunRecord(
+            id=uuid.uuid4().hex, created=time.time(), pairing=dict(pairing), origin=dict(origin),
+            identity=dict(identity), config=to_json(config),
+        )  # fmt: skip
+        self._write(record)
+
+    def rewrite_identity(self, identity: Mapping[str, str]) -> None:
+        """Write config.json again with another identity, for `experiments.migrate`."""
+        record = self.record
+        assert record is not None, "only of a run that was created"
+        self._write(replace(record, identity=dict(identity)))
+
+    def _write(self, record: RunRecord) -> None:
+        write_durably(self.path / "config.json", json.dumps(asdict(record), indent=1).encode())
 
     def open_metrics(self, step: int) -> None:
         """Clean up after a kill: half-written files, rows past `step` (they come again), damaged lines."""
@@ -188,27 +234,17 @@ class RunFolder:
             for key, value in row["values"].items()
         ]
 
-    def scores(self) -> list[dict[str, str]]:
+    def scores(self) -> list[Score]:
         """Rows of scores.csv."""
         file = self.path / "scores.csv"
-        return list(csv.DictReader(io.StringIO(file.read_text()))) if file.exists() else []
+        return read_scores(file.read_text()) if file.exists() else []
 
-    def add_scores(self, keys: list[ScoreKey], rest: list[Mapping[str, Any]]) -> None:
-        """Add rows for keys that have none yet."""
-        rows: list[Row] = [*self.scores()]
-        known = {_as_text(row) for row in rows}
-        for key, values in zip(keys, rest, strict=True):
-            if _as_text(asdict(key)) not in known:
-                rows.append({**asdict(key), **values, "time": time.time()})
-        text = io.StringIO()
-        writer = csv.DictWriter(text, SCORE_COLUMNS, lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(rows)
-        write_durably(self.path / "scores.csv", text.getvalue().encode())
-
-
-def _as_text(row: Mapping[str, Any]) -> tuple[str, ...]:
-    return tuple(str(row[name]) for name in ScoreKey.__dataclass_fields__)
+    def add_scores(self, scores: Iterable[Score]) -> None:
+        """Add those whose keys have no score yet."""
+        known = {score.key: score for score in self.scores()}
+        for score in scores:
+            known.setdefault(score.key, score)
+        write_durably(self.path / "scores.csv", write_scores(known.values()).encode())
 
 
 def _row(line: bytes) -> Row | None:

@@ -1,16 +1,15 @@
 """What a run would be and cost, without training it: `--dry-run`."""
 
 import time
+from dataclasses import replace
 
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from experiments.config.run import flatten
+from experiments.config.text import flatten
 from experiments.runner.resolve import Resolved, build_model, device_text
-from experiments.scoring.score import curve_jobs, final_jobs
-from rope_dit import flow
-from rope_dit.config import TrainConfig
-from rope_dit.trainer import State, autocast
+from experiments.scoring.jobs import curve_jobs, final_jobs
+from rope_dit.trainer import Training, autocast, train
 
 TIMED_STEPS = 3
 
@@ -39,10 +38,10 @@ def describe(resolved: Resolved) -> str:
 def estimated_seconds(resolved: Resolved) -> tuple[float, float]:
     """Seconds of training and of sampling, from a few steps on throw-away weights."""
     config = resolved.config
-    step, forward = _time(resolved, State.fresh(resolved.build_model(), config.train))
+    step, forward = _time(resolved)
     curves = config.train.steps // config.eval.every if config.eval.every else 0
     jobs = [*final_jobs(config.eval), *curve_jobs(config.eval) * curves]
-    forwards = sum((job.sampler.nfe or 150) * (1 + (job.weight != 1)) * max(job.ns) for job in jobs)
+    forwards = sum((job.sampler.nfe or 150) * (1 + (job.guidance.weight != 1)) * max(job.ns) for job in jobs)
     return config.train.steps * step, forwards * forward
 
 
@@ -60,30 +59,26 @@ def forward_flops(resolved: Resolved) -> int:
     return counter.get_total_flops()
 
 
-def _time(resolved: Resolved, state: State) -> tuple[float, float]:
-    """Seconds of a training step, and of one forward pass of one picture, uncompiled."""
-    config: TrainConfig = resolved.config.train
-    device, shape = resolved.device, (config.batch, *resolved.images.train.shape[1:])
-    images, labels = (
-        torch.zeros(shape, device=device),
-        torch.zeros(config.batch, dtype=torch.int64, device=device),
-    )
+def _time(resolved: Resolved) -> tuple[float, float]:
+    """Seconds of a training step and of a forward pass of one picture, uncompiled, on throw-away weights."""
+    config, device = replace(resolved.config.train, compile="off"), resolved.device
+    images = torch.zeros((config.batch, *resolved.images.train.shape[1:]), device=device)
+    times = images.new_zeros(len(images))
+    labels = times.long()
+    training = Training.fresh(resolved.build_model(), config)
     steps, forwards = [], []
-    for step in range(TIMED_STEPS + 1):
-        begun = time.perf_counter()
-        draw = flow.draws(config, 0, step, shape, device)
-        with autocast(config, device):
-            flow.loss(state.model, images, labels, draw, state.model.null_label).mean().backward()
-        state.optimizer.step()
-        state.optimizer.zero_grad()
+    begun = time.perf_counter()
+    until = min(TIMED_STEPS + 1, config.steps)
+    for _ in train(training, lambda step: (images, labels), seed=0, until=until):
         wait_for(device)
         middle = time.perf_counter()
         with torch.no_grad(), autocast(config, device):
-            state.model(images, draw.t_B, labels)
+            training.model(images, times, labels)
         wait_for(device)
         steps.append(middle - begun)
-        forwards.append(time.perf_counter() - middle)
-    return min(steps[1:]), min(forwards[1:]) / config.batch
+        begun = time.perf_counter()
+        forwards.append(begun - middle)
+    return min(steps[1:] or steps), min(forwards[1:] or forwards) / config.batch
 
 
 def wait_for(device: torch.device) -> None:

@@ -1,22 +1,28 @@
 """From what the user asked for to what this machine does: device, precision, threads; all checks."""
 
+import contextlib
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import torch
 
-from experiments.cli.main import plugin_errors
+from experiments.cli.plugins import plugin_errors
+from experiments.config.identity import as_before, fingerprint, identity, read_identity, run_name
+from experiments.config.launch import usable_cores
+from experiments.config.presets import preset
 from experiments.config.registries import METRICS
-from experiments.config.run import RunConfig, fingerprint, identity, run_name
-from experiments.datasets.base import Images, load
+from experiments.config.run import RunConfig
+from experiments.datasets import Images, load
 from experiments.records.run_folder import RunFolder
 from experiments.scoring.extractors.features import Extractor, load_extractor
 from rope_dit.config import TrainConfig, check
 from rope_dit.errors import UserError
 from rope_dit.model import DiT
-from rope_dit.samplers.spec import SamplerSpec
+from rope_dit.registry import POS_EMBEDS
 
 BF16_MIN_DIM = (
     128  # on CPUs with bf16 instructions narrower models train faster in fp32 (python -m experiments.bench)
@@ -25,21 +31,34 @@ BF16_MIN_DIM = (
 
 @dataclass(frozen=True)
 class Resolved:
-    """A checked run: nothing has been written yet."""
+    """A checked run: nothing has been written yet.
 
+    Attributes:
+        asked: settings as asked for.
+        config: the same, with all that was left open decided.
+        device: where it computes.
+        images: the data set.
+        identity: all that changes its weights, see `experiments.config.identity`.
+        folder: its run folder, which need not be there.
+    """
+
+    asked: RunConfig
     config: RunConfig
     device: torch.device
     images: Images
-    identity: dict[str, str]
-    fingerprint: str
+    identity: Mapping[str, str]
     folder: RunFolder
+
+    @property
+    def fingerprint(self) -> str:
+        """SHA-256 of the identity."""
+        return fingerprint(self.identity)
 
     @cached_property
     def extractor(self) -> Extractor:
         """What turns pictures into features. Raises UserError where it cannot be had or does not fit."""
-        extractor = load_extractor(
-            self.config.eval.extractor, self.device, self.config.eval.inception_weights
-        )
+        config = self.config.eval
+        extractor = load_extractor(config.extractor, self.device, config.inception_weights)
         extractor.check_fits(self.images.train.shape[1:])
         return extractor
 
@@ -51,46 +70,90 @@ class Resolved:
 
 
 @plugin_errors()
-def resolve(config: RunConfig, ranks: int = 0) -> Resolved:
+def resolve(asked: RunConfig, ranks: int = 0) -> Resolved:
     """Check everything that can be checked before anything is written. Raises UserError.
 
     Args:
-        config: what the user asked for.
-        ranks: processes that train it together; 0: as many as trained what lies in `config.out`.
+        asked: what the user asked for.
+        ranks: processes that train it together; 0: as many as trained what lies in `asked.out`, or one.
     """
-    device = choose_device(config.device)
-    train = resolve_train(config.train, config.model.dim, device)
-    config = replace(config, device=device.type, train=train)  # type: ignore[arg-type]
-    torch.set_num_threads(train.threads)
-    images = load(config.data)
+    device = choose_device(asked.device)
+    images = load(asked.data)
+    config, found, folder = place(asked, device, images, ranks)
+    torch.set_num_threads(config.train.threads)
+    check_pictures(config, images)
+    for sampler in config.eval.sampler_specs:  # only the solver's own file can judge its options
+        sampler.build()
+    with torch.device("meta"):
+        build_model(config, images)
+    check_writable(folder.path)
+    folder.check_free_for(found)
+    return Resolved(asked, config, device, images, found, folder)
+
+
+def resolve_run(asked: RunConfig, ranks: int = 0) -> Resolved:
+    """As `resolve`, for a run that is going to be scored: its extractor is loaded, for it may be missing."""
+    resolved = resolve(asked, ranks)
+    resolved.extractor  # noqa: B018
+    return resolved
+
+
+def place(
+    asked: RunConfig, device: torch.device, images: Images, ranks: int
+) -> tuple[RunConfig, dict[str, str], RunFolder]:
+    """Settings, identity and folder of a run: of the one that is there already, or else of a new one.
+
+    A run that is older than some settings is gone on with under their neutral values.
+    """
+    check_writable(asked.out or asked.runs)
+    there = RunFolder(asked.out).record if asked.out else None
+    count = ranks or int(there.identity.get("ranks", "1") if there else "1")
+
+    def as_asked(config: RunConfig) -> tuple[RunConfig, dict[str, str]]:
+        config = resolve_settings(config, device)
+        return config, identity(config, images.fingerprint, device.type, count)
+
+    old = as_asked(before(asked, there.config if there else {}))
+    if there and asked.out:
+        return *old, RunFolder(asked.out)
+    new = as_asked(asked)
+    if asked.out:
+        return *new, RunFolder(asked.out)
+    for config, found in (new, old):
+        if folder := find_run(config, found):
+            return config, found, folder
+    return *new, RunFolder(asked.runs / run_name(new[0], fingerprint(new[1])))
+
+
+def before(asked: RunConfig, written: Mapping[str, Any]) -> RunConfig:
+    """What is asked for, but with settings and options that a record does not know at neutral values."""
+    variant = POS_EMBEDS.canonical(asked.variant, stored=True)
+    return replace(as_before(asked, written, preset(asked.preset)), variant=variant)
+
+
+def find_run(config: RunConfig, found: Mapping[str, str]) -> RunFolder | None:
+    """The folder in `config.runs` of a run with this identity, whatever its time called it."""
+    named = RunFolder(config.runs / run_name(config, fingerprint(found)))
+    for folder in (named, *map(RunFolder, sorted(config.runs.glob(f"*-s{config.seed}-*")))):
+        with contextlib.suppress(UserError):  # a damaged one is for whoever asks for it by name
+            if folder.record and read_identity(folder.record.identity) == found:
+                return folder
+    return None
+
+
+def check_pictures(config: RunConfig, images: Images) -> None:
+    """Raise UserError where there are too few pictures for a batch, or for the metrics."""
+    count = len(images.train)
     check(
-        train.batch <= len(images.train),
+        config.train.batch <= count,
         "train.batch",
-        train.batch,
-        f"at most the {len(images.train)} training pictures",
+        config.train.batch,
+        f"at most the {count} training pictures",
     )
     halves = 2 * max(int(metric.claims.get("min_images", 1)) for metric in METRICS)
     for part, pictures in (("train", images.train), ("held-out", images.held_out)):
         got = f"{len(pictures)} {part} pictures"
         check(len(pictures) >= halves, "--data", got, f"at least {halves}, which the metrics need")
-    for sampler in config.eval.samplers:  # only the solver's own file can judge its options
-        SamplerSpec.parse(sampler).build()
-    with torch.device("meta"):
-        build_model(config, images)
-    found = identity(config, images.fingerprint, device.type)
-    together = str(ranks) if ranks else _ranks_of(config.out)
-    if together != "1":  # they add gradients in another order; a single run keeps its fingerprint
-        found["ranks"] = together
-    print8 = fingerprint(found)
-    folder = RunFolder(config.out or config.runs / run_name(config, print8[:8]))
-    _check_writable(folder.path)
-    folder.check_free_for(found)
-    return Resolved(config, device, images, found, print8, folder)
-
-
-def _ranks_of(path: Path | None) -> str:
-    info = RunFolder(path).info if path else None
-    return str(info["identity"].get("ranks", "1")) if info else "1"
 
 
 def build_model(config: RunConfig, images: Images) -> DiT:
@@ -125,6 +188,13 @@ def device_text(device: torch.device) -> str:
     return f"{device.type} with {torch.get_num_threads()} threads"
 
 
+def resolve_settings(config: RunConfig, device: torch.device) -> RunConfig:
+    """Settings with device, variant, precision, compile and threads decided."""
+    train = resolve_train(config.train, config.model.dim, device)
+    variant = POS_EMBEDS.canonical(config.variant)
+    return replace(config, variant=variant, device=device.type, train=train)  # type: ignore[arg-type]
+
+
 def resolve_train(train: TrainConfig, dim: int, device: torch.device) -> TrainConfig:
     """Replace every `auto` by what it means here; by fixed rules, so that a resumed run decides the same."""
     precision, compiling = train.precision, train.compile
@@ -133,15 +203,15 @@ def resolve_train(train: TrainConfig, dim: int, device: torch.device) -> TrainCo
         precision = "bf16" if device.type == "cuda" or wide else "fp32"
     if compiling == "auto":
         compiling = "on" if device.type == "cuda" else "off"
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return replace(train, precision=precision, compile=compiling, threads=train.threads or cores)
+    threads = train.threads or usable_cores()
+    return replace(train, precision=precision, compile=compiling, threads=threads)
 
 
 def _cpu_has_bf16() -> bool:
     return bool(torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported())
 
 
-def _check_writable(path: Path) -> None:
+def check_writable(path: Path) -> None:
     """The nearest existing ancestor must be a folder that we may write into."""
     try:
         above = next(p for p in (path.absolute(), *path.absolute().parents) if p.exists() or p.is_symlink())

@@ -2,22 +2,16 @@
 
 from experiments.records.mlflow_mirror import Mirror, hidden
 from experiments.records.run_folder import RunFolder
+from experiments.records.score import NOTHING, Score
+from rope_dit.guidance_spec import GuidanceSpec
 
 
 def summary(folder: RunFolder, mirror: Mirror) -> str:
     """Scores of the last step, speed, where the pictures are, and how to open the run in MLflow."""
-    rows = folder.scores()
-    last = max(int(row["train_step"]) for row in rows)
+    scores = folder.scores()
+    last = max(score.key.train_step for score in scores)
     lines = [f"{'score':<20}{'value':>10}  {'better':<7}{'real floor':>10}  {'n':>6}  {'NFE':>6}  sampler"]
-    for row in rows:
-        if int(row["train_step"]) == last:
-            guided = "" if row["guidance"] == "1" else f", guidance {row['guidance']}"
-            seed = "" if row["sampling_seed"] == "0" else f", sampling seed {row['sampling_seed']}"
-            value, floor, nfe = (float(row[name]) for name in ("value", "real_floor", "nfe"))
-            lines.append(
-                f"{row['metric']:<20}{value:>10.4g}  {row['better']:<7}{floor:>10.4g}  {row['n']:>6}"
-                f"  {nfe:>6.4g}  {row['sampler']}{guided}{seed}"
-            )
+    lines += [_line(score) for score in scores if score.key.train_step == last]
     speeds = sorted(value for key, _, value, _ in folder.points() if key == "train/images_per_second")
     if speeds:
         lines.append(f"training: {speeds[len(speeds) // 2]:.0f} pictures/s (median)")
@@ -29,3 +23,13 @@ def summary(folder: RunFolder, mirror: Mirror) -> str:
         lines.append(f"MLflow:   run {mirror.run_id} in experiment {mirror.experiment}")
         lines.append(f"          mlflow ui --backend-store-uri {hidden(mirror.uri)}")
     return "\n".join(lines)
+
+
+def _line(score: Score) -> str:
+    key = score.key
+    guidance = GuidanceSpec.parse(key.guidance)
+    guided = "" if guidance.weight == 1 else f", guidance {guidance.short}"
+    seed = f", sampling seed {key.sampling_seed}" if key.sampling_seed else ""
+    nfe = NOTHING if key.nfe is None else format(key.nfe, ".4g")
+    values = f"{score.value:>10.4g}  {score.better:<7}{score.real_floor:>10.4g}"
+    return f"{key.metric:<20}{values}  {key.n or NOTHING:>6}  {nfe:>6}  {key.sampler}{guided}{seed}"

@@ -13,8 +13,10 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from experiments.cli.main import BAD_INPUT, FAILED, StopFlag
+from experiments.cli.main import BAD_INPUT, FAILED, OK, StopFlag
+from experiments.config.launch import usable_cores
 from experiments.config.run import RunConfig
+from experiments.runner.run import check_cheaply
 from rope_dit.config import check
 from rope_dit.errors import Stopped, UserError
 
@@ -34,6 +36,35 @@ def declared() -> tuple[int, int]:
     return int(os.environ["RANK"]), int(os.environ["WORLD_SIZE"])
 
 
+def alone() -> bool:
+    """Whether this process is all there is of a run."""
+    return declared()[1] == 1
+
+
+def leads() -> bool:
+    """Whether this process writes files and speaks to people."""
+    return declared()[0] == 0
+
+
+def run_together(config: RunConfig, stop: StopFlag) -> int:
+    """Carry out one run on all ranks, as `experiments.runner.run.run` does in one process."""
+    check_cheaply(config)
+    from experiments.runner.dry_run import describe
+    from experiments.runner.execute import execute
+    from experiments.runner.resolve import resolve_run
+
+    rank, size = declared()
+    config = fit_to_ranks(config, size)
+    if config.dry_run:
+        if rank == 0:
+            print(describe(resolve_run(config, size)))
+        return OK
+    with joined(config.device, rank, size, stop) as ranks, contextlib.ExitStack() as held:
+        resolved = ranks.first_alone(lambda: resolve_run(config, size))
+        ranks.leading(lambda: held.enter_context(resolved.folder.held()), None)
+        return execute(resolved, stop, ranks)
+
+
 def fit_to_ranks(config: RunConfig, size: int) -> RunConfig:
     """Settings for one of `size` ranks. Raises UserError where the batch cannot be divided among them."""
     if size == 1:
@@ -45,9 +76,8 @@ def fit_to_ranks(config: RunConfig, size: int) -> RunConfig:
     expected = "auto, off or on; CUDA graphs have not been tried with several ranks"
     check(config.train.compile != "graphs", "train.compile", "graphs", expected)
     if not config.train.threads:
-        cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
         here = int(os.environ.get("LOCAL_WORLD_SIZE", size))
-        config = replace(config, train=replace(config.train, threads=max(1, cores // here)))
+        config = replace(config, train=replace(config.train, threads=max(1, usable_cores() // here)))
     device = config.device
     check(device != "mps", "device", device, "cuda or cpu: ranks cannot share a run on mps")
     return replace(config, device="cpu" if device == "auto" and not torch.cuda.is_available() else device)

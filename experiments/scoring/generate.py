@@ -15,6 +15,7 @@ from experiments.config.run import RunConfig
 from experiments.datasets.batches import to_uint8
 from rope_dit.errors import Stopped
 from rope_dit.guidance import Counted, Guided
+from rope_dit.guidance_spec import GuidanceSpec
 from rope_dit.model import DiT
 from rope_dit.randomness import Stream, integers, normal
 from rope_dit.samplers.spec import SamplerSpec
@@ -67,18 +68,14 @@ class Generator:
 
     @torch.inference_mode()
     def chunk_of(
-        self,
-        number: int,
-        sampler: SamplerSpec,
-        weight: float,
-        interval: tuple[float, float],
-        sampling_seed: int,
+        self, number: int, sampler: SamplerSpec, guidance: GuidanceSpec, sampling_seed: int
     ) -> tuple[Tensor, float]:
         """Pictures [chunk, C, H, W] uint8 of chunk `number`, and network evaluations a picture."""
         indices = range(number * self.chunk, (number + 1) * self.chunk)
         network = Counted(self._evaluate)
         labels = self.labels(indices, sampling_seed)
-        velocity = Guided(network, labels, self.model.null_label, weight, interval)
+        interval = guidance.begin, guidance.end
+        velocity = Guided(network, labels, self.model.null_label, guidance.weight, interval)
         x = sampler.build()(velocity, self.noise(indices, sampling_seed))
         return to_uint8(x), network.rows / self.chunk
 

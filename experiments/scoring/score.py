@@ -6,9 +6,10 @@ Does only what is missing, so it can be killed at any moment and called again.
 import hashlib
 import shutil
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import safetensors.torch
 import torch
@@ -16,53 +17,17 @@ from torch import Tensor
 
 from experiments.cli.progress import Progress
 from experiments.config.registries import METRICS
-from experiments.config.run import EvalConfig, ScoreKey, guidance_name
 from experiments.records.run_folder import RunFolder
+from experiments.records.score import NOTHING, Score, ScoreKey
 from experiments.scoring.extractors.features import Extractor, Features
 from experiments.scoring.generate import Generator
+from experiments.scoring.jobs import Job
 from experiments.scoring.metrics import measure_all, value_name
 from experiments.scoring.reference import Reference, read_tensors
 from experiments.scoring.sample_grid import write_grid
 from rope_dit.durable import write_durably
 from rope_dit.errors import UserError
 from rope_dit.ranks import ONE, Ranks
-from rope_dit.samplers.spec import SamplerSpec
-
-
-@dataclass(frozen=True)
-class Job:
-    """One set of pictures and the numbers of pictures to score of it."""
-
-    sampler: SamplerSpec
-    weight: float
-    interval: tuple[float, float]
-    ns: tuple[int, ...]
-    sampling_seed: int = 0
-
-    @property
-    def guidance(self) -> str:
-        """Guidance as it stands in the ScoreKey."""
-        return guidance_name(self.weight, self.interval)
-
-    def name(self, step: int) -> str:
-        """Name for files, for example `00000800-heun-25-cfg1-seed0`."""
-        return f"{step:08d}-{self.sampler.slug}-cfg{self.guidance}-seed{self.sampling_seed}"
-
-
-def final_jobs(config: EvalConfig) -> list[Job]:
-    """What is scored once training has ended: seeds x samplers x guidances."""
-    return [
-        Job(SamplerSpec.parse(sampler), weight, config.guidance_interval, config.n, seed)
-        for seed in range(config.sampling_seeds)
-        for sampler in config.samplers
-        for weight in config.guidances
-    ]
-
-
-def curve_jobs(config: EvalConfig) -> list[Job]:
-    """What is scored during training: the first sampler at the first guidance, with few pictures."""
-    sampler = SamplerSpec.parse(config.samplers[0])
-    return [Job(sampler, config.guidances[0], config.guidance_interval, (config.every_n,))]
 
 
 @dataclass(frozen=True)
@@ -99,21 +64,23 @@ class Scorer:
 
         Raises UserError where its rows were made with other weights of an extractor of the same name.
         """
-        return self.ranks.first(lambda: self._missing(step, jobs))
+        return self.ranks.first(lambda: self.unscored(step, jobs))
 
-    def _missing(self, step: int, jobs: list[Job]) -> list[Job]:
-        rows, name = self.folder.scores(), self.extractor.name
-        if any(r["extractor"] == name and r["extractor_sha256"] != self.extractor.sha256 for r in rows):
+    def unscored(self, step: int, jobs: list[Job]) -> list[Job]:
+        """As `missing`, for one rank alone."""
+        scores, name = self.folder.scores(), self.extractor.name
+        mine = [score for score in scores if score.key.extractor == name]
+        if any(score.extractor_sha256 != self.extractor.sha256 for score in mine):
             raise UserError(
                 f"{self.folder.path} was scored with another extractor {name}; give this file another name."
             )
-        names = ("train_step", "sampler", "guidance", "sampling_seed", "n", "ema", "extractor", "metric")
-        there = {tuple(row[name] for name in names) for row in rows}
-        values = [value_name(value, name) for metric in METRICS for value in metric.claims["values"]]
+        there = {(k.train_step, k.sampler, k.guidance, k.sampling_seed, k.n, k.ema, k.metric)
+                 for k in (score.key for score in mine)}  # fmt: skip
+        metrics = [value_name(value, name) for metric in METRICS for value in metric.claims["values"]]
 
         def done(job: Job, n: int) -> bool:
-            key = (step, job.sampler, job.guidance, job.sampling_seed, n, self.ema, name)
-            return all((*map(str, key), value) in there for value in values)
+            made = (step, str(job.sampler), str(job.guidance), job.sampling_seed, n, self.ema)
+            return all((*made, metric) in there for metric in metrics)
 
         return [job for job in jobs if not all(done(job, n) for n in job.ns)]
 
@@ -126,7 +93,8 @@ class Scorer:
 
     def clean(self) -> None:
         """Remove samples of jobs that are done but were killed before they cleaned up."""
-        shutil.rmtree(self.folder.path / "samples", ignore_errors=True)
+        if self.ranks.leads:
+            shutil.rmtree(self.folder.path / "samples", ignore_errors=True)
 
     def _sample(self, step: int, job: Job) -> "Samples":
         """Make what is missing; what it returns holds all pictures on rank 0."""
@@ -146,9 +114,7 @@ class Scorer:
     def _chunk(self, job: Job, number: int) -> dict[str, Tensor]:
         """Pictures of a chunk and their features, made where the pictures are."""
         begun = time.perf_counter()
-        pictures, nfe = self.generator.chunk_of(
-            number, job.sampler, job.weight, job.interval, job.sampling_seed
-        )
+        pictures, nfe = self.generator.chunk_of(number, job.sampler, job.guidance, job.sampling_seed)
         made = {"pictures": pictures.cpu(), "nfe": torch.tensor(nfe, dtype=torch.float64)}
         made["seconds"] = torch.tensor(time.perf_counter() - begun, dtype=torch.float64)
         return {**made, **self.extractor(pictures).tensors()}
@@ -169,40 +135,38 @@ class Scorer:
             sha256 = hashlib.sha256(samples.pictures[:n].numpy().tobytes()).hexdigest()
             seconds = samples.seconds * n / len(samples.pictures)
             made = {"images_sha256": sha256, "sampling_seconds": round(seconds, 3)}
-            self._write(step, job, n, samples.features[:n], samples.nfe, made)
+            self.folder.add_scores(self._scores(step, job, n, samples, made))
         for file in self._chunk_files(step, job):
             file.unlink(missing_ok=True)
 
-    def _write(
-        self, step: int, job: Job, n: int, features: Features, nfe: float, made: dict[str, object]
-    ) -> None:
-        real = self.reference
-        values, floors = measure_all(features, real.train), real.floors(n)
-        better = {
-            value: direction for metric in METRICS for value, direction in metric.claims["values"].items()
-        }
-        keys = [
-            ScoreKey(
+    def _scores(
+        self, step: int, job: Job, n: int, samples: "Samples", made: Mapping[str, Any]
+    ) -> Iterator[Score]:
+        """Every metric of the first `n` pictures."""
+        real, name = self.reference, self.extractor.name
+        values, floors = measure_all(samples.features[:n], real.train), real.floors(n)
+        hashes = {"reference_sha256": real.images.fingerprint, "extractor_sha256": self.extractor.sha256}
+        for value, better in (pair for metric in METRICS for pair in metric.claims["values"].items()):
+            key = ScoreKey(
                 arm=self.arm,
                 seed=self.seed,
                 train_step=step,
                 sampler=str(job.sampler),
-                guidance=job.guidance,
-                nfe=nfe,
-                grid=job.sampler.grid,
+                guidance=str(job.guidance),
+                nfe=samples.nfe,
+                grid=job.sampler.grid or NOTHING,
+                tokens="trained",
+                extrapolation="none",
+                classes="data",
                 ema=self.ema,
-                extractor=self.extractor.name,
-                metric=value_name(value, self.extractor.name),
+                extractor=name,
+                metric=value_name(value, name),
                 n=n,
                 n_real=len(real.train),
                 sampling_seed=job.sampling_seed,
             )
-            for value in values
-        ]
-        rest = {**made, "reference_sha256": real.images.fingerprint,
-                "extractor_sha256": self.extractor.sha256}  # fmt: skip
-        rows = [{**rest, "value": values[v], "better": better[v], "real_floor": floors[v]} for v in values]
-        self.folder.add_scores(keys, rows)
+            yield Score(key=key, value=values[value], better=better, real_floor=floors[value],
+                        time=time.time(), **made, **hashes)  # fmt: skip
 
 
 @dataclass(frozen=True)

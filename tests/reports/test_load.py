@@ -1,5 +1,6 @@
 """The frames that statistics, plots and notebooks read, from a store that two real runs made."""
 
+import csv
 import os
 import shutil
 import subprocess
@@ -11,9 +12,11 @@ import pytest
 from two_runs import STUDY, two_runs_fixture  # noqa: F401  a fixture
 
 from analysis import load
-from experiments.config.run import SCORE_COLUMNS, RunConfig, flatten
+from experiments.config.run import RunConfig
+from experiments.config.text import flatten
 from experiments.records.mlflow_store import connect
 from experiments.records.run_folder import RunFolder
+from experiments.records.score import SCORE_COLUMNS
 from rope_dit.errors import UserError
 
 
@@ -72,12 +75,13 @@ def test_scores_has_every_score_with_its_type(two_runs, uri):
         "time": "datetime64[us, UTC]"
     }
     assert frame.dtypes.astype(str).to_dict() == {name: numbers.get(name, "str") for name in frame.columns}
-    assert set(frame.query("sampler.str.startswith('dopri5')")["grid"]) == {""}  # it has none; not missing
-    assert set(frame["guidance"]) == {"1"}
+    assert set(frame.query("sampler.str.startswith('dopri5')")["grid"]) == {"-"}  # it has none; not missing
+    assert set(frame["guidance"]) == {"cfg:begin=0,end=1,weight=1"}
     ids = load.runs(STUDY, uri).set_index("arm")["run_id"]
     for arm, folder in zip(["none", "rope2d:theta=100"], folders(two_runs), strict=True):
         mine = frame[frame["run_id"] == ids[arm]]
-        rows = folder.scores()
+        with open(folder.path / "scores.csv", newline="") as file:
+            rows = list(csv.DictReader(file))
         assert list(mine["value"]) == [float(row["value"]) for row in rows]  # to the last bit
         assert list(mine["images_sha256"]) == [row["images_sha256"] for row in rows]
         assert set(mine["arm"]) == {arm}

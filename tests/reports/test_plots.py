@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 import pytest
-from drawn import ARMS, EULER, FOUR, HEUN, band, line, losses, scores, value_of, words
+from drawn import ARMS, EULER, FOUR, HEUN, band, guidance, line, losses, scores, value_of, words
 from matplotlib.collections import LineCollection
 
 from analysis import stats
@@ -77,7 +77,7 @@ def test_nfe_rings_the_pareto_front(better, want):
 
 
 def test_guidances_are_families_of_their_own():
-    frame = pd.concat([scores(samplers=FOUR), scores(samplers=FOUR, guidance="1.5")])
+    frame = pd.concat([scores(samplers=FOUR), scores(samplers=FOUR, guidance=guidance(1.5))])
     assert "euler, cfg 1.5" in words(plots.score_against_nfe(frame, "fd_digits", ARMS))
 
 
@@ -118,7 +118,9 @@ def test_loss_by_t_takes_the_last_tenth_of_the_steps():
     np.testing.assert_allclose(y, 2.0 + np.arange(10))  # seeds 0, 1, 2 add 1 on average
 
 
-@pytest.mark.parametrize("column", ["n", "extractor", "sampler", "guidance"])
+@pytest.mark.parametrize(
+    "column", ["n", "extractor", "ema", "sampler", "guidance", "tokens", "extrapolation", "classes"]
+)
 def test_scores_that_do_not_compare_are_refused(column):
     frame = scores(steps=(20, 40))
     other = frame.assign(**{column: {"n": 50}.get(column, HEUN.format(2))})

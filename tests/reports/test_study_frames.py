@@ -20,11 +20,13 @@ from report_stores import (
     redefine,
     run_id,
     study_in,
+    tiny_folder,
     uri_of,
 )
 
 from analysis import load, tables
 from analysis.study import load_study
+from experiments.records.definition import Look
 from experiments.records.mlflow_store import connect
 from rope_dit.errors import UserError
 
@@ -34,22 +36,28 @@ def real(tmp_path_factory):
     return real_folder(tmp_path_factory)
 
 
+@pytest.fixture(scope="module")
+def tiny(tmp_path_factory):
+    return tiny_folder(tmp_path_factory)
+
+
 @pytest.fixture
-def store(real, tmp_path):
-    """A copy of the real study's store, to change."""
-    return copy_of(real, tmp_path)
+def store(tiny, tmp_path):
+    """A copy of the made-up study's store, to change."""
+    return copy_of(tiny, tmp_path)
 
 
 @pytest.fixture(scope="module")
-def study(real):
-    return study_in(real)
+def study(tiny):
+    return study_in(tiny)
 
 
 # What a whole study gives
 
 
-def test_the_endpoint_is_that_of_the_run_folders(real, study):
-    there = {}
+@pytest.mark.slow
+def test_the_endpoint_is_that_of_the_run_folders(real):
+    study, there = study_in(real), {}
     for folder in (real / "runs").iterdir():
         [row] = [r for r in rows(folder) if all(r[k] == v for k, v in POINT.items())]
         there[row["arm"], int(row["seed"])] = (float(row["value"]), float(row["real_floor"]))
@@ -72,7 +80,7 @@ def test_arms_that_end_alike_to_the_bit_are_the_same_model(study):
     assert study.same_models == [frozenset({"rope2d", "twin"})]
 
 
-def test_one_other_picture_makes_another_model(real, tmp_path, study):
+def test_one_other_picture_makes_another_model(study):
     scores = study.scores
     last = scores.index[(scores["arm"] == "twin") & (scores["train_step"] == 20)][-1]
     images = scores["images_sha256"].mask(scores.index == last, "other")
@@ -80,6 +88,7 @@ def test_one_other_picture_makes_another_model(real, tmp_path, study):
     assert other.same_models == []
 
 
+@pytest.mark.slow
 def test_curves_of_ended_runs_are_what_mlflow_was_told(real):
     found = load.curves(NAME, uri_of(real))
     client = connect(uri_of(real))
@@ -116,7 +125,7 @@ def test_how_a_run_ended_is_the_state_of_its_cell(store, status, outcome, state,
 
 
 def test_cells_without_a_run_are_missing(store):
-    redefine(store, seeds=[0, 1, 2])
+    redefine(store, seeds=(0, 1, 2))
     found = study_in(store)
     assert found.partial
     missing = found.cells[found.cells["state"] == "missing"]
@@ -124,7 +133,7 @@ def test_cells_without_a_run_are_missing(store):
 
 
 def test_a_finished_run_without_the_endpoint_s_score_is_missing(store):
-    redefine(store, endpoint={**definition(ARMS, [0])["endpoint"], "train_step": 40})
+    redefine(store, endpoint=replace(definition(ARMS, [0]).endpoint, train_step=40))
     assert set(study_in(store).cells["state"]) == {"missing"}
     assert study_in(store).endpoint().empty
 
@@ -133,7 +142,7 @@ def test_the_newest_run_of_a_cell_counts(store):
     client, old = connect(uri_of(store)), run_id(store, "learned", 0)
     number = client.get_experiment_by_name(NAME).experiment_id
     tags = {"run_uid": "new", "arm": "learned", "seed": "0", "outcome": "running"}
-    new = client.create_run(number, tags=tags).info.run_id
+    new = client.create_run(number, int(1.9e12), tags).info.run_id
     found = study_in(store)
     assert found.cells["run_id"][0] == new
     assert found.cells["state"][0] == "running"
@@ -142,7 +151,7 @@ def test_the_newest_run_of_a_cell_counts(store):
 
 
 def test_runs_of_no_arm_of_the_study_are_left_out(store):
-    redefine(store, arms=definition({"learned": "learned", "rope2d": "rope2d"}, [0])["arms"])
+    redefine(store, arms=definition({"learned": "learned", "rope2d": "rope2d"}, [0]).arms)
     found = study_in(store)
     assert set(found.others["arm"]) == {"twin"}
     assert len(found.cells) == 4
@@ -174,9 +183,7 @@ def test_scores_of_another_extractor_are_not_compared(study):
     assert list(changed.endpoint()["seed"]) == [0, 1, 0, 0, 1]
 
 
-@pytest.mark.parametrize(
-    ("looks", "expected"), [([], 1), ([{"time": 1, "seeds": 2}], 1), ([{"time": 1, "seeds": 1}], 2)]
-)
+@pytest.mark.parametrize(("looks", "expected"), [((), 1), ((Look(1.0, 2),), 1), ((Look(1.0, 1),), 2)])
 def test_a_look_at_a_study_that_has_grown_is_one_more(store, looks, expected):
     redefine(store, looks=looks)
     assert study_in(store).looks == expected
@@ -198,9 +205,9 @@ def test_lost_seeds_do_not_make_an_arm_better(store):
 # What cannot be read
 
 
-def test_an_unknown_study_is_refused_with_the_nearest(real):
+def test_an_unknown_study_is_refused_with_the_nearest(tiny):
     with pytest.raises(UserError, match=r"no experiment 'tinny'; there are: tiny\. Did you mean 'tiny'"):
-        load_study("tinny", uri_of(real))
+        load_study("tinny", uri_of(tiny))
 
 
 def test_a_plain_experiment_says_how_to_make_a_study(store):
@@ -213,13 +220,13 @@ def test_a_plain_experiment_says_how_to_make_a_study(store):
 
 
 def test_a_study_without_runs_is_refused(store):
-    define(store, {**definition(ARMS, [0]), "name": "young"})
+    define(store, definition(ARMS, [0], name="young"))
     with pytest.raises(UserError, match="'young' has no runs yet"):
         load_study("young", uri_of(store))
 
 
 def test_a_tuning_study_points_to_its_confirmation(store):
-    redefine(store, kind="tune", comparisons=[])
+    redefine(store, kind="tune", comparisons=())
     with pytest.raises(UserError, match="tunes settings and compares nothing") as caught:
         study_in(store)
     assert "--from-tuned tiny" in caught.value.details[0]

@@ -17,7 +17,7 @@ from pathlib import Path
 
 import pytest
 
-from experiments import bench, evaluate, run, sample, train_extractor
+from experiments import bench, evaluate, migrate, run, sample, train_extractor
 from experiments.cli.main import main
 from rope_dit.registry import PLUGINS, REGISTRIES
 
@@ -27,6 +27,7 @@ COMMANDS = {
     "sample": sample.command,
     "bench": bench.command,
     "train_extractor": train_extractor.command,
+    "migrate": migrate.command,
 }
 SMOKE = ("--preset", "smoke", "--train.threads", "1")
 TIMING = ("time", "sampling_seconds")

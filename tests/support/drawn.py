@@ -20,15 +20,20 @@ def value_of(arm, seed, nfe=4, step=60):
 
 def scores(arms=ARMS, seeds=3, steps=(60,), samplers=ONE, n=(100,), **more):
     """Rows as of `load.scores`; the frame adds 50 / n to `value_of`."""
+    same = {"extractor": "digits", "ema": "0.9", "metric": "fd_digits", "sampling_seed": 0}
+    same |= {"tokens": "trained", "extrapolation": "none", "classes": "data", "better": "lower"}
     rows = [
-        {"arm": arm, "seed": seed, "train_step": step, "sampler": sampler, "nfe": nfe, "guidance": "1",
-         "n": k, "extractor": "digits", "ema": "0.9", "metric": "fd_digits", "sampling_seed": 0,
-         "better": "lower", "value": value_of(arm, seed, nfe, step) + 50 / k}
+        {"arm": arm, "seed": seed, "train_step": step, "sampler": sampler, "nfe": nfe,
+         "guidance": guidance(1), "n": k, **same, "value": value_of(arm, seed, nfe, step) + 50 / k}
         for arm in arms for seed in range(seeds) for step in steps for sampler, nfe in samplers for k in n
     ]  # fmt: skip
-    columns = ["arm", "seed", "train_step", "sampler", "nfe", "guidance", "n", "extractor", "ema", "metric",
-               "sampling_seed", "better", "value"]  # fmt: skip
+    columns = ["arm", "seed", "train_step", "sampler", "nfe", "guidance", "n", *same, "value"]
     return pd.DataFrame(rows, columns=columns).assign(**more)
+
+
+def guidance(weight):
+    """The canonical spec."""
+    return f"cfg:begin=0,end=1,weight={weight}"
 
 
 def endpoint(arms=ARMS, seeds=3):

@@ -1,12 +1,11 @@
 """Tracking stores that reports are made of: a small real study, and made-up ones of any size."""
 
 import contextlib
-import csv
-import io
 import json
 import shutil
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +15,15 @@ from commands import SMOKE, call
 from PIL import Image
 
 from analysis.study import Study, load_study
-from experiments.config.run import SCORE_COLUMNS
-from experiments.records.definition import Definition, read_definition, write_definition
+from experiments.records.definition import (
+    ArmRecord,
+    Definition,
+    Endpoint,
+    read_definition,
+    write_definition,
+)
 from experiments.records.mlflow_store import artifact_location, connect
+from experiments.records.score import Score, ScoreKey, write_scores
 
 NAME, MADE_UP = "tiny", "made-up"
 ARMS = {"learned": "learned", "rope2d": "rope2d", "twin": "rope2d"}
@@ -27,27 +32,28 @@ REAL = (
     *(*SMOKE, "--study", NAME, "--eval.samplers", EULER, HEUN, ONE, "--eval.n", "100", "50"),
     *("--eval.every", "10", "--eval.every-n", "50", "--eval.sampling-seeds", "2"),
 )
-_made: list[Path] = []
+_made: dict[str, Path] = {}
 
 
 def definition(arms: dict[str, str], seeds: Sequence[int], **more: Any) -> Definition:
     """A study of smoke runs; the first arm is the baseline."""
-    end = {"metric": "fd_digits", "extractor": "digits", "sampler": EULER, "guidance": "1", "ema": "0.9"}
-    end |= {"n": 100, "train_step": 20, "sampling_seed": 0, "better": "lower"}
     first, *others = arms
-    return {
-        **{"name": NAME, "kind": "ablate", "created": 1.8e9, "preset": "smoke", "data": "digits"},
-        **{"endpoint": end, "seeds": list(seeds), "samplers": [EULER, HEUN, ONE], "guidances": [1.0]},
-        **{"sampling_seeds": 2, "baseline": first, "margin": 0.02, "planned_seeds": len(seeds), "looks": []},
-        "arms": [{"label": label, "spec": spec, "overrides": {}} for label, spec in arms.items()],
-        "comparisons": [[arm, first] for arm in others],
-        **more,
-    }
+    made = Definition(
+        name=NAME, kind="ablate", created=1.8e9, preset="smoke", data="digits",
+        endpoint=Endpoint(
+            metric="fd_digits", extractor="digits", sampler=EULER, guidance="1", ema="0.9", n=100,
+            train_step=20, sampling_seed=0, better="lower",
+        ),
+        arms=tuple(ArmRecord(label, spec, {}) for label, spec in arms.items()), seeds=tuple(seeds),
+        samplers=(EULER, HEUN, ONE), guidances=(1.0,), sampling_seeds=2, baseline=first, margin=0.02,
+        comparisons=tuple((arm, first) for arm in others), planned_seeds=len(seeds),
+    )  # fmt: skip
+    return replace(made, **more)
 
 
 def real_folder(factory: pytest.TempPathFactory) -> Path:
     """Folder with mlflow.db and run folders of a study of three arms, two of them alike, and two seeds."""
-    if not _made:
+    if "real" not in _made:
         folder = factory.mktemp("tiny")
         with pytest.MonkeyPatch.context() as patch, contextlib.chdir(folder):
             patch.setenv("MLFLOW_TRACKING_URI", uri_of(folder))
@@ -57,8 +63,17 @@ def real_folder(factory: pytest.TempPathFactory) -> Path:
                     made = call("run", *REAL, "--variant", spec, *place)
                     assert made.code == 0, made.err
             define(folder, definition(ARMS, range(2)))
-        _made.append(folder)
-    return _made[0]
+        _made["real"] = folder
+    return _made["real"]
+
+
+def tiny_folder(factory: pytest.TempPathFactory) -> Path:
+    """Folder with a store of the same study, made up: it takes a second."""
+    if "tiny" not in _made:
+        wanted = definition(ARMS, range(2))
+        value = lambda arm, seed: 20.0 + seed - (arm != "learned") * (1 + 0.1 * seed)  # noqa: E731
+        _made["tiny"] = made_up(factory.mktemp("tiny"), wanted, value, alike=("rope2d", "twin"), name=NAME)
+    return _made["tiny"]
 
 
 def copy_of(folder: Path, to: Path) -> Path:
@@ -75,11 +90,9 @@ def uri_of(folder: Path) -> str:
 def define(folder: Path, wanted: Definition) -> None:
     """Write a study's definition, made at need with its experiment."""
     client = connect(uri_of(folder))
-    found = client.get_experiment_by_name(wanted["name"])
-    place = artifact_location(uri_of(folder), wanted["name"])
-    number = (
-        found.experiment_id if found else client.create_experiment(wanted["name"], artifact_location=place)
-    )
+    found = client.get_experiment_by_name(wanted.name)
+    place = artifact_location(uri_of(folder), wanted.name)
+    number = found.experiment_id if found else client.create_experiment(wanted.name, artifact_location=place)
     write_definition(client, number, wanted)
 
 
@@ -87,7 +100,7 @@ def redefine(folder: Path, name: str = NAME, **changes: Any) -> None:
     """Change parts of a study's definition."""
     found = read_definition(connect(uri_of(folder)), name)
     assert found is not None
-    define(folder, {**found, **changes})
+    define(folder, replace(found, **changes))
 
 
 def study_in(folder: Path, name: str = NAME) -> Study:
@@ -117,8 +130,9 @@ def made_up(
     logged: int = 4,
     alike: Sequence[str] = (),
     device: Callable[[int], str] = lambda i: "cpu",
+    name: str = MADE_UP,
 ) -> Path:
-    """Add the study MADE_UP to a store: one finished run a cell, whose scores come from `value(arm, seed)`.
+    """Add a study to a store: one finished run a cell, whose scores come from `value(arm, seed)`.
 
     Args:
         folder: of the store.
@@ -127,14 +141,15 @@ def made_up(
         logged: lines of each run's log.
         alike: arms whose pictures are the same.
         device: of the i-th run.
+        name: of the study.
     """
-    wanted = {**wanted, "name": MADE_UP}
+    wanted = replace(wanted, name=name)
     define(folder, wanted)
     client = connect(uri_of(folder))
-    number = client.get_experiment_by_name(MADE_UP).experiment_id
-    cells = [(arm["label"], seed) for arm in wanted["arms"] for seed in wanted["seeds"]]
+    number = client.get_experiment_by_name(name).experiment_id
+    cells = [(arm.label, seed) for arm in wanted.arms for seed in wanted.seeds]
     for i, (arm, seed) in enumerate(cells):
-        tags = {"run_uid": f"u{i}", "study": wanted["name"], "arm": arm, "variant": arm, "seed": str(seed),
+        tags = {"run_uid": f"u{i}", "study": wanted.name, "arm": arm, "variant": arm, "seed": str(seed),
                 "outcome": "finished", "inputs_sha256": f"i{seed}", "shared_weights_sha256": f"w{seed}",
                 "fingerprint": f"{i:064x}", "device": device(i), "torch": "2", "git_commit": "c" * 40,
                 "host": "here", "parameters": "1000", "parameters_variant": "10",
@@ -157,37 +172,37 @@ def _write_files(
     values |= {f"loss_by_t/{b}": 1.0 + b / 10 for b in range(10)}
     lines = [json.dumps({"step": int(step), "time": 1.8e9, "values": values}) for step in steps]
     (folder / "metrics.jsonl").write_text("\n".join(lines) + "\n")
-    picture = "same" if arm in alike else arm
-    text = io.StringIO()
-    writer = csv.DictWriter(text, SCORE_COLUMNS, lineterminator="\n")
-    writer.writeheader()
-    end = wanted["endpoint"]
-    for sampler, draw, n, step in _points(wanted):
-        row = {
-            **{**end, "arm": arm, "seed": seed, "sampler": sampler, "nfe": 1.0 + (sampler != ONE), "n": n},
-            **{"grid": "uniform", "sampling_seed": draw, "train_step": step, "n_real": 1437},
-            **{"real_floor": 1.4, "reference_sha256": "r" * 64, "extractor_sha256": "e" * 64},
-            **{"sampling_seconds": 0.5, "time": 1.8e9 + 30},
-            "images_sha256": f"{picture} {seed} {sampler} {n} {draw} {step}",
-        }
-        near = value + 0.1 * draw + 20 / n + (sampler != end["sampler"]) * 0.3 + 5 / step
-        other = {"precision": ("higher", 0.5), "recall": ("higher", 0.4), "kid": ("lower", 0.1)}
-        writer.writerow({**row, "value": near})
-        for name, (better, score) in other.items():
-            writer.writerow({**row, "metric": f"{name}_digits", "better": better, "value": score})
-    (folder / "scores.csv").write_text(text.getvalue())
+    (folder / "scores.csv").write_text(write_scores(_scores(wanted, arm, seed, value, arm in alike)))
     grid = folder / "pictures" / "00000020-euler-2-cfg1-seed0.png"
     grid.parent.mkdir()
     Image.fromarray(np.full((20, 20), 90, np.uint8)).save(grid)
 
 
+def _scores(wanted: Definition, arm: str, seed: int, value: float, alike: bool) -> Iterator[Score]:
+    """Scores of a run: of the endpoint's metric under every sampler, and of others."""
+    end, picture = wanted.endpoint, "same" if alike else arm
+    for sampler, draw, n, step in _points(wanted):
+        here = {"arm": arm, "seed": seed, "train_step": step, "sampler": sampler, "n": n}
+        here |= {"nfe": 1.0 + (sampler != ONE), "grid": "uniform", "n_real": 1437, "sampling_seed": draw}
+        key = ScoreKey(**{**end.fields(), **here})
+        score = Score(
+            key=key, value=value + 0.1 * draw + 20 / n + (sampler != end.sampler) * 0.3 + 5 / step,
+            better=end.better, real_floor=1.4, images_sha256=f"{picture} {seed} {sampler} {n} {draw} {step}",
+            reference_sha256="r" * 64, extractor_sha256="e" * 64, sampling_seconds=0.5, time=1.8e9 + 30,
+        )  # fmt: skip
+        yield score
+        other = {"precision": ("higher", 0.5), "recall": ("higher", 0.4), "kid": ("lower", 0.1)}
+        for name, (better, number) in other.items():
+            yield replace(score, key=replace(key, metric=f"{name}_digits"), better=better, value=number)
+
+
 def _points(wanted: Definition) -> list[tuple[str, int, int, int]]:
     """Sampler, sampling seed, n and step of each score."""
-    end = wanted["endpoint"]
+    end = wanted.endpoint
     last = [
-        (sampler, draw, n, end["train_step"])
-        for sampler in wanted["samplers"]
-        for draw in range(wanted["sampling_seeds"])
-        for n in (end["n"], 50)
+        (sampler, draw, n, end.train_step)
+        for sampler in wanted.samplers
+        for draw in range(wanted.sampling_seeds)
+        for n in (end.n, 50)
     ]
-    return [*last, (end["sampler"], 0, 50, 10)]
+    return [*last, (end.sampler, 0, 50, 10)]

@@ -3,10 +3,11 @@
 A launcher is handed argument lists and knows nothing of studies, arms or training.
 """
 
-from experiments.coordinator.launchers.base import Ended, LaunchConfig, Launcher, Task
+from experiments.config.launch import LaunchConfig
+from experiments.coordinator.launchers.base import Ended, Launcher, Task
 from rope_dit.config import check
 
-__all__ = ["Ended", "LaunchConfig", "Launcher", "Task", "make_launcher"]
+__all__ = ["Ended", "Launcher", "Task", "make_launcher"]
 
 
 def make_launcher(config: LaunchConfig, threads: int, device: str) -> Launcher:

@@ -8,7 +8,8 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from experiments.coordinator.launchers.base import NOT_STARTED, Ended, LaunchConfig, Task, cores, note
+from experiments.config.launch import LaunchConfig, usable_cores
+from experiments.coordinator.launchers.base import NOT_STARTED, Ended, Task, note
 from rope_dit.errors import UserError
 
 LOOK_SECONDS = 0.05  # between two looks at the processes
@@ -42,7 +43,7 @@ class LocalLauncher:
         if device == "cuda":
             gpus = slots_on_gpus(visible_gpus(), config.workers, config.runs_per_gpu)
             return cls([{**environment, "CUDA_VISIBLE_DEVICES": gpu} for gpu in gpus])
-        fitting = 1 if device == "mps" else min(MOST_ON_CPU, cores() // threads)
+        fitting = 1 if device == "mps" else min(MOST_ON_CPU, usable_cores() // threads)
         return cls([environment] * (config.workers or max(1, fitting)))
 
     @property

@@ -15,7 +15,8 @@ import time
 from collections.abc import Iterator
 from typing import Any
 
-from experiments.coordinator.launchers.base import LOST, NOT_STARTED, Ended, LaunchConfig, Task, note
+from experiments.config.launch import LaunchConfig
+from experiments.coordinator.launchers.base import LOST, NOT_STARTED, Ended, Task, note
 from rope_dit.errors import UserError
 
 RETRIES = 10  # lost nodes and killed workers that one task survives; more of them point to the task itself

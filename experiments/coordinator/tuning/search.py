@@ -16,10 +16,11 @@ import optuna
 from optuna.trial import TrialState
 
 from experiments.config.study import Space
+from experiments.config.text import from_json
 from experiments.config.tuning import TuneConfig
 from experiments.coordinator.arm import Arm
 from experiments.coordinator.cell import FINAL, Cell
-from experiments.coordinator.optuna_trials import curve, open_storage
+from experiments.coordinator.optuna_trials import open_storage, scores_by_step
 from experiments.coordinator.plan import Plan
 from experiments.coordinator.tuning.space import (
     configured,
@@ -49,7 +50,7 @@ class Candidate:
 
 
 class Worker(Protocol):
-    """Carries out cells: `experiments.coordinator.cell_queue.Work`."""
+    """Carries out cells: `experiments.coordinator.cell_queue.CellQueue`."""
 
     def carry_out(self, cells: Sequence[Cell]) -> None:
         """Work on cells until each has ended."""
@@ -138,7 +139,9 @@ class Search:
 
     def _value(self, candidate: Candidate, step: int) -> float | None:
         """Mean over the tuning seeds, or None where a run diverged or failed before this step."""
-        values = [curve(cell, self.plan.endpoint()).get(step) for cell in self._cells(candidate, step)]
+        values = [
+            scores_by_step(cell, self.plan.endpoint()).get(step) for cell in self._cells(candidate, step)
+        ]
         known = [value for value in values if value is not None]
         return sum(known) / len(known) if len(known) == len(values) else None
 
@@ -174,7 +177,7 @@ class _Unfinished(Exception):
 
 
 class _NoWork:
-    """Stands in for Work where nothing may be started."""
+    """Stands in for a queue where nothing may be started."""
 
     def carry_out(self, cells: Sequence[Cell]) -> None:
         if cells:
@@ -184,7 +187,10 @@ class _NoWork:
 def replay(plan: Plan) -> None:
     """Make Optuna's side of a tuning study again from its run folders, as far as they go."""
     search = Search(
-        plan, TuneConfig(**json.loads(plan.facts["tune"])), read_space(plan.facts["space"]), _NoWork()
+        plan,
+        from_json(TuneConfig, json.loads(plan.facts["tune"])),
+        read_space(plan.facts["space"]),
+        _NoWork(),
     )
     with contextlib.suppress(_Unfinished):
         search.run()

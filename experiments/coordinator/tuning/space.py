@@ -7,8 +7,8 @@ from typing import Any
 
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution
 
-from experiments.config.run import flatten
 from experiments.config.study import Space
+from experiments.config.text import flatten
 from experiments.config.tuning import Choice, Range
 from experiments.coordinator.arm import Arm
 from experiments.coordinator.plan import Plan

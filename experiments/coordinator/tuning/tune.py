@@ -9,14 +9,14 @@ from dataclasses import asdict, replace
 from typing import Any
 
 from experiments.cli.main import FAILED, OK, StopFlag
-from experiments.config.run import to_json
 from experiments.config.study import Space, StudyConfig
+from experiments.config.text import to_json
 from experiments.config.tuning import Range, TuneConfig
 from experiments.coordinator.ablate import hold, launching
 from experiments.coordinator.arm import parse_arms
-from experiments.coordinator.cell_queue import AllFail, Work
+from experiments.coordinator.cell_queue import AllFail, CellQueue
 from experiments.coordinator.plan import Plan, grow, read_plan
-from experiments.coordinator.plan_ablation import facts, resolve_arms, shared_settings
+from experiments.coordinator.plan_ablation import as_saved, facts, resolve_arms, shared_settings
 from experiments.coordinator.resync import cells_in, sync_definition, sync_runs
 from experiments.coordinator.tuning.search import Search, rungs
 from experiments.coordinator.tuning.space import configured, space_text
@@ -28,15 +28,15 @@ FIRST_SEED = 1000  # comparisons count from 0: what was tuned on is not what is 
 
 def tune(config: StudyConfig, space: Space, stop: StopFlag) -> int:
     """Search each arm's settings; returns the exit code. Raises UserError before anything is written."""
-    plan = make_plan(config, space)
+    plan = plan_tuning(config, space)
     total = sum(len(rung) for rung in budget(plan, config.tune))
     print(announcement(plan, config.tune, total))
     if config.dry_run:
         return OK
     with launching(config, plan) as launcher, hold(plan):
-        work = Work(plan.path, launcher, stop, total)
+        queue = CellQueue(plan.path, launcher, stop, total)
         try:
-            found = Search(plan, config.tune, space, work).run()
+            found = Search(plan, config.tune, space, queue).run()
         except AllFail as error:
             print(f"error: {error}", file=sys.stderr)
             return FAILED
@@ -48,7 +48,7 @@ def tune(config: StudyConfig, space: Space, stop: StopFlag) -> int:
     return OK
 
 
-def make_plan(config: StudyConfig, space: Space) -> Plan:
+def plan_tuning(config: StudyConfig, space: Space) -> Plan:
     """The tuning study as asked for and as it stands. Raises UserError."""
     if not space:
         raise UserError(
@@ -56,11 +56,11 @@ def make_plan(config: StudyConfig, space: Space) -> Plan:
         )
     path = (config.studies / config.title).absolute()
     saved = read_plan(path)
-    base = shared_settings(config, saved)
+    base = shared_settings(config, path, saved)
     guidance = 1.0 if 1.0 in base.eval.guidances else base.eval.guidances[0]
     base = replace(base, eval=replace(base.eval, samplers=base.eval.samplers[:1], guidances=(guidance,),
                                       n=base.eval.n[:1], sampling_seeds=1, every=0))  # fmt: skip
-    arms = parse_arms(config.specs, base)
+    arms = as_saved(parse_arms(config.specs, base), config.specs, saved)
     resolved = resolve_arms(arms, base, path)
     for arm in arms.values():
         for key in space:

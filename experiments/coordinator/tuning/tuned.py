@@ -4,8 +4,9 @@ import json
 from dataclasses import replace
 from pathlib import Path
 
-from experiments.config.run import from_json
 from experiments.config.study import StudyConfig
+from experiments.config.text import from_json
+from experiments.coordinator.arm import Arm
 from rope_dit.errors import UserError
 
 
@@ -24,7 +25,8 @@ def tuned_defaults(name: str, studies: Path) -> StudyConfig:
     config = from_json(StudyConfig, saved["config"])
     texts = []
     for one in saved["arms"]:
-        texts.append(one["default"])
+        found = [one["default"]]
         if one["trial"] != 0:  # else the default configuration was the best
-            texts.append(one["tuned"])
+            found.append(one["tuned"])
+        texts += [str(Arm.parse(text, stored=True)) for text in found]
     return replace(config, name="", variants=(), arms=tuple(texts), baseline="", dry_run=False)

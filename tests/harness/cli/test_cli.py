@@ -12,7 +12,8 @@ from commands import QUICK, call, finished_run, rows, use
 from experiments.cli.arguments import arguments
 from experiments.cli.main import one_line
 from experiments.config.presets import PRESETS
-from experiments.config.run import RunConfig, flatten
+from experiments.config.run import RunConfig
+from experiments.config.text import flatten
 from rope_dit.errors import UserError
 from rope_dit.registry import POS_EMBEDS, REGISTRIES, show
 

@@ -8,8 +8,10 @@ from typing import Any, Literal, get_args, get_origin, get_type_hints
 import pytest
 import torch
 
-from experiments.config.presets import PRESETS
-from experiments.config.run import RunConfig, fingerprint, from_json, identity, run_name, to_json
+from experiments.config.identity import fingerprint, identity, run_name
+from experiments.config.presets import PRESETS, preset
+from experiments.config.run import RunConfig
+from experiments.config.text import from_json, to_json
 from rope_dit.config import NOT_WEIGHTS, ModelConfig, TrainConfig
 from rope_dit.errors import UserError
 from rope_dit.model import DiT
@@ -166,3 +168,11 @@ def test_presets_start_from_what_reports_need():
         assert config.train.label_dropout > 0, name
         assert config.eval.every == 0 or config.train.steps % config.eval.every == 0, name
         assert max(config.eval.n) >= config.eval.every_n or config.eval.every == 0, name
+
+
+def test_presets_by_name():
+    assert preset("smoke") is SMOKE
+    with pytest.raises(UserError) as caught:
+        preset("cifar1")
+    known = ", ".join(PRESETS)
+    assert str(caught.value) == f"unknown preset 'cifar1', expected one of {known}. Did you mean 'cifar10'?"

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from experiments.cli.main import parse
+from experiments.cli.arguments import parse
 from experiments.config.study import STUDIES, StudyConfig, study, study_file
 from experiments.config.tuning import Choice, Range
 from experiments.coordinator.arm import parse_arms

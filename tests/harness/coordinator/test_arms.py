@@ -2,7 +2,7 @@
 
 import pytest
 
-from experiments.cli.main import parse
+from experiments.cli.arguments import parse
 from experiments.config.presets import PRESETS
 from experiments.config.run import RunConfig
 from experiments.coordinator.arm import Arm, parse_arms

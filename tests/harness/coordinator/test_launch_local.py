@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from experiments.coordinator.launchers import Ended, LaunchConfig, Task, make_launcher
-from experiments.coordinator.launchers.base import cores
+from experiments.config.launch import LaunchConfig, usable_cores
+from experiments.coordinator.launchers import Ended, Task, make_launcher
 from experiments.coordinator.launchers.local import LocalLauncher, visible_gpus
 from rope_dit.errors import UserError
 
@@ -148,7 +148,8 @@ COORDINATOR = """
 import signal, sys
 from pathlib import Path
 signal.signal(signal.SIGINT, signal.default_int_handler)  # tests in the background ignore it
-from experiments.coordinator.launchers import LaunchConfig, Task, make_launcher
+from experiments.config.launch import LaunchConfig
+from experiments.coordinator.launchers import Task, make_launcher
 launcher = make_launcher(LaunchConfig(workers=2), 1, "cpu")
 for name in ("a", "b"):
     launcher.start(Task(name, (sys.executable, "-c", sys.argv[2]), Path(sys.argv[1]) / f"{name}.log"))
@@ -243,10 +244,10 @@ def test_real_gpus_are_found(monkeypatch):
 
 
 def test_on_a_cpu_threads_are_set_and_workers_fit_the_cores(tmp_path):
-    many = cores() * 2
+    many = usable_cores() * 2
     assert shown(LaunchConfig(), "cpu", tmp_path, threads=many)[0].split()[1] == str(many)
     assert make_launcher(LaunchConfig(), many, "cpu").slots == 1
-    assert make_launcher(LaunchConfig(), 1, "cpu").slots == min(4, cores())
+    assert make_launcher(LaunchConfig(), 1, "cpu").slots == min(4, usable_cores())
     assert make_launcher(LaunchConfig(), 1, "mps").slots == 1
     assert make_launcher(LaunchConfig(workers=7), 1, "cpu").slots == 7
 
@@ -270,7 +271,8 @@ def test_settings_that_cannot_be_are_refused(monkeypatch, visible, options, devi
 
 def test_launching_imports_neither_torch_nor_ray():
     code = (
-        "import sys; from experiments.coordinator.launchers import *;"
+        "import sys; from experiments.config.launch import LaunchConfig;"
+        "from experiments.coordinator.launchers import make_launcher;"
         "make_launcher(LaunchConfig(), 1, 'cuda');"
         "sys.exit(bool({'torch', 'ray'} & set(sys.modules)))"
     )

@@ -11,7 +11,8 @@ from pathlib import Path
 import psutil
 import pytest
 
-from experiments.coordinator.launchers import Ended, LaunchConfig, Launcher, Task, make_launcher, ray_cluster
+from experiments.config.launch import LaunchConfig
+from experiments.coordinator.launchers import Ended, Launcher, Task, make_launcher, ray_cluster
 from rope_dit.errors import UserError
 
 pytest.importorskip("ray")
@@ -242,7 +243,8 @@ def test_what_no_node_can_ever_hold_is_refused(nodes, launch):
 COORDINATOR = """
 import sys
 from pathlib import Path
-from experiments.coordinator.launchers import LaunchConfig, Task, make_launcher
+from experiments.config.launch import LaunchConfig
+from experiments.coordinator.launchers import Task, make_launcher
 launcher = make_launcher(LaunchConfig(launcher="ray"), 1, "cpu")
 launcher.start(Task("a", (sys.executable, "-c", sys.argv[1], sys.argv[2]), Path(sys.argv[3])))
 while True:

@@ -14,9 +14,10 @@ import time
 import pytest
 
 from experiments.config.presets import PRESETS
-from experiments.config.run import ScoreKey, from_json
+from experiments.config.text import from_json
 from experiments.records import run_folder as runfolder
 from experiments.records.run_folder import RunFolder
+from experiments.records.score import ScoreKey
 from rope_dit.errors import UserError
 
 IDENTITY = {"seed": "0", "train.lr": "0.002"}

@@ -28,7 +28,7 @@ from mirrors import (  # noqa: F401
     tables_fixture,
 )
 
-from experiments.config.run import flatten
+from experiments.config.text import flatten
 from experiments.records import mlflow_mirror as tracking
 from experiments.records.mlflow_store import connect, tracking_uri
 from experiments.records.run_folder import RunFolder

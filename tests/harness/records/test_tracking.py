@@ -28,7 +28,7 @@ from mirrors import (  # noqa: F401
     tags,
 )
 
-from experiments.config.run import flatten, to_json
+from experiments.config.text import flatten, to_json
 from experiments.records import mlflow_mirror as tracking
 from experiments.records.mlflow_mirror import git_commit, score_points
 from experiments.records.mlflow_store import PARAM_LENGTH, TAG_LENGTH, connect, metric_name, tracking_uri

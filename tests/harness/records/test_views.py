@@ -3,32 +3,33 @@
 import base64
 import json
 import zlib
+from dataclasses import replace
 
 import pytest
 from browser import CHROMIUM, browser_fixture, experiment_id, server_fixture  # noqa: F401  fixtures
 from mirrors import client_fixture, tables_fixture  # noqa: F401  fixtures
 from two_runs import STUDY, two_runs_fixture  # noqa: F401  a fixture
 
-from experiments.records.definition import write_definition
+from experiments.records.definition import ArmRecord, Definition, Endpoint, write_definition
 from experiments.records.mlflow_store import TAG_LENGTH, connect
 from experiments.records.mlflow_view import TAG, write_view
 
 SAMPLERS = [f"{name}:grid=uniform,steps={steps}" for name, steps in (("euler", 4), ("euler", 2), ("heun", 2))]
-ENDPOINT = {
-    **{"metric": "fd_digits", "extractor": "digits", "sampler": SAMPLERS[1], "guidance": "1", "ema": "0.9"},
-    **{"n": 100, "train_step": 40, "sampling_seed": 0, "better": "lower"},
-}
+ENDPOINT = Endpoint(
+    metric="fd_digits", extractor="digits", sampler=SAMPLERS[1], guidance="cfg:weight=1", ema="0.9", n=100,
+    train_step=40, sampling_seed=0, better="lower",
+)  # fmt: skip
 ARMS = ["none", "rope2d:theta=100"]
 
 
 def definition(**changes):
-    given = {
-        **{"name": STUDY, "kind": "ablate", "preset": "smoke", "data": "digits", "endpoint": ENDPOINT},
-        **{"arms": [{"label": arm, "spec": arm, "overrides": {}} for arm in ARMS], "seeds": [0]},
-        **{"samplers": SAMPLERS, "guidances": [1.0], "sampling_seeds": 2, "baseline": "none", "margin": 0.02},
-        **{"comparisons": [["rope2d:theta=100", "none"]], "planned_seeds": 1, "looks": []},
-    }
-    return given | changes
+    made = Definition(
+        name=STUDY, kind="ablate", created=1.8e9, preset="smoke", data="digits", endpoint=ENDPOINT,
+        arms=tuple(ArmRecord(arm, arm, {}) for arm in ARMS), seeds=(0,), samplers=tuple(SAMPLERS),
+        guidances=(1.0,), sampling_seeds=2, baseline="none", margin=0.02,
+        comparisons=(("rope2d:theta=100", "none"),), planned_seeds=1,
+    )  # fmt: skip
+    return replace(made, **changes)
 
 
 def stored(client, experiment):
@@ -91,12 +92,17 @@ def test_a_view_can_be_written_before_any_score(client, keys):
     assert charts(stored(client, experiment), 0)[0] == ("LINE", ["fd_digits/euler-2-cfg1"])
 
 
-def test_a_view_names_the_guidance_and_sampling_seed_of_the_endpoint(client):
+@pytest.mark.parametrize(
+    ("guidance", "slug"),
+    [("1.5", "cfg1.5"), ("cfg:weight=3", "cfg3"), ("cfg:begin=0.2,end=0.9,weight=3", "cfg3-0.2to0.9")],
+)
+def test_a_view_names_the_guidance_and_sampling_seed_of_the_endpoint(client, guidance, slug):
     experiment = client.create_experiment("views")
-    write_view(client, experiment, definition(endpoint={**ENDPOINT, "guidance": "1.5", "sampling_seed": 2}))
+    end = replace(ENDPOINT, guidance=guidance, sampling_seed=2)
+    write_view(client, experiment, definition(endpoint=end))
     view = stored(client, experiment)
-    assert ("BAR", ["fd_digits/euler-2-cfg1.5-seed2"]) in charts(view, 0)
-    assert "by_nfe/fd_digits/heun-cfg1.5-seed2" in charts(view, 1)[0][1]
+    assert ("BAR", [f"fd_digits/euler-2-{slug}-seed2"]) in charts(view, 0)
+    assert f"by_nfe/fd_digits/heun-{slug}-seed2" in charts(view, 1)[0][1]
 
 
 def test_a_view_of_many_samplers_fits_into_a_tag(client):
@@ -104,7 +110,7 @@ def test_a_view_of_many_samplers_fits_into_a_tag(client):
             for n in range(3, 103, 7)]  # fmt: skip
     experiment = client.create_experiment("views")
     run_with(client, experiment, *(f"metric-{i}-{'x' * 60}/key" for i in range(100)))
-    write_view(client, experiment, definition(samplers=many))
+    write_view(client, experiment, definition(samplers=tuple(many)))
     assert len(charts(stored(client, experiment), 1)) == 12
 
 

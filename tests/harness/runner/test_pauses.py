@@ -19,7 +19,8 @@ from commands import (  # noqa: F401
 )
 
 from experiments.cli.main import StopFlag
-from experiments.config.run import RunConfig, from_json
+from experiments.config.run import RunConfig
+from experiments.config.text import from_json
 from experiments.records.mlflow_store import connect, tracking_uri
 from experiments.records.run_folder import Ending, RunFolder
 from experiments.run import command

@@ -1,0 +1,54 @@
+"""What `--list` prints: all that is registered, with options and claims, read from syntax trees."""
+
+from rope_dit.errors import UserError, nearest
+from rope_dit.registry import REGISTRIES, show
+
+CLAIMS = (
+    "relative",
+    "sees",
+    "symmetric",
+    "extrapolates",
+    "order",
+    "evals_per_step",
+    "adaptive",
+    "values",
+    "min_images",
+)
+
+
+def list_registered(args: list[str]) -> bool:
+    """Answer `--list [KIND]` from the files' syntax trees; False where it was not asked for."""
+    where = next((i for i, arg in enumerate(args) if arg.partition("=")[0] == "--list"), None)
+    if where is None:
+        return False
+    after = [args[where].partition("=")[2]] if "=" in args[where] else args[where + 1 :][:1]
+    kinds = after if after and not after[0].startswith("-") else list(REGISTRIES)
+    for kind in kinds:
+        if kind not in REGISTRIES:
+            expected = f"expected one of {', '.join(REGISTRIES)}"
+            raise UserError(f"--list got '{kind}', {expected}.{nearest(kind, list(REGISTRIES))}")
+    print("\n\n".join(listing(kind) for kind in kinds))
+    return True
+
+
+def listing(kind: str) -> str:
+    """What is registered of one kind: name, summary, options with their defaults, and claims."""
+    lines = [f"{kind}:"]
+    for entry in REGISTRIES[kind]:
+        options = [f"{option.name}={show(option.default)}" for option in entry.options.values()]
+        claims = [_claim(name, value) for name, value in entry.claims.items() if name in CLAIMS and value]
+        lines.append(f"  {entry.name:<18}{entry.summary}")
+        if options:
+            lines.append(f"{'':<20}options: {', '.join(options)}")
+        if claims:
+            lines.append(f"{'':<20}claims:  {', '.join(claims)}")
+    return "\n".join(lines)
+
+
+def _claim(name: str, value: object) -> str:
+    words = name.replace("_", " ")
+    if isinstance(value, dict):
+        return ", ".join(f"{key} ({direction} is better)" for key, direction in value.items())
+    if isinstance(value, tuple):
+        return f"{words} {' and '.join(value)}"
+    return words if value is True else f"{words} {value}"

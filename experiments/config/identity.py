@@ -1,0 +1,134 @@
+"""Who a run is: all that changes its weights, as text by field, and how that outlives the code.
+
+An identity leaves out what changes nothing: a setting at its neutral value (see `rope_dit.config.Neutral`),
+one that acts on nothing in this run, version 1 of an item and of NUMERICS. So a setting or option that is
+added later, and one that is found to be idle, changes no identity of before. Imports no torch.
+"""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import MISSING, fields, is_dataclass, replace
+from typing import Any, TypeVar
+
+from experiments.config.run import RunConfig
+from experiments.config.source_hashes import versions_of
+from experiments.config.text import flatten, from_json
+from rope_dit.config import NOT_WEIGHTS, NUMERICS, neutral
+from rope_dit.errors import UserError
+from rope_dit.registry import POS_EMBEDS
+
+C = TypeVar("C")
+SOURCE = "variant source"
+"""field of identities of before items had versions: SHA-256 of the bytes of the variant's files"""
+
+
+def identity(config: RunConfig, data_fingerprint: str, device_type: str, ranks: int = 1) -> dict[str, str]:
+    """Every field that changes the weights, as text: a checkpoint is used only where all of them agree.
+
+    Args:
+        config: with precision, compile and threads resolved.
+        data_fingerprint: of the pictures.
+        device_type: cuda, mps or cpu.
+        ranks: processes that divide each batch; they add gradients in another order.
+    """
+    found = {
+        **POS_EMBEDS.identity(config.variant),
+        **({"numerics": str(NUMERICS)} if NUMERICS > 1 else {}),
+        "seed": str(config.seed),
+        "data": data_fingerprint,
+        "device": device_type,
+        **_settings("model", config.model),
+        **_settings("train", config.train),
+        **({"ranks": str(ranks)} if ranks > 1 else {}),
+    }
+    return _without_idle(found)
+
+
+def _settings(part: str, config: Any) -> dict[str, str]:
+    changing = [f.name for f in fields(config) if f.name not in NOT_WEIGHTS]
+    values = {name: getattr(config, name) for name in changing}
+    return flatten({part: {k: v for k, v in values.items() if v != neutral(type(config), k)}})
+
+
+def _without_idle(found: Mapping[str, str]) -> dict[str, str]:
+    """Leave out settings that act on nothing in this run."""
+    idle = set()
+    if found.get("model.conditional") == "False":  # there is no class to leave out
+        idle.add("train.label_dropout")
+    if found.get("device") != "cpu":  # threads change the order of sums on CPUs only
+        idle.add("train.threads")
+    return {key: text for key, text in found.items() if key not in idle}
+
+
+def read_identity(saved: Mapping[str, str]) -> dict[str, str]:
+    """The identity that a record holds, in the form of `identity`, whichever version wrote it.
+
+    Source hashes of before items had versions are looked up among those of all variants that shipped. One
+    that is not known stays, so that the run is refused by that name, unless the files that are here have it.
+    """
+    found = dict(saved)
+    sha256, spec = found.get(SOURCE), found.get("variant", "")
+    if sha256 is not None:
+        versions = versions_of(spec, sha256)
+        if versions is not None:
+            del found[SOURCE]
+            found |= {f"version of {name}": str(number) for name, number in versions.items() if number > 1}
+        elif sha256 == _bytes_sha256(spec):
+            del found[SOURCE]
+            found |= POS_EMBEDS.identity(POS_EMBEDS.canonical(spec, stored=True))
+    return _without_idle(found)
+
+
+def identity_of_variant(found: Mapping[str, str], spec: str) -> dict[str, str]:
+    """An identity with what the code that is here says of its variant in place of what it held."""
+    kept = {key: text for key, text in found.items() if key not in (POS_EMBEDS.kind, SOURCE)}
+    kept = {key: text for key, text in kept.items() if not key.startswith(("plug-in ", "version of "))}
+    return {**POS_EMBEDS.identity(POS_EMBEDS.canonical(spec, stored=True)), **kept}
+
+
+def _bytes_sha256(spec: str) -> str:
+    """What identities of before items had versions would say of the variant's files as they are here."""
+    names = [part.partition(":")[0] for part in spec.split("+")]
+    try:
+        return hashlib.sha256(b"".join(POS_EMBEDS[name].path.read_bytes() for name in names)).hexdigest()
+    except UserError:  # a plug-in that is not here
+        return ""
+
+
+def fingerprint(found: Mapping[str, str]) -> str:
+    """SHA-256 of an identity; its first 8 digits end a run folder's name."""
+    return hashlib.sha256(json.dumps(dict(found), sort_keys=True).encode()).hexdigest()
+
+
+def run_name(config: RunConfig, print_of_run: str) -> str:
+    """Name of the run folder, for example `rope2d-s0-1f00c4d2`."""
+    return f"{POS_EMBEDS.slug(config.variant)}-s{config.seed}-{print_of_run[:8]}"
+
+
+def read_settings(written: Mapping[str, Any]) -> RunConfig:
+    """Settings out of a record, with what was not known then at its neutral value. Raises UserError."""
+    config = from_json(RunConfig, dict(written))
+    try:
+        return replace(config, variant=POS_EMBEDS.canonical(config.variant, stored=True))
+    except UserError:  # a plug-in that is not here; whoever builds it says so
+        return config
+
+
+def as_before(asked: C, written: Mapping[str, Any], default: C) -> C:
+    """What is asked of a record that is older than some settings: these keep their neutral values.
+
+    Args:
+        asked: settings asked for now.
+        written: those of the record, as JSON.
+        default: what `asked` started from; what was changed on purpose stays as asked.
+    """
+    changes: dict[str, Any] = {}
+    for f in fields(asked):  # type: ignore[arg-type]
+        value, usual = getattr(asked, f.name), getattr(default, f.name)
+        if is_dataclass(value):
+            changes[f.name] = as_before(value, written.get(f.name, {}), usual)
+        elif f.name not in written and value == usual:
+            before = neutral(type(asked), f.name)
+            changes |= {} if before is MISSING else {f.name: before}
+    return replace(asked, **changes)  # type: ignore[type-var]

@@ -1,0 +1,56 @@
+"""Single settings as text, as arms have them, and a whole run as a command line. Imports no torch."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from experiments.cli.arguments import Argument, arguments, unknown_option, words_for
+from experiments.config.presets import preset
+from experiments.config.run import RunConfig
+from experiments.config.text import flatten
+from rope_dit.config import option
+from rope_dit.errors import UserError
+
+_LISTS = ("eval.samplers", "eval.guidances", "eval.guidance_interval", "eval.n")
+
+
+def override(config: RunConfig, texts: Mapping[str, str]) -> RunConfig:
+    """Settings with some of model.* and train.* changed.
+
+    Args:
+        config: what they are taken from.
+        texts: values as the command line takes them, by name, such as {"train.lr": "3e-4"}.
+
+    Raises:
+        UserError: an unknown name, or a value that does not fit.
+    """
+    known = {name: argument for argument in arguments(RunConfig) for name in argument.names}
+    parts: dict[str, dict[str, Any]] = {"model": {}, "train": {}}
+    for key, text in texts.items():
+        name = f"--{option(key)}"
+        if name not in known:
+            raise unknown_option(name, list(known))
+        parts[key.partition(".")[0]][known[name].field] = _read(known[name], name, text)
+    changed = {part: replace(getattr(config, part), **values) for part, values in parts.items()}
+    return replace(config, **changed)
+
+
+def _read(argument: Argument, name: str, text: str) -> Any:
+    """One value from its text."""
+    if argument.type is bool:
+        if text.lower() not in ("true", "false"):
+            raise UserError(f"{name} got '{text}', expected true or false.")
+        return text.lower() == "true"
+    argument.check(name, [text])
+    return argument.type(text) if argument.type in (int, float) else text
+
+
+def command_line(config: RunConfig) -> list[str]:
+    """Arguments of `experiments.run` that give these settings."""
+    before, now = flatten(preset(config.preset)), flatten(config)
+    args = ["--preset", config.preset]
+    for name, text in now.items():
+        if text != before[name]:
+            flag, *value = words_for("data" if name == "data.name" else name, text)
+            args += [flag, *(value[0].split(" ") if name in _LISTS else value)]
+    return args

@@ -1,0 +1,58 @@
+"""What scores are called in MLflow, and where on its axes they stand. Imports no torch and no mlflow."""
+
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from experiments.records.score import Score
+from rope_dit.guidance_spec import GuidanceSpec
+from rope_dit.samplers.spec import SamplerSpec
+
+Point = tuple[str, int, float, float]
+"""key, step, value, seconds since 1970"""
+
+
+@dataclass(frozen=True)
+class Naming:
+    """What of a run's settings its scores are named by; these never change, so a name does not either.
+
+    Args:
+        main_n: pictures of the scores that count.
+        rough_n: pictures of the scores during training.
+        last_step: step at which training ends.
+        ns: all numbers of pictures of the final scores.
+    """
+
+    main_n: int
+    rough_n: int
+    last_step: int
+    ns: tuple[int, ...]
+
+    @classmethod
+    def of_config(cls, config: Mapping[str, Any]) -> "Naming":
+        """From the settings in config.json."""
+        evaluation = config["eval"]
+        ns = tuple(evaluation["n"])
+        return cls(ns[0], evaluation["every_n"], config["train"]["steps"], ns)
+
+
+def score_points(scores: Iterable[Score], naming: Naming) -> Iterator[Point]:
+    """Points of the curves: each score against training steps, and the last step's against evaluations (NFE).
+
+    A score's name is `fd_digits/heun-25-cfg1`, with `fd_digits_n500` for any n but the first of the config's
+    eval.n, and `cfg1-seed1` for further sampling seeds. `by_nfe/fd_digits/heun-cfg1` is the curve against
+    NFE, its step the NFE. `real_floor/fd_digits` is what real pictures would score.
+    """
+    for score in scores:
+        key, spec = score.key, SamplerSpec.parse(score.key.sampler)
+        named_so = re.search(r"_n\d+$", key.metric)  # as the file of an extractor may be
+        main = key.n == naming.main_n and not named_so
+        metric = key.metric + ("" if main else f"_n{key.n}")
+        seed = f"-seed{key.sampling_seed}" if key.sampling_seed else ""
+        end = f"{GuidanceSpec.parse(key.guidance).slug}{seed}"
+        yield f"{metric}/{spec.slug}-{end}", key.train_step, score.value, score.time
+        yield f"real_floor/{metric}", key.train_step, score.real_floor, score.time
+        final = key.train_step == naming.last_step and (key.n != naming.rough_n or key.n in naming.ns)
+        if final and key.nfe is not None:
+            yield f"by_nfe/{metric}/{spec.family}-{end}", round(key.nfe), score.value, score.time

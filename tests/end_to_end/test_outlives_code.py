@@ -1,0 +1,306 @@
+"""What commit 2cdd03a left behind goes on: runs are resumed, scored and sampled, studies grown and reported.
+
+`tests/support/written_by_2cdd03a.tar.xz` was made by that commit (make_fixtures.sh). Bits are compared where
+the machine and torch are as when it was made; elsewhere the last digits differ.
+"""
+
+import csv
+import hashlib
+import json
+import os
+import shutil
+import sqlite3
+import subprocess
+import sys
+import tarfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from commands import SMOKE, call, rows
+from safetensors.torch import load_file
+from studies import call_study, plan_of
+
+from analysis import load
+from analysis.report import compute
+from experiments.coordinator.cell import FINAL
+
+ARCHIVE = Path(__file__).parents[1] / "support" / "written_by_2cdd03a.tar.xz"
+ROOT = Path(__file__).parents[2]
+WHERE = "/rope-dit-old"  # where it was made: the store names its artifacts by this folder
+
+
+@pytest.fixture(scope="module")
+def unpacked(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("old")
+    with tarfile.open(ARCHIVE) as archive:
+        for member in archive.getmembers():
+            archive.extract(member, folder, filter="data")
+    with sqlite3.connect(folder / "mlflow.db") as store:
+        for table, column in (("runs", "artifact_uri"), ("experiments", "artifact_location")):
+            store.execute(f"UPDATE {table} SET {column} = replace({column}, '{WHERE}/', '{folder}/')")
+    store.close()
+    return folder
+
+
+@pytest.fixture
+def old(unpacked, tmp_path, monkeypatch):
+    """A copy of all of it, in the current folder, with its store."""
+    shutil.copytree(unpacked, tmp_path, dirs_exist_ok=True)
+    with sqlite3.connect(tmp_path / "mlflow.db") as store:
+        for table, column in (("runs", "artifact_uri"), ("experiments", "artifact_location")):
+            store.execute(f"UPDATE {table} SET {column} = replace({column}, '{unpacked}/', '{tmp_path}/')")
+    store.close()
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path}/mlflow.db")
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    return tmp_path
+
+
+@pytest.fixture
+def same_machine(unpacked):
+    made = json.loads((unpacked / "made_with.json").read_text())
+    return (
+        made["torch"] == torch.__version__
+        and made["cpu_capability"] == torch.backends.cpu.get_cpu_capability()
+    )
+
+
+NEW = ("time", "sampling_seconds", "tokens", "extrapolation", "classes")
+
+
+def old_rows(file: Path) -> list[dict[str, str]]:
+    """Rows of a table that 2cdd03a wrote, as they are written today, without what takes time."""
+    with open(file, newline="") as text:
+        found = list(csv.DictReader(text))
+    assert {row["guidance"] for row in found} == {"1"}
+    guidance = {"guidance": "cfg:begin=0,end=1,weight=1"}
+    return [{k: v for k, v in (row | guidance).items() if k not in NEW} for row in found]
+
+
+def new_rows(folder: Path) -> list[dict[str, str]]:
+    found = rows(folder)
+    assert {(row["tokens"], row["extrapolation"], row["classes"]) for row in found} == {
+        ("trained", "none", "data")
+    }
+    return [{k: v for k, v in row.items() if k not in NEW} for row in found]
+
+
+def agree(found: list[dict[str, str]], expected: list[dict[str, str]], bits: bool) -> None:
+    assert len(found) == len(expected) > 0
+    for a, b in zip(found, expected, strict=True):
+        loose = () if bits else ("value", "real_floor", "images_sha256")
+        assert {k: v for k, v in a.items() if k not in loose} == {
+            k: v for k, v in b.items() if k not in loose
+        }
+        assert float(a["value"]) == pytest.approx(
+            float(b["value"]), rel=0 if bits else 0.05, abs=1e-9 if bits else 0.05
+        )
+
+
+def weights(folder: Path) -> dict[str, str]:
+    newest = max((folder / "checkpoints").glob("*.safetensors"))
+    tensors = load_file(newest)
+    return {
+        name: hashlib.sha256(tensor.numpy().tobytes()).hexdigest()
+        for name, tensor in tensors.items()
+        if name.startswith(("model.", "ema."))
+    }
+
+
+def test_an_unfinished_run_is_resumed_to_the_bits_it_would_have_had(old, same_machine):
+    done = call("run", *SMOKE, "--variant", "learned+rope2d", "--seed", "1", "--out", "runs/unfinished")
+    assert done.code == 0, done.err
+    agree(new_rows(Path("runs/unfinished")), old_rows(Path("runs/expected/scores.csv")), same_machine)
+    if same_machine:
+        assert weights(Path("runs/unfinished")) == json.loads(
+            Path("runs/expected/weights_sha256.json").read_text()
+        )
+
+
+def test_a_finished_run_is_found_and_scored_under_one_more_sampler(old, same_machine):
+    again = call("run", *SMOKE, "--out", "runs/finished")
+    assert (again.code, "is finished; nothing to do" in again.out) == (0, True), again.err
+    there = call("evaluate", "runs/finished")
+    assert "has all these scores; nothing to do" in there.out, there.err
+    assert call("evaluate", "runs/finished", "--samplers", "rk4:steps=2").code == 0
+    agree(new_rows(Path("runs/finished")), old_rows(Path("runs/expected_evaluate.csv")), same_machine)
+
+
+def test_a_finished_run_is_sampled_from(old, same_machine):
+    assert call("sample", "runs/finished", "--n", "20", "--out", "new.npz").code == 0
+    with np.load("new.npz") as found, np.load("runs/expected_sample.npz") as expected:
+        assert (found["arr_1"] == expected["arr_1"]).all()
+        if same_machine:
+            assert (found["arr_0"] == expected["arr_0"]).all()
+
+
+def test_a_run_is_found_again_whatever_its_folder_was_called(old):
+    """Its folder is named after a fingerprint that held the bytes of the variant's file."""
+    told = call("run", *SMOKE, "--variant", "none", "--runs", "by_name", "--dry-run")
+    assert "by_name/none-s0-8774259f" in told.out, told.err
+    other = call("run", *SMOKE, "--variant", "none", "--runs", "by_name", "--dry-run", "--train.lr", "1e-4")
+    assert "by_name/none-s0-" in other.out
+    assert "8774259f" not in other.out
+
+
+def test_what_acts_on_nothing_is_no_difference(old):
+    given = (*SMOKE, "--model.no-conditional", "--out", "runs/unconditional", "--dry-run")
+    assert call("run", *given, "--train.label-dropout", "0.3").code == 0
+    refused = call("run", *given, "--train.lr", "1e-4")
+    assert (refused.code, "train.lr: there 0.002, now 0.0001" in refused.err) == (2, True)
+
+
+def test_a_plug_in_s_run_is_known_by_what_its_file_says(old):
+    given = (
+        *SMOKE,
+        "--variant",
+        "rope1d_columns",
+        "--plugins",
+        "plugins",
+        "--out",
+        "runs/plugin",
+        "--dry-run",
+    )
+    assert call("run", *given).code == 0
+    file = Path("plugins/rope1d_columns.py")
+    file.write_text(file.read_text() + "# a comment\n")
+    refused = call("run", *given)
+    assert refused.code == 2
+    assert "variant source" in refused.err
+    assert "experiments.migrate runs/plugin" in refused.err
+    migrated = call("migrate", "runs/plugin", "--plugins", "plugins")
+    assert "plug-in rope1d_columns: there -, now" in migrated.out, migrated.err
+    assert call("run", *given).code == 0
+    assert "needs nothing" in call("migrate", "runs/plugin", "--plugins", "plugins").out
+    file.write_text(file.read_text() + "# another comment\n")
+    assert call("run", *given).code == 0
+    file.write_text(file.read_text().replace("100.0", "99.0"))
+    assert "plug-in rope1d_columns: there" in call("run", *given).err
+
+
+def test_a_migrated_run_keeps_its_weights(old):
+    """As for a run whose variant's file is none that ever shipped."""
+    config = Path("runs/finished/config.json")
+    record = json.loads(config.read_text())
+    before = weights(Path("runs/finished"))
+    record["identity"]["variant source"] = "0" * 64
+    config.write_text(json.dumps(record))
+    assert call("evaluate", "runs/finished").code == 2
+    done = call("migrate", "runs/finished")
+    assert "checkpoint of step 20 written again" in done.out, done.err
+    assert weights(Path("runs/finished")) == before
+    assert "nothing to do" in call("evaluate", "runs/finished").out
+
+
+ARMS = ("--variants", "learned", "rope2d", "--arms", "fast=rope2d;train.lr=0.003")
+STUDY = (*SMOKE, "--name", "old", *ARMS, "--eval.n", "100")
+
+
+def test_an_old_study_has_nothing_to_do_and_grows(old):
+    before = {path: path.read_bytes() for path in Path("studies/old/runs").glob("*/metrics.jsonl")}
+    same = call_study(*STUDY, "--seeds", "2", "--dry-run")
+    assert "6 runs, 6 of them done" in same.out, same.err
+    grown = call_study(*STUDY, "--seeds", "3", "--workers", "2")
+    assert grown.code == 0, grown.err
+    assert {path: path.read_bytes() for path in before} == before
+    plan = plan_of(Path(), "old")
+    assert [cell.state() in FINAL for cell in plan.cells()] == [True] * 9
+    assert [look.seeds for look in plan.looks] == [2, 3]
+    scores = load.scores("old")
+    assert set(scores["guidance"]) == {"cfg:begin=0,end=1,weight=1"}
+    assert scores.groupby("arm")["seed"].nunique().to_dict() == {"fast": 3, "learned": 3, "rope2d": 3}
+
+
+def test_a_setting_that_the_old_study_had_otherwise_is_refused_by_name(old):
+    refused = call_study(*STUDY, "--seeds", "2", "--model.depth", "3")
+    assert refused.code == 2
+    assert "model.depth: there 2, now 3" in refused.err
+
+
+def test_an_old_store_is_reported_as_it_was(old):
+    contents = compute("old")
+    with open("reports/old/comparisons.csv", newline="") as file:
+        expected = list(csv.DictReader(file))
+    assert [c.verdict for c in contents.compared] == [row["verdict"] for row in expected]
+    for found, row in zip(contents.compared, expected, strict=True):
+        assert (found.arm, found.reference) == (row["arm"], row["reference"])
+        assert found.difference.value == float(row["difference"])
+        assert found.p == float(row["p"])
+
+
+def test_a_store_is_made_again_from_old_folders(old, monkeypatch):
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{old}/again.db")
+    for name in ("old", "tuned"):
+        assert call_study("--sync", name).code == 0
+    there, again = (load.scores("old", f"sqlite:///{old}/{name}.db") for name in ("mlflow", "again"))
+    assert sorted(there["value"]) == sorted(again["value"])
+
+
+def test_what_was_tuned_is_confirmed(old):
+    told = call_study("ablate", "--from-tuned", "tuned", "--dry-run")
+    assert told.code == 0, told.err
+    assert "learned-tuned" in told.out
+
+
+LATER = {  # what a later version adds: a setting, and an option of a variant, whose defaults are not as before
+    "rope_dit/config.py": (
+        "    log_every: int = 40\n",
+        '    warmth: Annotated[float, Neutral(1.0)] = 2.0\n    """later"""\n    log_every: int = 40\n',
+    ),
+    "rope_dit/pos_embed/rope2d.py": (
+        '@POS_EMBEDS.register("rope2d")',
+        '@POS_EMBEDS.register("rope2d", neutral={"scale": 1.0})',
+    ),
+}
+
+
+@pytest.fixture(scope="module")
+def later(tmp_path_factory):
+    """A later version of this project."""
+    folder = tmp_path_factory.mktemp("later")
+    for package in ("rope_dit", "experiments", "analysis"):
+        shutil.copytree(ROOT / package, folder / package, ignore=shutil.ignore_patterns("__pycache__"))
+    for name, (old_text, new_text) in LATER.items():
+        text = (folder / name).read_text()
+        assert text.count(old_text) == 1, name
+        (folder / name).write_text(text.replace(old_text, new_text))
+    config, rope = folder / "rope_dit/config.py", folder / "rope_dit/pos_embed/rope2d.py"
+    config.write_text(config.read_text().replace("from typing import ", "from typing import Annotated, ", 1))
+    text = rope.read_text()
+    assert text.count("theta: float = 100.0") == 1
+    rope.write_text(text.replace("theta: float = 100.0", "theta: float = 100.0, scale: float = 2.0"))
+    return folder
+
+
+def by_later(later: Path, module: str, *args: object) -> str:
+    environment = {**os.environ, "PYTHONPATH": str(later)}
+    command = [sys.executable, "-m", module, *map(str, args)]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=250)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_later_settings_leave_old_runs_as_they_were(old, later):
+    told = by_later(later, "experiments.run", *SMOKE, "--out", "runs/finished")
+    assert "is finished; nothing to do" in told
+    told = by_later(later, "experiments.run", *SMOKE, "--out", "new", "--dry-run")
+    assert [line.split()[-1] for line in told.splitlines() if line.startswith(("train.warmth", "variant "))] == [
+        "2.0", "rope2d:scale=2,theta=100",
+    ]  # fmt: skip
+    told = by_later(later, "experiments.run", *SMOKE, "--out", "runs/finished", "--dry-run")
+    assert [line.split()[-1] for line in told.splitlines() if line.startswith(("train.warmth", "variant "))] == [
+        "1.0", "rope2d:scale=1,theta=100",
+    ]  # fmt: skip
+    told = by_later(later, "experiments.evaluate", "runs/finished")
+    assert "nothing to do" in told
+
+
+def test_later_settings_leave_old_studies_as_they_were(old, later):
+    told = by_later(later, "experiments.study", *STUDY, "--seeds", "2", "--dry-run")
+    assert "6 runs, 6 of them done" in told
+    told = by_later(
+        later, "experiments.study", *SMOKE, "--name", "new", *ARMS, "--eval.n", "100", "--dry-run"
+    )
+    assert "0 of them done" in told
