@@ -14,12 +14,6 @@ NUMERICS = 1
 changes a golden value of theirs on purpose"""
 NOT_WEIGHTS = frozenset({"log_every", "save_seconds"})
 
-NUMERICS = 1
-"""Version of model, flow, trainer and randomness together, part of every run's identity (neutral: 1).
-
-Whoever changes what they compute on purpose raises it, and records the golden values of the tests anew.
-"""
-
 
 @dataclass(frozen=True)
 class Neutral:

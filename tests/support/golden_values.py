@@ -1,8 +1,6 @@
 """What everything that ships computes from fixed inputs, reduced to a few numbers: see golden.py."""
 
 import json
-import tempfile
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -13,14 +11,13 @@ from experiments.config.run import DataConfig
 from experiments.datasets import load
 from experiments.datasets.batches import Batches
 from experiments.scoring.extractors.features import WEIGHTS, Features, load_extractor
-from rope_dit.checkpoint import Checkpoints
 from rope_dit.config import ModelConfig, TrainConfig
 from rope_dit.model import DiT, draw
 from rope_dit.pos_embed.base import Geometry, Site
 from rope_dit.pos_embed.compose import build
 from rope_dit.randomness import Stream, integers, normal
 from rope_dit.registry import GRIDS, SOLVERS
-from rope_dit.trainer import State, train
+from rope_dit.trainer import Training, train
 
 Values = list[Any]
 """numbers, which agree within a tolerance, and texts, which agree"""
@@ -191,22 +188,9 @@ def training(name: str) -> Values:
     The velocity has a sign: with all targets turned around, losses and squares are the same.
     """
     variant, _, config = RUNS[name]
-    losses: Values = []
-    state = State.fresh(network(name, variant), config)
-    labels = torch.arange(30) % 3
-    batch = Batches(pictures(30, 1, 4, 6), labels, batch=config.batch, seed=0, flip=config.flip)
-    with tempfile.TemporaryDirectory() as folder:
-        train(
-            state,
-            batch,
-            config,
-            seed=0,
-            until=config.steps,
-            checkpoints=Checkpoints(Path(folder), {}),
-            log=lambda step, logged: losses.append(logged["train/loss"]),
-            after=lambda state: None,
-            stop=lambda: False,
-        )
+    state = Training.fresh(network(name, variant), config)
+    batch = Batches(pictures(30, 1, 4, 6), torch.arange(30) % 3, batch=config.batch, seed=0, flip=config.flip)
+    losses = [state.curves()["train/loss"] for _ in train(state, batch, seed=0, until=config.steps)]
     averages = [average for profile in state.ema.profiles.values() for average in profile]
     squares = [
         sum(w.detach().double().square().sum().item() for w in weights)
