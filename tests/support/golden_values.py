@@ -1,0 +1,201 @@
+"""What everything that ships computes from fixed inputs, reduced to a few numbers: see golden.py."""
+
+import json
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from experiments.config.registries import METRICS
+from experiments.config.run import DataConfig
+from experiments.datasets import load
+from experiments.datasets.batches import Batches
+from experiments.scoring.extractors.features import WEIGHTS, Features, load_extractor
+from rope_dit.config import ModelConfig, TrainConfig
+from rope_dit.model import DiT, draw
+from rope_dit.pos_embed.base import Geometry, Site
+from rope_dit.pos_embed.compose import build
+from rope_dit.randomness import Stream, integers, normal
+from rope_dit.registry import GRIDS, SOLVERS
+from rope_dit.trainer import Training, train
+
+Values = list[Any]
+"""numbers, which agree within a tolerance, and texts, which agree"""
+
+
+def noise(name: str, *shape: int) -> Tensor:
+    """Standard normals [shape], float64, that depend on the name alone."""
+    return draw(0, Stream.NOISE, name, shape).double()
+
+
+def spread(x: Tensor, count: int = 4) -> Values:
+    """Reduce a tensor to `count` of its numbers, evenly spread, its sum and its mean square."""
+    flat = x.detach().double().flatten()
+    picked = flat[torch.linspace(0, len(flat) - 1, count, dtype=torch.float64).round().long()]
+    return [*picked.tolist(), flat.sum().item(), flat.square().mean().item()]
+
+
+@torch.no_grad()
+def variant(name: str) -> Values:
+    """Tokens and logits, on the trained grid and on another, neither of them square."""
+    geometry = Geometry(32, 4, 8, 2, (5, 7))
+    pos = build(name, geometry)
+    pos.init_weights(lambda weight, shape: draw(0, Stream.VARIANT_WEIGHTS, weight, shape))
+    values: Values = []
+    for h, w in [geometry.grid, (6, 4)]:
+        site = Site((h, w), 1, torch.full((1,), 0.3))
+        values += spread(pos.add(site, noise("tokens", 1, h * w, geometry.dim)))
+        q, k = (noise(each, 1, geometry.num_heads, h * w, geometry.head_dim) for each in ("queries", "keys"))
+        q, k = pos.rotate(site, q, k)
+        bias = pos.bias(site, q, k)
+        logits = q @ k.transpose(-1, -2)
+        values += spread(logits if bias is None else logits + bias)
+    return values
+
+
+def solver(name: str) -> Values:
+    """Where x' = cos(4t) x + sin(x) / 10 ends after 7 steps, each longer than the one before."""
+
+    def v(x: Tensor, t: Tensor) -> Tensor:
+        return torch.cos(4 * t) * x + torch.sin(x) / 10
+
+    def chance(step: int, x: Tensor) -> Tensor:
+        drawn = normal(0, Stream.SDE_NOISE, torch.tensor([step]), x.numel())
+        return drawn.view(x.shape).to(x)
+
+    times = torch.linspace(0, 1, 8, dtype=torch.float64) ** 1.25
+    end: Tensor = SOLVERS.load(name)().integrate(v, noise("start", 2, 1, 2, 2), times, chance)
+    return end.flatten().tolist()
+
+
+def grid(name: str) -> Values:
+    """The times of 7 steps."""
+    times: Tensor = GRIDS.load(name)(7)
+    return times.tolist()
+
+
+def metric(name: str) -> Values:
+    """Scores of 60 generated pictures against 70 real ones, in the order of their names."""
+
+    def features(of: str, n: int, shift: float) -> Features:
+        mixed = noise(f"{of} pool", n, 64) @ noise("mixing", 64, 64) / 8
+        return Features((mixed + shift).float(), 2 * noise(f"{of} logits", n, 10).float())
+
+    scores = METRICS.load(name)().measure(features("generated", 60, 0.2), features("real", 70, 0.0))
+    return [value for _, value in sorted(scores.items())]
+
+
+def extractor(name: str) -> Values:
+    """SHA-256 of the weights, and features of four pictures."""
+    made = load_extractor(name, "cpu")
+    record = json.loads((WEIGHTS / f"{name}.json").read_text(encoding="utf-8"))
+    height, width = made.size or (32, 32)
+    features = made(pictures(4, made.channels[0], height, width))
+    return [record["sha256"], *spread(features.pool, 12), *spread(features.logits)]
+
+
+def dataset(name: str) -> Values:
+    """The fingerprint."""
+    return [load(DataConfig(name=name)).fingerprint]
+
+
+def stream(name: str) -> Values:
+    """Eight integers and eight normals."""
+    at = torch.tensor([2**40 + 5])
+    return [
+        number for how in (integers, normal) for number in how(2**35 + 3, Stream[name], at, 8)[0].tolist()
+    ]
+
+
+def pictures(n: int, channels: int, height: int, width: int) -> Tensor:
+    """Pictures [n, channels, height, width], uint8."""
+    drawn = integers(0, Stream.EVAL_NOISE, torch.arange(n), channels * height * width) % 256
+    return drawn.to(torch.uint8).view(n, channels, height, width)
+
+
+SMALL: dict[str, Any] = {"dim": 16, "depth": 2, "num_heads": 2}
+EXACT: dict[str, Any] = {
+    "steps": 20,
+    "batch": 8,
+    "precision": "fp32",
+    "compile": "off",
+    "threads": 1,
+    "log_every": 1,
+}
+RUNS = {
+    "plain": ("sincos2d", ModelConfig(**SMALL), TrainConfig(**EXACT, lr=2e-3, warmup_steps=2)),
+    "flipped": (
+        "learned+rope2d",
+        ModelConfig(
+            **SMALL,
+            patch=1,
+            mlp_ratio=3.0,
+            mlp="swiglu",
+            norm="rmsnorm",
+            qk_norm=True,
+            adaln="shared",
+            conditional=False,
+        ),
+        TrainConfig(
+            **EXACT,
+            lr=5e-3,
+            schedule="constant",
+            warmup_steps=3,
+            beta2=0.9,
+            weight_decay=0.1,
+            clip=0.5,
+            ema_decay=0.5,
+            t_density="uniform",
+            label_dropout=0.3,
+            flip=True,
+        ),
+    ),
+}
+"""the settings as they come, and every one of them another way, so that no branch is left out"""
+
+
+def network(name: str, variant: str) -> DiT:
+    """The model of a run, for pictures of 1 x 4 x 6."""
+    _, model, config = RUNS[name]
+    has_null_class = config.label_dropout > 0
+    dit = DiT(model, variant, channels=1, image_size=(4, 6), num_classes=3, null_class=has_null_class)
+    dit.init_weights(0)
+    return dit
+
+
+@torch.no_grad()
+def velocity(name: str) -> Values:
+    """What the model returns in float64, with weights that leave nothing out.
+
+    Tokens, queries and keys are so small that the norms' eps counts. So is the time, because in float32 the
+    cosine of 1000 differs between machines in the fifth digit.
+    """
+    dit = network(name, "learned+rope2d").double()
+    for weight, p in dit.named_parameters():
+        p.copy_(0.5 * noise(weight, *p.shape))
+        if weight.endswith(("qkv.weight", "qkv.bias")):
+            p[: 2 * dit.config.dim] *= 1e-3
+        if weight.startswith(("patchify", "pos_embed")):
+            p *= 1e-3
+    t_B = torch.tensor([0.0003, 0.0021], dtype=torch.float64)
+    values = spread(dit(noise("pictures", 2, 1, 4, 6), t_B, torch.tensor([0, 3])), 8)
+    return values + spread(dit(noise("larger", 2, 1, 4, 8), t_B, torch.tensor([1, 2])), 8)
+
+
+def training(name: str) -> Values:
+    """The first 20 losses; after them the squares of the weights and of their averages, and a velocity.
+
+    The velocity has a sign: with all targets turned around, losses and squares are the same.
+    """
+    variant, _, config = RUNS[name]
+    state = Training.fresh(network(name, variant), config)
+    batch = Batches(pictures(30, 1, 4, 6), torch.arange(30) % 3, batch=config.batch, seed=0, flip=config.flip)
+    losses = [state.curves()["train/loss"] for _ in train(state, batch, seed=0, until=config.steps)]
+    averages = [average for profile in state.ema.profiles.values() for average in profile]
+    squares = [
+        sum(w.detach().double().square().sum().item() for w in weights)
+        for weights in (state.model.parameters(), averages)
+    ]
+    with torch.no_grad():
+        v = state.model(noise("pictures", 2, 1, 4, 6).float(), torch.full((2,), 0.5), torch.tensor([0, 3]))
+    return [*losses, *squares, *spread(v)]
