@@ -3,10 +3,10 @@
 import pytest
 
 from experiments.cli.arguments import parse
+from experiments.config.overrides import command_line
 from experiments.config.presets import PRESETS
 from experiments.config.run import RunConfig
 from experiments.coordinator.arm import Arm, parse_arms
-from experiments.coordinator.worker import as_arguments
 from experiments.run import __doc__ as run_doc
 from rope_dit.errors import UserError
 
@@ -67,8 +67,8 @@ def test_bad_arms_are_refused(texts, says):
 
 
 @pytest.mark.parametrize("preset", list(PRESETS))
-def test_the_command_a_cell_tells_gives_its_settings(preset):
+def test_the_command_line_of_an_arm_gives_its_settings(preset):
     arm = Arm.parse("fast=rope2d:theta=7;train.lr=3e-4;model.qk-norm=true;model.conditional=false")
     config = arm.config(PRESETS[preset]) if preset != "original" else PRESETS[preset]
-    again = parse(RunConfig, PRESETS[preset], as_arguments(config), "run", run_doc)
+    again = parse(RunConfig, PRESETS[preset], command_line(config), "run", run_doc)
     assert again == config
