@@ -3,6 +3,7 @@
 A metric is a class registered in `METRICS`, with two claims and one method. `values` says what it returns
 and which direction is better, `min_images` how many pictures it needs on each side, and
 `measure(generated, real)` takes two `Features` and returns a dict with the keys of `values`.
+Metrics see features and nothing else: they import the registry, the extractors' types and errors.
 """
 
 from functools import lru_cache
