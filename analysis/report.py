@@ -19,7 +19,9 @@ from analysis.figures.samples import sample_pictures
 from analysis.page import provenance, words
 from analysis.page.render import Contents, now, render
 from analysis.study import Study, load_study
-from experiments.cli.main import OK, StopFlag, main, parse, plugin_errors
+from experiments.cli.arguments import parse
+from experiments.cli.main import OK, StopFlag, main
+from experiments.cli.plugins import plugin_errors
 from experiments.records.definition import LABEL
 from rope_dit.config import check
 from rope_dit.durable import write_durably
