@@ -90,7 +90,8 @@ def arguments(config_type: Any, prefix: str = "") -> Iterator[Argument]:
     """Yield what sets the fields of a dataclass and of the dataclasses in it."""
     hints = get_type_hints(config_type, include_extras=True)
     for field in fields(config_type):
-        hint, notes = hints[field.name], ()
+        hint: Any = hints[field.name]
+        notes: list[Any] = []
         if get_origin(hint) is Annotated:
             hint, *notes = get_args(hint)
         if is_dataclass(hint):
@@ -143,9 +144,9 @@ def check_arguments(config_type: Any, args: Sequence[str], complete: bool) -> No
                 )
             argument, name, values = positional.pop(0), "", [word]
         else:
-            argument = by_name.get(name.replace("_", "-"))
-            if argument is None:
+            if name.replace("_", "-") not in by_name:
                 raise unknown_option(name, list(by_name))
+            argument = by_name[name.replace("_", "-")]
             values = [value] if equals else []
             while todo and _takes(argument, len(values), todo[0]):
                 values.append(todo.pop(0))
@@ -225,11 +226,14 @@ def parse(config_type: type[C], default: C | None, args: Sequence[str], prog: st
     asked = [arg for arg in args if arg in ("-h", "--help")][:1]
     if not asked:
         check_arguments(config_type, args, complete=default is None)
-    over = {} if default is None else {"default": default}
+    over: dict[str, Any] = {} if default is None else {"default": default}
     stderr = io.StringIO()
     try:
         with contextlib.redirect_stderr(stderr):
-            return tyro.cli(config_type, args=asked or list(args), prog=prog, description=description, **over)
+            read: C = tyro.cli(
+                config_type, args=asked or list(args), prog=prog, description=description, **over
+            )
+            return read
     except SystemExit as stop:
         if stop.code in (0, None):
             raise

@@ -62,8 +62,11 @@ class Trials:
             "arm": CategoricalDistribution(list(dict.fromkeys(cell.arm for cell in cells))),
             "seed": CategoricalDistribution(sorted({cell.seed for cell in cells})),
         }
-        direction = "minimize" if endpoint.better == "lower" else "maximize"
-        self._study = optuna.create_study(storage=open_storage(folder), study_name=name, direction=direction)
+        self._study = optuna.create_study(
+            storage=open_storage(folder),
+            study_name=name,
+            direction="minimize" if endpoint.better == "lower" else "maximize",
+        )
         self._study.set_user_attr("primary endpoint", asdict(endpoint))
         self._running: dict[str, optuna.Trial] = {}
         again = {cell.name for cell in todo}
@@ -84,9 +87,9 @@ class Trials:
             trial.report(value, step)
         for key, text in _attributes(cell).items():
             trial.set_user_attr(key, text)
-        value = points.get(self.endpoint.train_step)
         done = STATES[state] == TrialState.COMPLETE
-        self._study.tell(trial, value if done else None, state=STATES[state])
+        reached = points.get(self.endpoint.train_step) if done else None
+        self._study.tell(trial, reached, state=STATES[state])
 
     def _add(self, cell: Cell, state: CellState) -> None:
         points, record = scores_by_step(cell, self.endpoint), cell.folder.record

@@ -104,7 +104,8 @@ def write_definition(client: Any, experiment_id: str, definition: Definition) ->
 def read_definition(client: Any, experiment: str) -> Definition | None:
     """Return the definition of the study of that name, or None for an experiment that is no study."""
     found = client.get_experiment_by_name(experiment)
-    parts, tags = [], found.tags if found else {}
+    tags = found.tags if found else {}
+    parts: list[str] = []
     while part := tags.get(f"{TAG}.{len(parts)}"):
         parts.append(part)
     try:

@@ -1,6 +1,7 @@
 """The table that ends a run."""
 
-from experiments.records.mlflow_mirror import Mirror, hidden
+from experiments.records.mlflow_mirror import Mirror
+from experiments.records.mlflow_store import hidden
 from experiments.records.run_folder import RunFolder
 from experiments.records.score import NOTHING, Score
 from rope_dit.guidance_spec import GuidanceSpec

@@ -83,4 +83,5 @@ class Generator:
         if self.stop():
             raise Stopped
         with autocast(self.config.train, self.device):
-            return self._network(x_BCHW, t_B, labels_B).float()
+            v_BCHW: Tensor = self._network(x_BCHW, t_B, labels_B).float()
+        return v_BCHW

@@ -3,7 +3,7 @@
 import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 
 import safetensors
@@ -42,7 +42,7 @@ class Reference:
         """Make what is not on the disk yet."""
         for part, pictures in {"train": self.images.train, "held-out": self.images.held_out}.items():
             file = self._file(part)
-            if self.ranks.first(lambda file=file: read_tensors(file) is None):
+            if self.ranks.first(partial(is_missing, file)):
                 self._make(part, pictures, file)
 
     @cached_property
@@ -88,6 +88,11 @@ class Reference:
         found = read_tensors(self._file(part))
         assert found is not None, "make() comes first"
         return Features(**found)
+
+
+def is_missing(file: Path) -> bool:
+    """Whether there is no such file, or only a torn one."""
+    return read_tensors(file) is None
 
 
 def read_tensors(file: Path) -> dict[str, Tensor] | None:

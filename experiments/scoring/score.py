@@ -8,6 +8,7 @@ import shutil
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -89,7 +90,7 @@ class Scorer:
         for job in self.missing(step, jobs):
             self.reference.make()
             samples = self._sample(step, job)
-            self.ranks.first(lambda job=job, samples=samples: self._measure(step, job, samples))
+            self.ranks.first(partial(self._measure, step, job, samples))
 
     def clean(self) -> None:
         """Remove samples of jobs that are done but were killed before they cleaned up."""
@@ -145,7 +146,6 @@ class Scorer:
         """Every metric of the first `n` pictures."""
         real, name = self.reference, self.extractor.name
         values, floors = measure_all(samples.features[:n], real.train), real.floors(n)
-        hashes = {"reference_sha256": real.images.fingerprint, "extractor_sha256": self.extractor.sha256}
         for value, better in (pair for metric in METRICS for pair in metric.claims["values"].items()):
             key = ScoreKey(
                 arm=self.arm,
@@ -166,7 +166,8 @@ class Scorer:
                 sampling_seed=job.sampling_seed,
             )
             yield Score(key=key, value=values[value], better=better, real_floor=floors[value],
-                        time=time.time(), **made, **hashes)  # fmt: skip
+                        reference_sha256=real.images.fingerprint, extractor_sha256=self.extractor.sha256,
+                        time=time.time(), **made)  # fmt: skip
 
 
 @dataclass(frozen=True)

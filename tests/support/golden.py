@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from experiments.scoring.extractors.features import WEIGHTS
 from golden_values import (
     RUNS,
     Values,
@@ -32,6 +31,7 @@ from golden_values import (
 
 import rope_dit
 from experiments.config.registries import METRICS
+from experiments.scoring.extractors.load import WEIGHTS
 from rope_dit.config import NUMERICS
 from rope_dit.randomness import Stream
 from rope_dit.registry import GRIDS, POS_EMBEDS, SOLVERS, Registry

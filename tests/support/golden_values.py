@@ -4,13 +4,14 @@ import json
 from typing import Any
 
 import torch
-from experiments.scoring.extractors.features import WEIGHTS, Features, load_extractor
 from torch import Tensor
 
 from experiments.config.registries import METRICS
 from experiments.config.run import DataConfig
 from experiments.datasets import load
 from experiments.datasets.batches import Batches
+from experiments.scoring.extractors.base import Features
+from experiments.scoring.extractors.load import WEIGHTS, load_extractor
 from rope_dit.config import ModelConfig, TrainConfig
 from rope_dit.model import DiT, draw
 from rope_dit.pos_embed.base import Geometry, Site
