@@ -8,18 +8,17 @@ experiment is not there, or has no runs.
 import contextlib
 import json
 import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import fields
 from typing import Any, Literal, get_type_hints
 
 import pandas as pd
 
 from analysis import artifacts
-from experiments.records.mlflow_mirror import score_points
-from experiments.records.mlflow_store import connect, hidden, metric_name, sqlite_file, tracking_uri
+from experiments.records.mlflow_names import Naming, metric_name, score_points
+from experiments.records.mlflow_store import connect, hidden, sqlite_file, tracking_uri
 from experiments.records.score import KEY_COLUMNS, SCORE_COLUMNS, Score, ScoreKey, read_scores
 from rope_dit.errors import UserError, nearest
-from rope_dit.guidance_spec import GuidanceSpec
 
 TAGS = (
     *("outcome", "study", "arm", "variant", "seed", "fingerprint", "inputs_sha256", "shared_weights_sha256"),
@@ -167,21 +166,9 @@ def _logged(log: bytes, scored: Sequence[Score], params: dict[str, str]) -> Iter
         row = json.loads(line)
         for key, value in row["values"].items():
             yield metric_name(key), row["step"], value, int(row["time"] * 1000)
-    for key, step, value, seconds in _score_points(scored, params):
+    naming = Naming.of_params(params)
+    for key, step, value, seconds in score_points(scored, naming):
         yield metric_name(key), step, value, int(seconds * 1000)
-
-
-def _score_points(scored: Iterable[Score], params: dict[str, str]) -> Iterator[tuple[str, int, float, float]]:
-    """Key, step, value and seconds since 1970 of the scores, as the mirror names them."""
-    config = {
-        "eval": {"n": [int(n) for n in params["eval.n"].split()], "every_n": int(params["eval.every_n"])},
-        "train": {"steps": int(params["train.steps"])},
-    }
-    of_pictures = [score for score in scored if score.key.n is not None]
-    rows = [{name: str(value) for name, value in score.row().items()} for score in of_pictures]
-    for row in rows:  # the mirror's function reads what files of before said
-        row["guidance"] = GuidanceSpec.parse(row["guidance"]).short
-    yield from score_points(rows, config)
 
 
 def _score_frame(run_ids: Sequence[str], found: Sequence[Score]) -> pd.DataFrame:

@@ -13,11 +13,13 @@ from pathlib import Path
 
 import pandas as pd
 
-from analysis import figures, load, tables
+from analysis import load, tables
+from analysis.figures.base import FIGURES, Drawing, Material, draw
+from analysis.figures.samples import sample_pictures
 from analysis.page import provenance, words
 from analysis.page.render import Contents, now, render
 from analysis.study import Study, load_study
-from experiments.cli.main import OK, StopFlag, main, parse
+from experiments.cli.main import OK, StopFlag, main, parse, plugin_errors
 from experiments.records.definition import LABEL
 from rope_dit.config import check
 from rope_dit.durable import write_durably
@@ -81,14 +83,13 @@ def check_out(folder: Path) -> None:
 def compute(name: str, uri: str | None = None) -> Contents:
     """Read a study and compute all that its report says."""
     study, curves = load_study(name, uri), load.curves(name, uri)
-    pictures, seed = figures.sample_pictures(study, uri)
-    drawings = figures.draw(study, curves, tables.comparisons(study), pictures)
-    return contents_of(study, curves, drawings, seed)
+    material = Material(study, curves, tables.comparisons(study), *sample_pictures(study, uri))
+    with plugin_errors():
+        drawings = draw(material)
+    return contents_of(study, curves, drawings)
 
 
-def contents_of(
-    study: Study, curves: pd.DataFrame, drawings: Mapping[str, figures.Drawing], picture_seed: int
-) -> Contents:
+def contents_of(study: Study, curves: pd.DataFrame, drawings: Mapping[str, Drawing]) -> Contents:
     """All that a report says of a study, around figures that have been drawn."""
     return Contents(
         study=study,
@@ -99,7 +100,6 @@ def contents_of(
         spreads=tables.spread_table(study),
         sizes=tables.infinity_table(study),
         figures=drawings,
-        picture_seed=picture_seed,
         made=now(),
     )
 
@@ -110,7 +110,7 @@ def write(contents: Contents, folder: Path) -> Path:
     texts = {name: csv(frame) for name, frame in frames.items()} | render(contents, sorted(frames))
     for name, text in texts.items():
         _put(folder / name, text.encode())
-    for name in figures.NAMES:
+    for name in FIGURES.names():
         drawing = contents.figures.get(name)
         for ending, content in {"png": drawing.png, "svg": drawing.svg.encode()}.items() if drawing else ():
             _put(folder / "figures" / f"{name}.{ending}", content)

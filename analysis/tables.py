@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from analysis import stats
-from analysis.page.numbers import half_width
+from analysis.numbers import half_width
 from analysis.study import Study, comparable, endpoint_rows, in_order
 
 _FIRST = ("precision", "recall", "kid")  # the metrics beside the endpoint, in this order; others follow

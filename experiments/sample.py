@@ -6,23 +6,19 @@ guidance and sampling seed these are the pictures that it scored.
   python -m experiments.sample runs/rope2d-s0-1f00c4d2 --n 50000 --out samples.npz
 """
 
-import io
 import os
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any
 
-import numpy as np
 import tyro
-from numpy.typing import NDArray
 
 from experiments.cli.arguments import parse
 from experiments.cli.main import OK, StopFlag, main
-from experiments.cli.progress import Progress
 from experiments.config.run import EvalConfig, PathOrNone
 from experiments.runner.reopen import open_run, read_config
 from rope_dit.config import check
-from rope_dit.errors import Stopped, UserError
+from rope_dit.errors import UserError
 
 
 def _first(metavar: str) -> Any:
@@ -74,6 +70,7 @@ def command(args: list[str], stop: StopFlag) -> int:
     config = read_config(wanted.run)
     evaluation = chosen(config.eval, wanted)
     from experiments.runner.execute import make_generator
+    from experiments.runner.write_samples import sampled, write
     from experiments.scoring.jobs import final_jobs
     from rope_dit import ema
 
@@ -81,17 +78,8 @@ def command(args: list[str], stop: StopFlag) -> int:
     generator = make_generator(resolved, stop)
     generator.load(training.ema.profiles[ema.name(config.train.ema_decay)])
     job = final_jobs(evaluation)[0]
-    pictures: list[NDArray[np.uint8]] = []
-    bar = Progress(f"sampling {job.sampler.slug}", wanted.n, "picture")
-    for number in range(-(-wanted.n // generator.chunk)):
-        if stop():
-            raise Stopped
-        made, _ = generator.chunk_of(number, job.sampler, job.guidance, wanted.sampling_seed)
-        pictures.append(made.cpu().numpy().transpose(0, 2, 3, 1))
-        bar.update(min(wanted.n, len(pictures) * generator.chunk))
-    bar.close()
-    labels = generator.labels(range(wanted.n), wanted.sampling_seed).cpu().numpy()
-    write(wanted.out, np.concatenate(pictures)[: wanted.n], labels)
+    pictures, labels = sampled(generator, job, wanted.n, wanted.sampling_seed, stop)
+    write(wanted.out, pictures, labels)
     print(f"{wanted.n} pictures in {wanted.out}")
     return OK
 
@@ -101,23 +89,6 @@ def chosen(evaluation: EvalConfig, wanted: SampleConfig) -> EvalConfig:
     samplers = evaluation.samplers if wanted.sampler is None else (wanted.sampler,)
     guidances = evaluation.guidances if wanted.guidance is None else (wanted.guidance,)
     return replace(evaluation, samplers=samplers, guidances=guidances)
-
-
-def write(out: Path, pictures: NDArray[np.uint8], labels: NDArray[np.int64]) -> None:
-    """Write uint8 [n, H, W, C] as an .npz, or as PNGs named by index and class."""
-    from PIL import Image
-
-    from rope_dit.durable import write_durably
-
-    if out.suffix == ".npz":
-        packed = io.BytesIO()
-        np.savez(packed, arr_0=pictures, arr_1=labels)
-        write_durably(out, packed.getvalue())
-        return
-    out.mkdir()
-    for i, (picture, label) in enumerate(zip(pictures, labels, strict=True)):
-        image = Image.fromarray(picture[..., 0] if picture.shape[-1] == 1 else picture)
-        image.save(out / f"{i:06d}-{label}.png")
 
 
 if __name__ == "__main__":

@@ -39,7 +39,14 @@ def command(args: list[str], stop: StopFlag) -> int:
         return tune(config, space, stop)
     from experiments.coordinator.ablate import ablate
 
-    return ablate(config, stop)
+    return ablate(config, stop, write_report)
+
+
+def write_report(name: str, uri: str | None, out: Path) -> Path:
+    """Write the report of a study; what it takes to draw one is imported only now, when all runs are done."""
+    from analysis import report
+
+    return report.write_report(name, uri, out)
 
 
 def read_arguments(args: list[str]) -> tuple[str, StudyConfig, Space, list[str]]:

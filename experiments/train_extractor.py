@@ -4,206 +4,23 @@ Use the file with --eval.extractor FILE. digits and cifar10 come with the projec
 the command that made it, and the held-out accuracy.
 """
 
-import hashlib
-import json
-import shutil
-import time
-from collections.abc import Callable
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
-
-import numpy as np
-import torch
-from safetensors.torch import save
-from torch import Tensor, nn
-from torch.nn import functional as F
 
 from experiments.cli.arguments import parse
 from experiments.cli.main import OK, StopFlag, main
 from experiments.cli.plugins import plugin_errors
-from experiments.cli.progress import Progress
-from experiments.config.run import DataConfig, PathOrNone
-from experiments.config.text import flatten
-from experiments.datasets import Images, load
-from experiments.datasets.batches import Batches
-from experiments.runner.resolve import choose_device
-from experiments.scoring.extractors.classifier import Classifier
-from rope_dit.checkpoint import Checkpoints, restore
-from rope_dit.config import check, check_finite, option
-from rope_dit.durable import write_durably
-from rope_dit.errors import Stopped
-from rope_dit.randomness import Stream, integers
-
-PROGRAM = "python -m experiments.train_extractor"
-SAVE_SECONDS = 30.0
-
-
-@dataclass(frozen=True, kw_only=True)
-class ExtractorConfig:
-    """The classifier and its training: SGD with Nesterov momentum; the rate rises, then falls to 0."""
-
-    out: Path
-    """the .safetensors file to write; a .json with its SHA-256 and accuracy comes beside it"""
-    epochs: int = 12
-    """passes over the training pictures"""
-    width: int = 32
-    """channels of the first layer; the features have twice as many dimensions"""
-    stride: int = 1
-    """of the first layer; 2 is cheaper, for pictures of 16 pixels and more"""
-    batch: int = 128
-    """pictures per step"""
-    lr: float = 0.1
-    """highest learning rate"""
-    weight_decay: float = 5e-4
-    """L2 penalty on all weights"""
-    shift: int = 1
-    """training pictures are moved by up to so many pixels each way, at random"""
-    flip: bool = False
-    """mirror half of the training pictures"""
-    bf16: bool = False
-    """train in bf16 autocast: about twice as fast on CPUs with bf16 instructions"""
-    seed: int = 0
-    """weights, order and augmentation"""
-    device: Literal["auto", "cuda", "mps", "cpu"] = "auto"
-    """auto: the first of cuda, mps, cpu that is there"""
-    plugins: PathOrNone = None
-    """folder of your own files that register data sets"""
-    data: DataConfig = field(default_factory=DataConfig)
-
-    def __post_init__(self) -> None:
-        check_finite(self, "extractor")
-        check(self.out.suffix == ".safetensors", "out", str(self.out), "a name that ends in .safetensors")
-        for name in ("epochs", "width", "stride", "batch"):
-            check(getattr(self, name) >= 1, name, getattr(self, name), "a whole number of at least 1")
-        for name in ("weight_decay", "shift", "seed"):
-            check(getattr(self, name) >= 0, option(name), getattr(self, name), "0 or more")
-        check(self.lr > 0, "lr", self.lr, "a number above 0")
-
-    def options(self) -> dict[str, str]:
-        """Every field that changes the weights, as text; of paths only the last part is kept."""
-        kind, colon, argument = self.data.name.partition(":")
-        flat = flatten(self) | {"data.name": kind + colon + Path(argument).name, "out": self.out.name}
-        if self.plugins:
-            flat["plugins"] = self.plugins.name
-        left_out = {"device", "data.root", *(() if self.plugins else ("plugins",))}
-        return {key: text for key, text in flat.items() if key not in left_out}
-
-    def command(self) -> str:
-        """The command that does this again."""
-        words = [PROGRAM]
-        for key, text in self.options().items():
-            name = option(key).replace("data.name", "data")
-            words.append({"True": f"--{name}", "False": f"--no-{name}"}.get(text, f"--{name} {text}"))
-        return " ".join(words)
-
-
-def train(
-    config: ExtractorConfig, images: Images, device: torch.device, stop: Callable[[], bool]
-) -> Classifier:
-    """Train on the train part, from checkpoints beside `config.out` where there are any. Raises Stopped."""
-    model = _fresh(config, images).train().to(device).to(memory_format=torch.channels_last)
-    decay = config.weight_decay
-    optimizer = torch.optim.SGD(model.parameters(), momentum=0.9, nesterov=True, weight_decay=decay)
-    momenta = {p: torch.zeros_like(p) for p in model.parameters()}
-    optimizer.state.update({p: {"momentum_buffer": momentum} for p, momentum in momenta.items()})
-    tensors = model.state_dict() | {f"momentum.{i}": m for i, m in enumerate(momenta.values())}
-    checkpoints = Checkpoints(_checkpoints(config), config.options() | {"data": images.fingerprint})
-    begin, found = checkpoints.load() or (0, tensors)
-    restore(found, tensors)
-    batches = Batches(*(torch.from_numpy(a).to(device) for a in (images.train, images.train_labels)),
-                      batch=config.batch, seed=config.seed, flip=config.flip)  # fmt: skip
-    steps = config.epochs * len(images.train) // config.batch
-    bar, saved = Progress("training", steps, "step", begin), time.monotonic()
-    for step in range(begin, steps):
-        if stop() or time.monotonic() - saved > SAVE_SECONDS:
-            checkpoints.save(step, tensors)
-            saved = time.monotonic()
-            if stop():
-                raise Stopped
-        pictures, labels = batches(step)
-        with torch.autocast(device.type, torch.bfloat16, enabled=config.bf16):
-            logits = model.head(model.features(_shifted(pictures, config.seed, step, config.shift)))
-        loss = F.cross_entropy(logits.float(), labels)
-        optimizer.zero_grad()
-        loss.backward()
-        optimizer.param_groups[0]["lr"] = config.lr * _schedule((step + 1) / (steps + 1))
-        optimizer.step()
-        bar.update(step + 1, f"loss {loss.item():.3f}")
-    bar.close()
-    return model.eval()
-
-
-def _fresh(config: ExtractorConfig, images: Images) -> Classifier:
-    model = Classifier(
-        channels=images.train.shape[1], classes=len(images.classes), width=config.width, stride=config.stride
-    )
-    generator = torch.Generator().manual_seed(config.seed)
-    for weight in model.parameters():
-        if weight.ndim > 1:
-            nn.init.kaiming_normal_(weight, nonlinearity="relu", generator=generator)
-    nn.init.zeros_(model.head.bias)
-    return model
-
-
-def _schedule(done: float) -> float:
-    """Share of the highest learning rate: up in a line for a fifth of the steps, then down in a line."""
-    return min(done / 0.2, (1 - done) / 0.8)
-
-
-def _shifted(images_BCHW: Tensor, seed: int, step: int, most: int) -> Tensor:
-    """Move each picture by -most..most pixels each way; what comes in repeats the edge."""
-    batch, _, height, width = images_BCHW.shape
-    at = torch.tensor([step], device=images_BCHW.device)
-    down, right = (integers(seed, Stream.NOISE, at, 2 * batch) % (2 * most + 1)).view(2, batch, 1)
-    rows = down + torch.arange(height, device=at.device)
-    columns = right + torch.arange(width, device=at.device)
-    padded = F.pad(images_BCHW, (most,) * 4, mode="replicate")
-    picture = torch.arange(batch, device=at.device)[:, None, None]
-    return padded[picture, :, rows[:, :, None], columns[:, None, :]].movedim(3, 1)
-
-
-@torch.inference_mode()
-def accuracy(model: Classifier, images_u8: np.ndarray, labels: np.ndarray) -> float:
-    """Share of pictures whose class the classifier finds, in fp32."""
-    device = next(model.parameters()).device
-    chunks = torch.from_numpy(images_u8).split(500)
-    found = torch.cat([model(chunk.to(device))[1].argmax(1).cpu() for chunk in chunks])
-    return (found == torch.from_numpy(labels)).double().mean().item()
-
-
-def write(config: ExtractorConfig, images: Images, model: Classifier) -> float:
-    """Write weights (fp16, norms fp32) and the .json; return the held-out accuracy of what was written."""
-    state = {key: value.half() if value.ndim > 1 else value for key, value in model.state_dict().items()}
-    model.load_state_dict(state)
-    score = accuracy(model, images.held_out, images.held_out_labels)
-    description = {
-        "kind": Classifier.__name__,
-        **{key: str(value) for key, value in model.options.items()},
-        "image_size": "x".join(map(str, images.train.shape[2:])),
-        "accuracy": f"{score:.4f}",
-        "held_out": str(len(images.held_out)),
-        "data": images.name,
-        "data_fingerprint": images.fingerprint,
-        "command": config.command(),
-    }
-    data = save({key: value.cpu().contiguous() for key, value in state.items()}, description)
-    config.out.parent.mkdir(parents=True, exist_ok=True)
-    write_durably(config.out, data)
-    record = {"sha256": hashlib.sha256(data).hexdigest(), **description}
-    write_durably(config.out.with_suffix(".json"), (json.dumps(record, indent=1) + "\n").encode())
-    shutil.rmtree(_checkpoints(config), ignore_errors=True)
-    return score
-
-
-def _checkpoints(config: ExtractorConfig) -> Path:
-    return config.out.with_suffix(".checkpoints")
+from experiments.config.extractor import PROGRAM, ExtractorConfig
+from rope_dit.config import check
 
 
 def command(args: list[str], stop: StopFlag) -> int:
     """Read the command line, train, write, and say how good it is."""
     default = ExtractorConfig(out=Path("extractor.safetensors"))
     config = parse(ExtractorConfig, default, args, PROGRAM, __doc__ or "")
+    from experiments.datasets import load
+    from experiments.runner.resolve import choose_device
+    from experiments.scoring.extractors.training import train, write
+
     device = choose_device(config.device)
     with plugin_errors():
         images = load(config.data)

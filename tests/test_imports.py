@@ -1,10 +1,13 @@
-"""Who may import whom, no global random numbers, no call that runs code from data: read from the sources."""
+"""Who may import whom, what a folder holds, no global random numbers, no call that runs code from data.
+
+Read from the sources.
+"""
 
 import ast
 import re
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import pytest
@@ -13,6 +16,7 @@ ROOT = Path(__file__).parent.parent
 TREES = {name: sorted((ROOT / name).rglob("*.py")) for name in ("rope_dit", "experiments", "analysis")}
 SOURCES = [path for paths in TREES.values() for path in paths]
 
+# beginning of a file's name, and what may not be imported there
 RULES: list[tuple[str, tuple[str, ...]]] = [
     ("rope_dit/", ("experiments", "analysis", "mlflow", "optuna", "ray", "torchvision", "torch_fidelity")),
     (
@@ -23,19 +27,33 @@ RULES: list[tuple[str, tuple[str, ...]]] = [
     ("rope_dit/guidance.py", ("rope_dit.model", "rope_dit.trainer", "rope_dit.pos_embed")),
     ("rope_dit/pos_embed/", ("rope_dit.model", "rope_dit.trainer", "rope_dit.samplers", "rope_dit.flow")),
     ("rope_dit/model.py", ("rope_dit.trainer", "rope_dit.flow", "rope_dit.samplers", "rope_dit.checkpoint")),
-    ("rope_dit/config.py", ("torch", "numpy")),
-    ("rope_dit/registry.py", ("torch", "numpy")),
-    ("rope_dit/specs.py", ("torch", "numpy", "rope_dit.registry", "rope_dit.syntax")),
-    ("rope_dit/syntax.py", ("torch", "numpy", "rope_dit.registry", "rope_dit.specs")),
-    (
-        "experiments/scoring/metrics",
-        ("rope_dit.model", "rope_dit.trainer", "rope_dit.pos_embed", "rope_dit.samplers"),
-    ),
+    ("rope_dit/specs.py", ("rope_dit.registry", "rope_dit.syntax")),
+    ("rope_dit/syntax.py", ("rope_dit.registry", "rope_dit.specs")),
     (
         "analysis/",
         ("torch", "torchvision", "torch_fidelity", "rope_dit.checkpoint", "rope_dit.model", "safetensors"),
     ),
 ]
+
+COMMANDS = ("run", "study", "evaluate", "sample", "bench", "train_extractor")
+EXPERIMENTS = ["cli", "config", "records", "datasets", "scoring", "runner", "coordinator", "benchmark"]
+"""rooms of experiments: each imports only itself and those before it; the commands import all of them"""
+STUDIES = ("config",)
+"""what study files import; they are on no way from one room to another"""
+ANALYSIS = [
+    ("stats",),
+    ("load", "artifacts", "study", "tables", "numbers"),
+    ("figures",),
+    ("page",),
+    ("report",),
+]
+"""files and folders of analysis: each imports only those of its own place and of the places before it"""
+ANALYSIS_TAKES = ("cli", "records")
+"""rooms of experiments that analysis imports"""
+FEATURES = ("experiments.scoring.extractors", "experiments.config.registries", "experiments.scoring.metrics")
+"""what metrics import of experiments: they see features, and neither pictures nor runs"""
+TORCH_FREE_LIBRARY = ["config", "durable", "errors", "guidance_spec", "registry", "specs", "syntax", "words"]
+TORCH_FREE_LIBRARY += ["samplers/spec"]
 
 
 def name(path: Path) -> str:
@@ -58,14 +76,86 @@ def within(module: str, packages: tuple[str, ...]) -> bool:
     return any(module == package or module.startswith(package + ".") for package in packages)
 
 
+def imports_of(start: str) -> list[tuple[str, str]]:
+    """Each file whose name begins so with each module that it imports."""
+    files = [path for path in SOURCES if name(path).startswith(start)]
+    assert files, f"no file begins with {start}"
+    return [(name(path), module) for path in files for module in imported(path)]
+
+
 @pytest.mark.parametrize(("start", "forbidden"), RULES, ids=[start for start, _ in RULES])
 def test_import_directions(start, forbidden):
-    files = [path for path in SOURCES if name(path).startswith(start)]
-    assert files or start == "analysis/", f"no file begins with {start}"
-    wrong = [
-        f"{name(path)}: {module}" for path in files for module in imported(path) if within(module, forbidden)
-    ]
-    assert not wrong
+    assert not [pair for pair in imports_of(start) if within(pair[1], forbidden)]
+
+
+def place(module: str, package: str) -> str:
+    """The room of a package that a module is in, or one of its files; empty for the package itself.
+
+    `from experiments import config` is found twice, and its second name is that of the room.
+    """
+    top, _, rest = module.partition(".")
+    return rest.partition(".")[0] if top == package else ""
+
+
+def out_of_order(start: str, package: str, allowed: Iterable[str]) -> list[tuple[str, str]]:
+    """What files import from other places of a package than these."""
+    found = [(file, module, place(module, package)) for file, module in imports_of(start)]
+    return [(file, module) for file, module, where in found if where and where not in allowed]
+
+
+def test_the_rooms_of_experiments_are_those_of_the_order():
+    folders = {path.parent.name for path in (ROOT / "experiments").glob("*/__init__.py")}
+    assert folders == {*EXPERIMENTS, "studies"}
+    assert {path.stem for path in (ROOT / "experiments").glob("*.py")} == {*COMMANDS, "__init__"}
+
+
+@pytest.mark.parametrize("room", [*EXPERIMENTS, "studies"])
+def test_a_room_imports_only_rooms_before_it(room):
+    before = STUDIES if room == "studies" else EXPERIMENTS[: EXPERIMENTS.index(room)]
+    assert not out_of_order(f"experiments/{room}/", "experiments", {room, *before})
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_commands_import_rooms_and_no_other_command(command):
+    assert not out_of_order(f"experiments/{command}.py", "experiments", EXPERIMENTS)
+
+
+def test_the_study_command_alone_imports_analysis():
+    pairs = [pair for pair in imports_of("experiments/") if within(pair[1], ("analysis",))]
+    assert {file for file, _ in pairs} == {"experiments/study.py"}
+
+
+def test_launchers_know_nothing_of_studies():
+    pairs = out_of_order(
+        "experiments/coordinator/launchers/", "experiments", {"cli", "config", "coordinator"}
+    )
+    inside = imports_of("experiments/coordinator/launchers/")
+    own = ("experiments.coordinator.launchers",)
+    pairs += [p for p in inside if within(p[1], ("experiments.coordinator",)) and not within(p[1], own)]
+    assert not pairs
+
+
+def test_metrics_see_features_only():
+    for file, module in imports_of("experiments/scoring/metrics/"):
+        assert not within(module, ("experiments",)) or within(module, FEATURES), (file, module)
+        assert not within(module, ("rope_dit",)) or within(module, ("rope_dit.errors",)), (file, module)
+
+
+@pytest.mark.parametrize("number", range(len(ANALYSIS)), ids=[places[0] for places in ANALYSIS])
+def test_a_place_of_analysis_imports_only_places_before_it(number):
+    allowed = {place for places in ANALYSIS[: number + 1] for place in places}
+    there = [here for here in ANALYSIS[number] if list((ROOT / "analysis").glob(f"{here}*"))]
+    assert not [pair for here in there for pair in out_of_order(f"analysis/{here}", "analysis", allowed)]
+
+
+def test_the_places_of_analysis_are_those_of_the_order():
+    modules = {path.stem for path in (ROOT / "analysis").glob("*.py")}
+    packages = {path.parent.name for path in (ROOT / "analysis").glob("*/__init__.py")}
+    assert modules | packages <= {"__init__", *(place for places in ANALYSIS for place in places)}
+
+
+def test_analysis_takes_commands_and_records_of_experiments_alone():
+    assert not out_of_order("analysis/", "experiments", ANALYSIS_TAKES)
 
 
 def test_the_model_never_asks_for_a_variant_s_name():
@@ -74,28 +164,73 @@ def test_the_model_never_asks_for_a_variant_s_name():
     )
 
 
-TORCH_FREE = ["rope_dit.registry", "rope_dit.config", "rope_dit.errors", "rope_dit.samplers.spec"]
-TORCH_FREE += ["rope_dit.words"]
-TORCH_FREE += ["experiments.config.run", "experiments.config.presets", "experiments.config.registries"]
-TORCH_FREE += ["experiments.cli.main", "experiments.config.launch", "experiments.config.study"]
+def modules(*starts: str) -> list[str]:
+    """Modules by the beginnings of their files' names."""
+    files = [path for path in SOURCES if name(path).startswith(starts)]
+    return [name(path).removesuffix(".py").replace("/", ".").removesuffix(".__init__") for path in files]
 
 
-def torch_free(modules: list[str]) -> None:
-    code = f"import sys, {', '.join(modules)}; sys.exit('torch' in sys.modules or 'mlflow' in sys.modules)"
-    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=100)
-    assert done.returncode == 0, done.stderr or "torch or mlflow was imported"
+TORCH_FREE = modules(*(f"rope_dit/{file}.py" for file in TORCH_FREE_LIBRARY))
+TORCH_FREE += modules(
+    "experiments/cli/", "experiments/config/", "experiments/records/", "experiments/studies/"
+)
+TORCH_FREE += modules("experiments/coordinator/launchers/", "experiments/coordinator/worker.py")
+TORCH_FREE += modules("experiments/run.py", "experiments/study.py", "experiments/evaluate.py")
+TORCH_FREE += ["experiments.coordinator.cell", "experiments.scoring.jobs"]  # as they promise
 
 
-def test_settings_and_registries_import_no_torch():
-    torch_free(TORCH_FREE)
+def test_settings_records_and_registries_import_no_torch():
+    """Not indirectly either: what else is imported with them is seen too."""
+    code = "import sys, {}; print(*{{'torch', 'mlflow'}} & {{*sys.modules}}, file=sys.stderr, end='')"
+    words = [sys.executable, "-c", code.format(", ".join(TORCH_FREE))]
+    done = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, timeout=100)
+    assert (done.returncode, done.stderr) == (0, "")
 
 
-def test_analysis_takes_torch_free_things_of_experiments_only():
-    taken = {
-        module for path in TREES["analysis"] for module in imported(path) if within(module, ("experiments",))
+@pytest.mark.parametrize("module", TORCH_FREE)
+def test_torch_free_files_name_no_torch_above(module):
+    """So that the one that breaks the rule is named; a function may import torch once it is called."""
+    path = (ROOT / module.replace(".", "/")).with_suffix(".py")
+    tree = ast.parse((path if path.exists() else path.with_suffix("") / "__init__.py").read_text())
+    heads = [node for node in tree.body if isinstance(node, (ast.Import, ast.ImportFrom))]
+    names = {ast.unparse(node).split()[1].partition(".")[0] for node in heads}
+    assert not names & {"torch", "torchvision", "mlflow", "torch_fidelity", "torchdiffeq"}
+
+
+MOST_ENTRIES = 16
+OF_ITEMS = ["rope_dit", "rope_dit/pos_embed", "rope_dit/samplers", "rope_dit/grids", "experiments/datasets"]
+OF_ITEMS += ["experiments/scoring/metrics", "experiments/studies", "analysis/figures"]
+"""folders that grow by one file for each registered item, and the library's own top"""
+FOLDERS = sorted(
+    {
+        folder
+        for tree in ("rope_dit", "experiments", "analysis", "tests")
+        for folder in (ROOT / tree, *(path for path in (ROOT / tree).rglob("*") if path.is_dir()))
+        if not any(part == "__pycache__" or part.startswith(".") for part in folder.relative_to(ROOT).parts)
     }
-    modules = {m for m in taken if (ROOT / m.replace(".", "/")).with_suffix(".py").exists()}
-    torch_free(sorted(modules | {"experiments"}))
+)
+
+
+@pytest.mark.parametrize("folder", [path for path in FOLDERS if name(path) not in OF_ITEMS], ids=name)
+def test_a_folder_can_be_taken_in_at_a_glance(folder):
+    entries = [p.name for p in folder.iterdir() if p.name != "__pycache__" and not p.name.startswith(".")]
+    assert len(entries) <= MOST_ENTRIES, sorted(entries)
+
+
+TO_BE_DESCRIBED = [
+    "analysis",
+    "analysis/figures",
+    "analysis/page",
+    "analysis/stats",
+]  # all this room is rebuilt
+PACKAGES = [path.parent for path in SOURCES if path.name == "__init__.py"]
+
+
+@pytest.mark.parametrize("folder", [path for path in PACKAGES if name(path) not in TO_BE_DESCRIBED], ids=name)
+def test_packages_say_what_may_live_there_and_what_they_import(folder):
+    text = ast.get_docstring(ast.parse((folder / "__init__.py").read_text())) or ""
+    assert len(re.findall(r"[a-z`)][.](?=\s|$)", text)) >= 2, "expected two sentences"
+    assert re.search(r"\bimports?\b", text), "expected what it may import"
 
 
 GLOBAL_RANDOM = {

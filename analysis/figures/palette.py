@@ -12,6 +12,8 @@ from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 
+Palette = Mapping[str, str] | None
+"""colours by arm, #rrggbb; None for those of `colors`"""
 INK = "#7a7a7a"
 """text and lines: contrast 4.3 on white and 4.3 on #121417"""
 SAFE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#8440f0", "#cf1148", "#9a80f8", "#c000a8")
@@ -114,6 +116,8 @@ def spread(heights: Sequence[float], gap: float) -> list[float]:
     >>> spread([0.0, 1.0], 0.1), [round(y, 2) for y in spread([0.5, 0.5, 1.0, 1.0], 0.1)]
     ([0.0, 1.0], [0.45, 0.55, 0.9, 1.0])
     """
+    # not adjustText 1.4: of eight close labels two overlapped, others changed places, and a second call gave
+    # another picture, where a report must be the same each time
     groups: list[tuple[float, list[float]]] = []  # centre and wished heights of labels that touch
     for y in heights:
         groups.append((y, [y]))

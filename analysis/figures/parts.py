@@ -84,15 +84,6 @@ def absent(frame: pd.DataFrame, arms: Sequence[str]) -> str:
     return f"Without scores yet: {', '.join(missing)}." if missing else ""
 
 
-def joined(words: Sequence[str]) -> str:
-    """Words as a list in a sentence.
-
-    >>> joined(["a", "b", "c"])
-    'a, b and c'
-    """
-    return " and ".join(filter(None, [", ".join(words[:-1]), words[-1]]))
-
-
 def pareto(points: pd.DataFrame, lower: bool) -> pd.DataFrame:
     """Rows that no other beats at as few evaluations, by rising NFE."""
     cost = (points["value"] if lower else -points["value"]).round(12)  # equal means differ in their last bits

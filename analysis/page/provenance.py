@@ -5,7 +5,7 @@ from typing import Any
 
 import pandas as pd
 
-from analysis.page.numbers import listed
+from analysis.numbers import listed
 from analysis.study import SOURCE, Study, comparable, endpoint_rows
 
 _GROUP = ["extractor", "extractor_sha256", "reference_sha256", "n_real", "n", "ema"]

@@ -12,16 +12,15 @@ from typing import Any
 import jinja2
 import pandas as pd
 
-from analysis import tables
-from analysis.figures import Drawing, plots
-from analysis.page import layout, provenance, words
-from analysis.page.layout import Column, Grid
-from analysis.page.numbers import NONE, listed, metric_title, significant
+from analysis.figures.base import Drawing
+from analysis.figures.palette import colors
+from analysis.numbers import NONE, listed, metric_title, significant
+from analysis.page import provenance, text_tables, words
+from analysis.page.text_tables import Column, TextTable
 from analysis.stats import Comparison
 from analysis.study import Study
 from rope_dit.guidance_spec import GuidanceSpec
 
-EXPLORATORY = ("nfe", "pairs", "loss", "samplers", "bias")
 _HERE = Path(__file__).parent
 _TEX = {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}",
         "\u00b1": r"$\pm$", NONE: "--", **{c: f"\\{c}" for c in "&%$#_{}"}}  # fmt: skip
@@ -35,8 +34,7 @@ class Contents:
         study: the study.
         compared: its comparisons; none while it is partial.
         main, samplers, taus, spreads, sizes: see `analysis.tables`.
-        figures: by name.
-        picture_seed: training seed of the sample grids.
+        figures: by name, in the order of their places.
         made: when, UTC.
     """
 
@@ -48,7 +46,6 @@ class Contents:
     spreads: pd.DataFrame
     sizes: pd.DataFrame
     figures: Mapping[str, Drawing]
-    picture_seed: int
     made: datetime
 
 
@@ -79,23 +76,22 @@ def _values(c: Contents) -> dict[str, Any]:
     return {
         **_identity(c),
         **_words(c),
-        "scores": layout.score_grid(study, c.main),
-        "costs": layout.cost_grid(c.main),
-        "comparisons": layout.comparison_grid(c.compared),
-        "samplers": layout.sampler_grid(c.samplers, study),
-        "taus": layout.ranking_grid(c.taus),
-        "spreads": layout.spread_grid(c.spreads),
-        "sizes": layout.infinity_grid(c.sizes, study),
-        "cells": layout.run_grid(study),
-        "groups": layout.group_grid(study),
-        "machines": layout.machine_grid(study),
+        "scores": text_tables.scores(study, c.main),
+        "costs": text_tables.costs(c.main),
+        "comparisons": text_tables.comparisons(c.compared),
+        "samplers": text_tables.samplers(c.samplers, study),
+        "taus": text_tables.rankings(c.taus),
+        "spreads": text_tables.spreads(c.spreads),
+        "sizes": text_tables.sizes(c.sizes, study),
+        "cells": text_tables.cells(study),
+        "groups": text_tables.groups(study),
+        "machines": text_tables.machines(study),
         **(_published(study) if definition.data == "cifar10" else {"published": None}),
     }
 
 
 def _identity(c: Contents) -> dict[str, Any]:
     study, definition = c.study, c.study.definition
-    curve = tables.curve_scores(study)
     return {
         "name": study.name,
         "made": f"{c.made:%d %B %Y, %H:%M} UTC",
@@ -104,15 +100,12 @@ def _identity(c: Contents) -> dict[str, Any]:
         "ema": definition.endpoint.ema.removeprefix("ema-"),
         "metric": metric_title(definition.endpoint.metric),
         "arms": study.arms,
-        "palette": plots.colors(study.arms),
+        "palette": colors(study.arms),
         "seeds": len(definition.seeds),
         "seed_list": listed([str(seed) for seed in definition.seeds]),
         **{key: getattr(definition, key) for key in ("planned_seeds", "data", "margin", "sampling_seeds")},
         "devices": study.runs["device"].nunique(),
-        "curve_n": int(curve["n"].iloc[0]) if len(curve) else definition.endpoint.n,
         "figures": c.figures,
-        "exploratory": EXPLORATORY,
-        "picture_seed": c.picture_seed,
         "partial": study.partial,
     }
 
@@ -158,13 +151,13 @@ def _published(study: Study) -> dict[str, Any]:
         ]
         for row in sorted(found["rows"], key=lambda row: row["fid"])
     ]  # fmt: skip
-    return {"published": found, "published_words": said, "published_grid": Grid(columns, rows)}
+    return {"published": found, "published_words": said, "published_table": TextTable(columns, rows)}
 
 
-def _tex_columns(grid: Grid) -> tuple[list[Column], list[list[str]]]:
+def _tex_columns(table: TextTable) -> tuple[list[Column], list[list[str]]]:
     """The main table without the columns that no paper's page is wide enough for."""
-    kept = [i for i, column in enumerate(grid.columns) if not column.wraps]
-    return [grid.columns[i] for i in kept], [[row[i] for i in kept] for row in grid.rows]
+    kept = [i for i, column in enumerate(table.columns) if not column.wraps]
+    return [table.columns[i] for i in kept], [[row[i] for i in kept] for row in table.rows]
 
 
 def _environment() -> jinja2.Environment:

@@ -5,8 +5,9 @@ from collections.abc import Sequence
 
 import pandas as pd
 
-from analysis.page.numbers import fixed, listed, metric_title, significant
-from analysis.stats import Comparison, verdict_sentence
+from analysis.numbers import fixed, listed, metric_title, significant
+from analysis.page.verdict_sentences import verdict_sentence
+from analysis.stats import Comparison
 from analysis.study import Study
 
 _ORDER = ("better", "worse", "equivalent", "inconclusive", "same model")

@@ -1,10 +1,8 @@
-"""Statistics of a study: pure functions on numbers and frames. The unit is the training seed.
+"""Statistics of a study: pure functions on numbers and frames; the unit is the training seed.
 
-What this module gives stands in files by idea: `intervals` (means and differences), `comparisons` (verdicts),
-`planning` (looks and seeds), `scaling` (exploratory: rankings, infinity, spreads), `verdicts` (words).
+Numbers only, no words for readers and no store: files here import numpy, pandas, scipy and each other.
 """
 
-from analysis.page.verdicts import verdict_sentence
 from analysis.stats.comparisons import Comparison, compare
 from analysis.stats.intervals import Interval, mean_interval
 from analysis.stats.looks import alpha_at_look, seeds_needed
@@ -20,5 +18,4 @@ __all__ = [
     "mean_interval",
     "seeds_needed",
     "spreads",
-    "verdict_sentence",
 ]

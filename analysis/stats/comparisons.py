@@ -46,7 +46,7 @@ class Comparison:
         p, p_adjusted: raw and Holm-adjusted over the family; nan below two seeds or for one model.
         sign_flip_p: exact p of the sign flips, raw; nan where unpaired.
         sign_flip_floor: the least that its Holm-adjusted value can be, m * 2**(1 - n) and at most 1.
-        alpha: level of this look, see `planning.alpha_at_look`.
+        alpha: level of this look, see `looks.alpha_at_look`.
         looks: how often verdicts were drawn from this study, this one included.
         verdict: better, worse, equivalent, inconclusive or same model.
         diverged, diverged_reference: seeds of either that diverged and so have no value.

@@ -23,7 +23,7 @@ from experiments.runner.dry_run import wait_for
 from experiments.runner.execute import make_batches, train_and_score
 from experiments.runner.record import Record
 from experiments.runner.resolve import Resolved, choose_device, resolve_train
-from experiments.scoring.extractors.features import load_extractor
+from experiments.scoring.extractors.load import load_extractor
 from experiments.scoring.generate import Generator
 from rope_dit import flow
 from rope_dit.checkpoint import Checkpoints
@@ -35,7 +35,7 @@ NUM_CLASSES = 10
 
 
 @dataclass(frozen=True)
-class Work:
+class Workload:
     """One thing to time: `run` does `pictures` pictures of `flops` operations each (0: unknown)."""
 
     name: str
@@ -108,7 +108,7 @@ class Harness:
             train_and_score(resolved, self.training, self.batches, unsaved, record, None, StopFlag())
 
 
-def training(resolved: Resolved, steps: int, flops: float) -> tuple[list[Work], Harness]:
+def training(resolved: Resolved, steps: int, flops: float) -> tuple[list[Workload], Harness]:
     """The bare loop, the harness, a checkpoint, and the plain eager DiT in both precisions."""
     config, batches = resolved.config, make_batches(resolved)
     bare = BareLoop(resolved, batches)
@@ -120,15 +120,15 @@ def training(resolved: Resolved, steps: int, flops: float) -> tuple[list[Work], 
     bare.steps, pictures = steps, steps * config.train.batch
     harness = Harness(resolved, batches, steps)
     checkpoints = Checkpoints(resolved.folder.path / "checkpoints", {})
-    works = [
-        Work("training step", bare, pictures, flops),
-        Work("training in the harness", harness, pictures, flops),
-        Work("saving a checkpoint", lambda: checkpoints.save(0, harness.training.tensors()), 1),
+    workloads = [
+        Workload("training step", bare, pictures, flops),
+        Workload("training in the harness", harness, pictures, flops),
+        Workload("saving a checkpoint", lambda: checkpoints.save(0, harness.training.tensors()), 1),
     ]
-    return [*works, *(plain(resolved, batches, steps, flops, name) for name in ("fp32", "bf16"))], harness
+    return [*workloads, *(plain(resolved, batches, steps, flops, name) for name in ("fp32", "bf16"))], harness
 
 
-def plain(resolved: Resolved, batches: Batches, steps: int, flops: float, precision: str) -> Work:
+def plain(resolved: Resolved, batches: Batches, steps: int, flops: float, precision: str) -> Workload:
     """The plain eager DiT of the same size."""
     config, model = resolved.config.train, resolved.config.model
     _, channels, side, _ = resolved.images.train.shape
@@ -141,10 +141,10 @@ def plain(resolved: Resolved, batches: Batches, steps: int, flops: float, precis
         for _ in range(steps):
             step(images, draw.noise_BCHW, draw.t_B, labels)
 
-    return Work(f"plain eager DiT, {precision}", run, steps * config.batch, flops)
+    return Workload(f"plain eager DiT, {precision}", run, steps * config.batch, flops)
 
 
-def sampling(resolved: Resolved, flops: float) -> Work:
+def sampling(resolved: Resolved, flops: float) -> Workload:
     """One chunk by ten Euler steps, counted in evaluations of the network."""
     images = resolved.images
     generator = Generator(
@@ -155,14 +155,14 @@ def sampling(resolved: Resolved, flops: float) -> Work:
     def run() -> None:
         generator.chunk_of(0, sampler, GuidanceSpec(), 0)
 
-    return Work("sampling, one evaluation", run, 10 * generator.chunk, flops)
+    return Workload("sampling, one evaluation", run, 10 * generator.chunk, flops)
 
 
-def scoring(resolved: Resolved) -> Work:
+def scoring(resolved: Resolved) -> Workload:
     """Features of 500 pictures."""
     extractor = load_extractor(resolved.config.eval.extractor, resolved.device)
     pictures = torch.from_numpy(resolved.images.held_out)
-    return Work("scoring, features", lambda: extractor(pictures), len(pictures))
+    return Workload("scoring, features", lambda: extractor(pictures), len(pictures))
 
 
 def matmul_rates(resolved: Resolved) -> dict[str, float]:

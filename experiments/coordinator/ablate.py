@@ -2,7 +2,8 @@
 
 import contextlib
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from pathlib import Path
 
 from experiments.cli.main import FAILED, OK, SOME_FAILED, StopFlag
 from experiments.config.launch import usable_cores
@@ -24,10 +25,20 @@ from rope_dit.guidance_spec import GuidanceSpec
 GRACE_SECONDS = 60.0  # for a last checkpoint after a signal
 
 
-def ablate(config: StudyConfig, stop: StopFlag) -> int:
+WriteReport = Callable[[str, str | None, Path], Path]
+"""name of a study, address of the store, folder of reports -> the report's page"""
+
+
+def ablate(config: StudyConfig, stop: StopFlag, write_report: WriteReport) -> int:
     """Carry out a study, from wherever an earlier coordinator left it; returns the exit code.
 
-    Raises UserError before anything is written.
+    Args:
+        config: what is asked for.
+        stop: asked all the time.
+        write_report: called at the end; handed in, as the harness knows of no reports.
+
+    Raises:
+        UserError: before anything is written.
     """
     plan, resolved = plan_ablation(config)
     cells = plan.cells()
@@ -46,7 +57,7 @@ def ablate(config: StudyConfig, stop: StopFlag) -> int:
         except AllFail as error:
             print(f"error: {error}", file=sys.stderr)
             return FAILED
-        return finish(plan, config, url)
+        return finish(plan, config, url, write_report)
 
 
 def announcement(
@@ -95,10 +106,8 @@ def launching(config: StudyConfig, plan: Plan) -> Iterator[Launcher]:
         launcher.stop(GRACE_SECONDS)
 
 
-def finish(plan: Plan, config: StudyConfig, url: str) -> int:
+def finish(plan: Plan, config: StudyConfig, url: str, write_report: WriteReport) -> int:
     """Bring MLflow and Optuna in step, note the look, write the report; returns the exit code."""
-    from analysis.report import write_report
-
     cells = plan.cells()
     states = [cell.state() for cell in cells]
     sync_runs(plan.name, cells)

@@ -1,7 +1,7 @@
 """A study as it stands in its folder: what is frozen, what may grow, and which cells follow from it.
 
 study.json      settings, arms, seeds, primary endpoint, looks
-lock            held by the one coordinator
+lock, owner     held by the one coordinator, and which process that is
 cells/ logs/    settings and output of each cell's process
 runs/           run folders: what is true about the study
 optuna.db       a projection for optuna-dashboard

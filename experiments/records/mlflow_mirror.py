@@ -15,17 +15,16 @@ from pathlib import Path
 from typing import Any
 
 from experiments.config.text import flatten
-from experiments.records.mlflow_names import Naming, Point, score_points
-from experiments.records.mlflow_store import (
+from experiments.records.mlflow_names import (
     PARAM_LENGTH,
     TAG_LENGTH,
-    artifact_location,
-    connect,
-    hidden,
+    Naming,
+    Point,
     metric_name,
+    score_points,
     shorten,
-    tracking_uri,
 )
+from experiments.records.mlflow_store import artifact_location, connect, hidden, tracking_uri
 from experiments.records.run_folder import RunFolder, RunRecord
 from rope_dit.errors import UserError
 

@@ -1,5 +1,7 @@
-"""What scores are called in MLflow, and where on its axes they stand. Imports no torch and no mlflow."""
+"""What things are called in MLflow, and how long its texts may be. Imports no torch and no mlflow."""
 
+import hashlib
+import posixpath
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -9,6 +11,8 @@ from experiments.records.score import Score
 from rope_dit.guidance_spec import GuidanceSpec
 from rope_dit.samplers.spec import SamplerSpec
 
+PARAM_LENGTH, TAG_LENGTH = 6000, 5000
+"""characters that any MLflow 3 stores; it cuts longer params in silence"""
 Point = tuple[str, int, float, float]
 """key, step, value, seconds since 1970"""
 
@@ -36,6 +40,12 @@ class Naming:
         ns = tuple(evaluation["n"])
         return cls(ns[0], evaluation["every_n"], config["train"]["steps"], ns)
 
+    @classmethod
+    def of_params(cls, params: Mapping[str, str]) -> "Naming":
+        """From the params of its MLflow run."""
+        ns = tuple(map(int, params["eval.n"].split()))
+        return cls(ns[0], int(params["eval.every_n"]), int(params["train.steps"]), ns)
+
 
 def score_points(scores: Iterable[Score], naming: Naming) -> Iterator[Point]:
     """Points of the curves: each score against training steps, and the last step's against evaluations (NFE).
@@ -56,3 +66,26 @@ def score_points(scores: Iterable[Score], naming: Naming) -> Iterator[Point]:
         final = key.train_step == naming.last_step and (key.n != naming.rough_n or key.n in naming.ns)
         if final and key.nfe is not None:
             yield f"by_nfe/{metric}/{spec.family}-{end}", round(key.nfe), score.value, score.time
+
+
+def metric_name(name: str) -> str:
+    """Return a name that MLflow takes: itself, or where that cannot be, one that is still unique.
+
+    >>> metric_name("fd_digits/heun-25-cfg1"), metric_name("fd@k")
+    ('fd_digits/heun-25-cfg1', 'fd_k-1db08be8')
+    """
+    if re.fullmatch(r"[A-Za-z0-9_][\w./ -]{0,249}", name, re.ASCII) and posixpath.normpath(name) == name:
+        return name
+    return f"{re.sub(r'[^A-Za-z0-9_-]', '_', name)[:200]}-{hashlib.sha256(name.encode()).hexdigest()[:8]}"
+
+
+def shorten(text: str, limit: int) -> str:
+    """Cut a text that MLflow would refuse or cut, and say so; config.json has it whole.
+
+    >>> shorten("abc" * 100, 60)
+    'abcabcabcabcabcabcabca... (300 characters, SHA-256 d9f5aeb0)'
+    """
+    if len(text) <= limit:
+        return text
+    mark = f"... ({len(text)} characters, SHA-256 {hashlib.sha256(text.encode()).hexdigest()[:8]})"
+    return text[: limit - len(mark)] + mark

@@ -1,21 +1,18 @@
-"""The MLflow store: where it is, how to reach it, and what it takes. Imports mlflow only to connect."""
+"""The MLflow store: where it is and how to reach it. Imports mlflow only to connect."""
 
 import contextlib
-import fcntl
-import hashlib
 import logging
 import os
-import posixpath
 import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from experiments.records.locks import hold
+from experiments.records.mlflow_names import metric_name as metric_name  # analysis.load has it from here
 from rope_dit.errors import UserError
 
 DEFAULT_URI = "sqlite:///mlflow.db"
-PARAM_LENGTH, TAG_LENGTH = 6000, 5000
-"""characters that any MLflow 3 stores; it cuts longer params in silence"""
 
 
 def tracking_uri() -> str:
@@ -77,8 +74,7 @@ def _first_contact(file: Path | None) -> Iterator[None]:
         yield
         return
     file.parent.mkdir(parents=True, exist_ok=True)
-    with open(f"{file}.lock", "a") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+    with hold(Path(f"{file}.lock")):
         if file.exists():
             with open(file, "rb+") as database:
                 if database.read(15) not in (b"", b"SQLite format 3"):
@@ -108,26 +104,3 @@ def artifact_location(uri: str, experiment: str) -> str | None:
     """A local store's artifacts lie beside it, wherever the command is started; a server decides itself."""
     file = sqlite_file(uri)
     return (file.resolve().parent / "mlartifacts" / experiment).as_uri() if file else None
-
-
-def metric_name(name: str) -> str:
-    """Return a name that MLflow takes: itself, or where that cannot be, one that is still unique.
-
-    >>> metric_name("fd_digits/heun-25-cfg1"), metric_name("fd@k")
-    ('fd_digits/heun-25-cfg1', 'fd_k-1db08be8')
-    """
-    if re.fullmatch(r"[A-Za-z0-9_][\w./ -]{0,249}", name, re.ASCII) and posixpath.normpath(name) == name:
-        return name
-    return f"{re.sub(r'[^A-Za-z0-9_-]', '_', name)[:200]}-{hashlib.sha256(name.encode()).hexdigest()[:8]}"
-
-
-def shorten(text: str, limit: int) -> str:
-    """Cut a text that MLflow would refuse or cut, and say so; config.json has it whole.
-
-    >>> shorten("abc" * 100, 60)
-    'abcabcabcabcabcabcabca... (300 characters, SHA-256 d9f5aeb0)'
-    """
-    if len(text) <= limit:
-        return text
-    mark = f"... ({len(text)} characters, SHA-256 {hashlib.sha256(text.encode()).hexdigest()[:8]})"
-    return text[: limit - len(mark)] + mark

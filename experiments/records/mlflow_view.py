@@ -10,7 +10,7 @@ import zlib
 from typing import Any
 
 from experiments.records.definition import Definition
-from experiments.records.mlflow_store import TAG_LENGTH, metric_name
+from experiments.records.mlflow_names import TAG_LENGTH, metric_name
 from rope_dit.guidance_spec import GuidanceSpec
 from rope_dit.samplers.spec import SamplerSpec
 

@@ -9,10 +9,10 @@ Imports no torch, so that a typo on the command line is answered at once.
     checkpoints/        see rope_dit.checkpoint
     pictures/           sample grids, PNG
     samples/            pictures of a scoring under way
+    lock, owner         held by the process at work, and which one that is
 """
 
 import contextlib
-import fcntl
 import json
 import logging
 import math
@@ -23,22 +23,23 @@ import uuid
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 from experiments.config.identity import SOURCE, read_identity, read_settings
 from experiments.config.run import RunConfig
 from experiments.config.text import to_json
+from experiments.records import locks
+from experiments.records.mlflow_names import Point
 from experiments.records.score import Score, read_scores, write_scores
 from rope_dit.durable import write_durably
 from rope_dit.errors import UserError
 from rope_dit.words import differing
 
 LOCK_SECONDS = 1.0  # somebody who only asks whether a lock is held (`is_locked`) holds it for an instant
+_LOCKING = ("lock", "owner")
 _log = logging.getLogger(__name__)
 
 Row = dict[str, Any]
-Point = tuple[str, int, float, float]
-"""key, step, value, seconds since 1970"""
 
 
 @dataclass(frozen=True)
@@ -115,7 +116,7 @@ class RunFolder:
         record = self.record
         if record is None:
             inside = self.path.iterdir() if self.path.is_dir() else []
-            if any(p.name != "lock" and not p.name.startswith(".tmp-") for p in inside):
+            if any(p.name not in _LOCKING and not p.name.startswith(".tmp-") for p in inside):
                 raise UserError(f"{self.path} holds files but no run; choose another --out or empty it.")
         elif differences := differing(read_identity(record.identity), identity):
             if SOURCE in "".join(differences):
@@ -129,17 +130,16 @@ class RunFolder:
     def lock(self) -> Iterator[None]:
         """Hold the folder alone; the lock goes with the process, however it ends."""
         self.path.mkdir(parents=True, exist_ok=True)
-        with open(self.path / "lock", "a+") as file:
-            until = time.monotonic() + LOCK_SECONDS
-            while not _flock(file, fcntl.LOCK_EX):
-                if time.monotonic() > until:
-                    file.seek(0)
-                    owner = file.read().strip() or "another process"
-                    raise UserError(f"{self.path} is locked by {owner}; wait or stop that process.")
-                time.sleep(0.02)
-            file.truncate(0)
-            file.write(f"process {os.getpid()} on {socket.gethostname()}")
-            file.flush()
+        owner = self.path / "owner"  # not the lock's own content: who merely tries may empty that
+        with contextlib.ExitStack() as held:
+            try:
+                held.enter_context(locks.hold(self.path / "lock", LOCK_SECONDS))
+            except TimeoutError:
+                text = owner.read_text().strip() if owner.exists() else ""
+                raise UserError(
+                    f"{self.path} is locked by {text or 'another process'}; wait or stop that process."
+                ) from None
+            owner.write_text(f"process {os.getpid()} on {socket.gethostname()}")
             yield
 
     @contextlib.contextmanager
@@ -155,11 +155,7 @@ class RunFolder:
 
     def is_locked(self) -> bool:
         """Whether a process is at work on this folder."""
-        try:
-            with open(self.path / "lock") as file:
-                return not _flock(file, fcntl.LOCK_SH)  # let go of as the file is closed
-        except FileNotFoundError:
-            return False
+        return locks.is_held(self.path / "lock")
 
     def create(
         self, identity: Mapping[str, str], config: Any, pairing: Mapping[str, str], origin: Mapping[str, str]
@@ -255,11 +251,3 @@ def _row(line: bytes) -> Row | None:
         return row if isinstance(row["step"], int) and isinstance(row["values"], dict) else None
     except (ValueError, TypeError, KeyError):
         return None
-
-
-def _flock(file: IO[str], kind: int) -> bool:
-    try:
-        fcntl.flock(file, kind | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True

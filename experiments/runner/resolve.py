@@ -18,7 +18,8 @@ from experiments.config.registries import METRICS
 from experiments.config.run import RunConfig
 from experiments.datasets import Images, load
 from experiments.records.run_folder import RunFolder
-from experiments.scoring.extractors.features import Extractor, load_extractor
+from experiments.scoring.extractors.base import Extractor
+from experiments.scoring.extractors.load import load_extractor
 from rope_dit.config import TrainConfig, check
 from rope_dit.errors import UserError
 from rope_dit.model import DiT

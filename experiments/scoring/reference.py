@@ -14,7 +14,7 @@ from torch import Tensor
 from experiments.cli.progress import Progress
 from experiments.datasets.base import Images, Pixels
 from experiments.datasets.image_files.cache import cache_folder
-from experiments.scoring.extractors.features import Extractor, Features
+from experiments.scoring.extractors.base import Extractor, Features
 from experiments.scoring.metrics import measure_all, real_floor
 from rope_dit.durable import write_durably
 from rope_dit.ranks import ONE, Ranks

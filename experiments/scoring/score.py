@@ -19,7 +19,7 @@ from experiments.cli.progress import Progress
 from experiments.config.registries import METRICS
 from experiments.records.run_folder import RunFolder
 from experiments.records.score import NOTHING, Score, ScoreKey
-from experiments.scoring.extractors.features import Extractor, Features
+from experiments.scoring.extractors.base import Extractor, Features
 from experiments.scoring.generate import Generator
 from experiments.scoring.jobs import Job
 from experiments.scoring.metrics import measure_all, value_name

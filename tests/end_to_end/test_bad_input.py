@@ -222,7 +222,6 @@ def test_all_differing_fields_are_listed():
         "seed",
         "train.lr",
         "variant",
-        "variant source",
     ]
     assert fields[1] == "  seed: there 0, now 3"
 

@@ -99,7 +99,7 @@ def outcome(folder: Path) -> dict[str, Any]:
         "curves": curves[~timed].sort_values(order)[[*order, "value"]].to_dict("records"),
         "points": curves[timed].groupby(["arm", "seed", "key"]).size().to_dict(),
         "trials": trials_of(folder, "k"),
-        "looks": [look["seeds"] for look in plan.looks],
+        "looks": [look.seeds for look in plan.looks],
         "verdicts": verdicts(folder),
     }
 

@@ -51,9 +51,8 @@ def by_ranks(size: int, output: Path, *args: object) -> list[int]:
 
     def work(rank: int) -> int:
         sys.stdout, sys.stderr = open(1, "w", closefd=False), open(2, "w", closefd=False)
-        sys.argv[1:] = [str(arg) for arg in args]  # which the run writes down
         try:
-            main(command)
+            main(command, [str(arg) for arg in args])
         except SystemExit as stop:
             sys.stdout.flush()
             sys.stderr.flush()

@@ -8,6 +8,7 @@ import pytest
 from report_stores import NAME, real_folder, uri_of
 
 import analysis
+from analysis.figures.base import FIGURES
 
 FOLDER = Path(analysis.__file__).parent / "notebooks"
 NOTEBOOKS = sorted(FOLDER.glob("*.ipynb"))
@@ -25,6 +26,14 @@ def code(notebook):
 def parameters(notebook):
     (cell,) = (cell for cell in notebook.cells if "parameters" in cell.metadata.get("tags", []))
     return cell
+
+
+def draws(cell) -> bool:
+    """Whether a cell ends with a figure of the report."""
+    match ast.parse(cell.source.removeprefix("%matplotlib inline\n")).body[-1]:
+        case ast.Expr(ast.Call(ast.Attribute(ast.Name(name)))):
+            return name in FIGURES.names()
+    return False
 
 
 def test_all_three_are_here():
@@ -51,6 +60,17 @@ def test_every_cell_calls_and_is_explained(path):
         assert not [node for node in ast.walk(ast.parse(source)) if isinstance(node, LOGIC)], source
 
 
+def test_every_figure_stands_in_a_notebook():
+    cells = [cell for path in NOTEBOOKS for cell in code(read(path)) if draws(cell)]
+    assert all(any(f"{name}." in cell.source for cell in cells) for name in FIGURES.names())
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_what_it_imports_is_there(path):
+    [first, *_] = code(read(path))
+    exec(first.source.removeprefix("%matplotlib inline\n"), {})
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 def test_runs_on_a_real_study(path, tmp_path_factory, tmp_path):
@@ -66,7 +86,7 @@ def test_runs_on_a_real_study(path, tmp_path_factory, tmp_path):
         assert not [text for text in said if "IProgress not found" not in text], cell.source  # no ipywidgets
         last = cell.source.splitlines()[-1]
         kinds = {kind for output in cell.outputs for kind in output.get("data", {})}
-        if "plots." in cell.source and "study = " not in cell.source:
+        if draws(cell):
             assert "image/png" in kinds, cell.source
         elif "tables." in last or "cells" in last:
             assert "text/html" in kinds, cell.source

@@ -5,7 +5,9 @@ import pytest
 from drawn import ARMS, line, scores
 from matplotlib.colors import to_rgb
 
-from analysis.figures import palette, plots
+from analysis.figures import palette
+from analysis.figures.palette import colors
+from analysis.figures.steps import score_against_steps
 
 
 def luminance(color):
@@ -15,7 +17,7 @@ def luminance(color):
 
 @pytest.mark.parametrize("ground", ["#ffffff", "#121417"])
 def test_colours_and_ink_stand_out_on_light_and_dark(ground):
-    for color in (*plots.colors([f"arm-{i:02d}" for i in range(8)]).values(), palette.INK):
+    for color in (*colors([f"arm-{i:02d}" for i in range(8)]).values(), palette.INK):
         dark, light = sorted((luminance(color), luminance(ground)))
         assert (light + 0.05) / (dark + 0.05) > 3.0, color
 
@@ -57,14 +59,14 @@ def test_eight_colours_are_told_apart(sight):
 
 
 def test_an_arm_has_one_colour_whatever_the_order():
-    assert plots.colors(ARMS) == plots.colors(ARMS[::-1])
-    assert len(set(plots.colors([f"a{i}" for i in range(20)]).values())) == 20
+    assert colors(ARMS) == colors(ARMS[::-1])
+    assert len(set(colors([f"a{i}" for i in range(20)]).values())) == 20
 
 
 def test_a_palette_of_the_study_is_kept_where_arms_are_missing():
-    whole = plots.colors(ARMS)
-    made = plots.score_against_steps(scores(["none"], steps=(20, 40)), "fd_digits", ["none"], palette=whole)
-    assert whole["none"] != plots.colors(["none"])["none"]
+    whole = colors(ARMS)
+    made = score_against_steps(scores(["none"], steps=(20, 40)), "fd_digits", ["none"], palette=whole)
+    assert whole["none"] != colors(["none"])["none"]
     assert line(made, whole["none"])[0].tolist() == [20, 40]
 
 

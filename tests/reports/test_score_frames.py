@@ -80,7 +80,7 @@ def test_scores_without_pictures_are_missing_numbers_and_change_no_verdict(store
     study = study_in(store)
     assert study.same_models == before
     pd.testing.assert_frame_equal(study.endpoint(), endpoint, check_dtype=False)
-    contents = report.contents_of(study, load.curves(NAME, uri_of(store)), {}, 0)
+    contents = report.contents_of(study, load.curves(NAME, uri_of(store)), {})
     assert "| no: extractor, extractor's weights" in render(contents, [])["report.md"]
 
 

@@ -10,7 +10,8 @@ import scipy.stats
 from simulated import ARMS, FAMILY, draw, frame
 from statsmodels.stats.multitest import multipletests
 
-from analysis.stats import alpha_at_look, compare, mean_interval, seeds_needed, verdict_sentence
+from analysis.page.verdict_sentences import verdict_sentence
+from analysis.stats import alpha_at_look, compare, seeds_needed
 from analysis.stats.intervals import holm, sign_flip_p
 from rope_dit.errors import UserError
 
@@ -289,28 +290,6 @@ def test_pairing_gains_what_the_seeds_share():
     c = compare(frame(x), FAMILY, paired=True, margin=0.02)[0]
     assert c.variance_paired * 400 == pytest.approx(2, rel=0.2)
     assert c.variance_unpaired * 400 == pytest.approx(20, rel=0.2)
-
-
-def test_mean_interval():
-    found = mean_interval([1.0, 2.0, 4.0])
-    low, high = scipy.stats.t.interval(0.95, 2, np.mean([1, 2, 4]), scipy.stats.sem([1, 2, 4]))
-    assert (found.value, found.low, found.high, found.n) == pytest.approx((7 / 3, low, high, 3))
-    one = mean_interval([3.0])
-    assert (one.value, one.n, math.isnan(one.low), math.isnan(one.high)) == (3, 1, True, True)
-    assert mean_interval([3.0, 3.0]).low == 3
-    assert mean_interval([1.0, 2.0, 4.0], 0.5).low > found.low
-
-
-@pytest.mark.parametrize("values", [[], [1.0, math.nan], [math.inf]])
-def test_means_of_nothing_or_nan_are_refused(values):
-    with pytest.raises(UserError, match="finite"):
-        mean_interval(values)
-
-
-@pytest.mark.parametrize("level", [0.0, 1.0, 95.0])
-def test_levels_outside_0_to_1_are_refused(level):
-    with pytest.raises(UserError, match="level"):
-        mean_interval([1.0, 2.0], level)
 
 
 @pytest.mark.parametrize("value", [math.nan, math.inf])

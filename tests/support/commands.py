@@ -77,7 +77,7 @@ def snapshot(folder: Path) -> dict[str, tuple[int, int]]:
     found = {}
     for path, _, files in os.walk(folder):
         for name in (".", *files):
-            if name != "lock":
+            if name not in ("lock", "owner"):
                 stat = os.lstat(os.path.join(path, name))
                 found[os.path.join(path, name)] = (stat.st_size, stat.st_mtime_ns)
     return found

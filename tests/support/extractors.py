@@ -6,7 +6,8 @@ from torch import Tensor
 
 from experiments.config.run import DataConfig
 from experiments.datasets import Images, load
-from experiments.scoring.extractors.features import Extractor, Features, load_extractor
+from experiments.scoring.extractors.base import Extractor, Features
+from experiments.scoring.extractors.load import load_extractor
 
 
 def pictures(n: int, channels: int = 1, size: int = 8, seed: int = 0) -> Tensor:

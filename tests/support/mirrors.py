@@ -8,7 +8,8 @@ import pytest
 
 from experiments.config.presets import PRESETS
 from experiments.config.run import RunConfig
-from experiments.records.mlflow_mirror import Mirror, score_points
+from experiments.records.mlflow_mirror import Mirror
+from experiments.records.mlflow_names import score_points
 from experiments.records.mlflow_store import connect
 from experiments.records.run_folder import RunFolder
 from experiments.records.score import ScoreKey

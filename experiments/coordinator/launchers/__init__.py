@@ -1,6 +1,8 @@
 """Where the runs of a study are carried out: processes of this machine, or of a Ray cluster.
 
-A launcher is handed argument lists and knows nothing of studies, arms or training.
+A launcher is handed argument lists and knows nothing of studies, arms or training. Files here import
+`rope_dit` and `config`, neither torch nor other files of the coordinator, and Ray only once it is asked
+for.
 """
 
 from experiments.config.launch import LaunchConfig

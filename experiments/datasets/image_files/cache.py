@@ -2,14 +2,13 @@
 
 import os
 import sys
-import uuid
-from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from experiments.datasets.base import sha256
+from rope_dit.durable import replacing
 
 
 def cache_folder() -> Path:
@@ -38,17 +37,10 @@ def read(key: str) -> NDArray[np.generic] | None:
 def write(key: str, array: NDArray[np.generic]) -> None:
     """Store `array` under `key`. A full or read-only disk is said on stderr, and stops nothing."""
     path = cache_folder() / f"{key}.npy"
-    temporary = path.with_name(f".{key}.{uuid.uuid4().hex}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with temporary.open("wb") as file:
+        with replacing(path) as file:
             np.save(file, np.array(sha256(array)))
             np.save(file, array)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
     except OSError as error:
         print(f"warning: the pictures could not be cached in {path.parent}: {error}", file=sys.stderr)
-    finally:
-        with suppress(OSError):  # gone already, or its folder could not be made
-            temporary.unlink()

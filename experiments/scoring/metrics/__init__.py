@@ -3,6 +3,7 @@
 A metric is a class registered in `METRICS`, with two claims and one method. `values` says what it returns
 and which direction is better, `min_images` how many pictures it needs on each side, and
 `measure(generated, real)` takes two `Features` and returns a dict with the keys of `values`.
+Metrics see features and nothing else: they import the registry, the extractors' types and errors.
 """
 
 from functools import lru_cache
@@ -12,7 +13,7 @@ from experiments.config.registries import METRICS
 from rope_dit.errors import UserError
 
 if TYPE_CHECKING:
-    from experiments.scoring.extractors.features import Features
+    from experiments.scoring.extractors.base import Features
 
 __all__ = ["measure_all", "real_floor", "value_name"]
 

@@ -3,7 +3,7 @@
 from typing import ClassVar
 
 from experiments.config.registries import METRICS
-from experiments.scoring.extractors.features import Features
+from experiments.scoring.extractors.base import Features
 
 
 @METRICS.register("frechet")

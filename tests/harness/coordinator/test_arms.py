@@ -3,10 +3,10 @@
 import pytest
 
 from experiments.cli.arguments import parse
+from experiments.config.overrides import command_line
 from experiments.config.presets import PRESETS
 from experiments.config.run import RunConfig
 from experiments.coordinator.arm import Arm, parse_arms
-from experiments.coordinator.worker import as_arguments
 from experiments.run import __doc__ as run_doc
 from rope_dit.errors import UserError
 
@@ -54,6 +54,12 @@ def test_overrides_change_only_what_they_name():
         (["rope2d;eval.n=3"], "is the same in all arms"),
         (["rope2d;train.lrr=3"], "Did you mean '--train.lr'"),
         (["rope2d;train.lr=0"], "expected a number above 0"),
+        (["rope2d;train.lr=fast"], "--train.lr got 'fast', expected a number"),
+        (["rope2d;train.batch=1.5"], "--train.batch got '1.5', expected a whole number"),
+        (["rope2d;train.schedule=cosin"], "expected one of constant, cosine. Did you mean 'cosine'?"),
+        (["rope2d;model.qk-norm=maybe"], "--model.qk-norm got 'maybe', expected true or false"),
+        (["rope2d;model.no-qk-norm=true"], "Did you mean '--model.qk-norm'?"),
+        (["rope2d;train.lr=1;train.lr=2"], "train.lr is given twice; give it once"),
         (["rope2d;train.lr"], "expected field=value"),
         (["=rope2d"], "label got ''"),
         (["../x=rope2d"], "label got '../x'"),
@@ -64,11 +70,13 @@ def test_bad_arms_are_refused(texts, says):
     with pytest.raises(UserError) as refused:
         parse_arms(texts, BASE)
     assert says in str(refused.value)
+    assert "\n" not in str(refused.value)
+    assert not texts or str(refused.value).startswith(("arm ", "unknown variant"))
 
 
 @pytest.mark.parametrize("preset", list(PRESETS))
-def test_the_command_a_cell_tells_gives_its_settings(preset):
+def test_the_command_line_of_an_arm_gives_its_settings(preset):
     arm = Arm.parse("fast=rope2d:theta=7;train.lr=3e-4;model.qk-norm=true;model.conditional=false")
     config = arm.config(PRESETS[preset]) if preset != "original" else PRESETS[preset]
-    again = parse(RunConfig, PRESETS[preset], as_arguments(config), "run", run_doc)
+    again = parse(RunConfig, PRESETS[preset], command_line(config), "run", run_doc)
     assert again == config

@@ -43,7 +43,9 @@ def scores_of(folder: Path, name: str = "small") -> dict[str, list[dict[str, str
 
 
 def changed(folder: Path) -> dict[Path, int]:
-    return {f: f.stat().st_mtime_ns for f in folder.rglob("*") if f.is_file() and f.name != "lock"}
+    return {
+        f: f.stat().st_mtime_ns for f in folder.rglob("*") if f.is_file() and f.name not in ("lock", "owner")
+    }
 
 
 def test_the_endpoint_and_the_estimate_are_said_first(finished):
@@ -86,9 +88,9 @@ def test_optuna_has_each_cell_as_a_trial(finished):
 def test_the_store_knows_what_the_study_is(finished):
     folder, _ = finished
     definition = read_definition(connect(f"sqlite:///{folder}/mlflow.db"), "small")
-    assert definition["endpoint"]["metric"] == "fd_digits"
-    assert definition["comparisons"] == [["rope2d", "learned"]]
-    assert [look["seeds"] for look in definition["looks"]] == [2]
+    assert definition.endpoint.metric == "fd_digits"
+    assert definition.comparisons == (("rope2d", "learned"),)
+    assert [look.seeds for look in definition.looks] == [2]
 
 
 def test_the_report_is_written(finished):
@@ -116,7 +118,7 @@ def test_a_study_grows_by_seeds_and_samplers_and_arms(copy):
     assert result.code == 0, result.err
     plan, after = plan_of(copy, "small"), scores_of(copy)
     assert (list(plan.arms), plan.seeds, plan.planned_seeds) == (["learned", "rope2d", "fast"], (0, 1, 2), 2)
-    assert [look["seeds"] for look in plan.looks] == [2, 3]
+    assert [look.seeds for look in plan.looks] == [2, 3]
     assert len(plan.base.eval.samplers) == 3  # the two there were, and the new one
     for name, rows in before.items():
         assert after[name][: len(rows)] == rows

@@ -1,6 +1,8 @@
 """The cache of decoded pictures: used where it fits, mended where it is damaged, never trusted."""
 
 import os
+import resource
+import signal
 from pathlib import Path
 
 import numpy as np
@@ -102,6 +104,20 @@ def test_a_cache_that_cannot_be_written_stops_nothing(root, tmp_path, monkeypatc
     assert len(folder(root).train) == 3
     (line,) = capsys.readouterr().err.splitlines()
     assert "could not be cached" in line
+
+
+def test_a_full_disk_stops_nothing_and_leaves_nothing(root, cache_folder, capsys):
+    paint_classes(root, {"cat": 4, "dog": 4}, ".bmp")
+    size, signals = resource.getrlimit(resource.RLIMIT_FSIZE), signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    try:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (500, size[1]))
+        assert len(folder(root).train) == 6
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, size)
+        signal.signal(signal.SIGXFSZ, signals)
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "could not be cached" in line
+    assert not list(cache_folder.iterdir())
 
 
 def test_the_cache_lies_in_home_by_default(monkeypatch, tmp_path):

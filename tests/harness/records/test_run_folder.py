@@ -106,7 +106,8 @@ def test_only_an_empty_folder_is_free(tmp_path):
 
 
 def test_a_kill_while_the_run_was_being_created_leaves_the_folder_free(tmp_path):
-    (tmp_path / "lock").touch()
+    with RunFolder(tmp_path).lock():
+        pass
     (tmp_path / ".tmp-123-config.json").touch()
     RunFolder(tmp_path).check_free_for(IDENTITY)
 
@@ -219,7 +220,7 @@ def test_a_lock_keeps_other_processes_out_until_it_is_let_go(folder, monkeypatch
     assert not folder.is_locked()
     with folder.lock():
         assert folder.is_locked()
-        assert f"process {os.getpid()} on" in (folder.path / "lock").read_text()
+        assert f"process {os.getpid()} on" in (folder.path / "owner").read_text()
     assert not folder.is_locked()
 
 

@@ -4,7 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from experiments.records.mlflow_store import hidden, metric_name, shorten, tracking_uri
+from experiments.records.mlflow_names import metric_name, shorten
+from experiments.records.mlflow_store import hidden, tracking_uri
 from rope_dit.errors import UserError
 
 

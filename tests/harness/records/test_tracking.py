@@ -29,8 +29,7 @@ from mirrors import (  # noqa: F401
 )
 
 from experiments.config.text import flatten, to_json
-from experiments.records import mlflow_mirror as tracking
-from experiments.records.mlflow_mirror import git_commit, score_points
+from experiments.records.mlflow_mirror import score_points
 from experiments.records.mlflow_store import PARAM_LENGTH, TAG_LENGTH, connect, metric_name, tracking_uri
 from experiments.records.run_folder import RunFolder
 
@@ -157,14 +156,6 @@ def test_the_command_line_is_read_without_torch_and_mlflow():
     code = "import sys, experiments.run; print(sorted({'torch', 'mlflow', 'pandas'} & sys.modules.keys()))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
-
-
-def test_git_commit_is_that_of_this_file():
-    commit = git_commit()
-    head = subprocess.run(
-        ["git", "rev-parse", "HEAD"], cwd=Path(tracking.__file__).parent, capture_output=True
-    )
-    assert commit.partition("+")[0] == head.stdout.decode().strip()
 
 
 # Names of scores

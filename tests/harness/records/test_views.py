@@ -11,7 +11,8 @@ from mirrors import client_fixture, tables_fixture  # noqa: F401  fixtures
 from two_runs import STUDY, two_runs_fixture  # noqa: F401  a fixture
 
 from experiments.records.definition import ArmRecord, Definition, Endpoint, write_definition
-from experiments.records.mlflow_store import TAG_LENGTH, connect
+from experiments.records.mlflow_names import TAG_LENGTH
+from experiments.records.mlflow_store import connect
 from experiments.records.mlflow_view import TAG, write_view
 
 SAMPLERS = [f"{name}:grid=uniform,steps={steps}" for name, steps in (("euler", 4), ("euler", 2), ("heun", 2))]

@@ -21,7 +21,7 @@ def ending(folder: str | Path) -> Ending | None:
 
 def tracked(folder: str) -> tuple[str, str]:
     """Status and outcome of a run in the store, which the test shares with others."""
-    client, uid = connect(tracking_uri()), RunFolder(Path(folder)).info["id"]
+    client, uid = connect(tracking_uri()), RunFolder(Path(folder)).record.id
     ids = [experiment.experiment_id for experiment in client.search_experiments()]
     (run,) = client.search_runs(ids, f"tags.run_uid = '{uid}'")
     return run.info.status, run.data.tags["outcome"]

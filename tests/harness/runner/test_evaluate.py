@@ -9,9 +9,10 @@ import safetensors.torch
 from commands import QUICK, call, copy_fixture, finished_fixture, rows, snapshot, work_elsewhere  # noqa: F401
 from PIL import Image
 
-from experiments.scoring.extractors.features import WEIGHTS
+from experiments.scoring.extractors.classifier_file import WEIGHTS
 from rope_dit.samplers.spec import SamplerSpec
 
+EVERYWHERE = "cfg:begin=0,end=1,weight="
 METRIC = """
 from experiments.config.registries import METRICS
 
@@ -64,12 +65,12 @@ def test_other_samplers(copy):
 
 def test_guidance_by_either_name(copy):
     added = evaluated(copy, "--guidance", "2", "--samplers", "euler:steps=4")
-    assert values(added, "guidance", "nfe", "n") == {("2", "8.0", "100")}
+    assert values(added, "guidance", "nfe", "n") == {(EVERYWHERE + "2", "8.0", "100")}
     again = call("evaluate", "run", "--guidances", "2", "--samplers", "euler:steps=4")
     assert "nothing to do" in again.out
     interval = ("--guidance-interval", "0.4", "0.6", "--samplers", "euler:steps=4")
     added = evaluated(copy, "--guidance", "2", *interval)
-    assert values(added, "guidance", "nfe") == {("2-0.4to0.6", "5.0")}
+    assert values(added, "guidance", "nfe") == {("cfg:begin=0.4,end=0.6,weight=2", "5.0")}
 
 
 def test_other_numbers_of_pictures_and_seeds(copy):
@@ -170,7 +171,7 @@ def test_sample_takes_the_guidance_of_the_run():
 
     assert sha256() == scored  # of euler's one step, at t = 0, where this guidance does not act
     evaluated(Path("run"), "--guidance-interval", "0", "1")
-    assert {row["guidance"]: row["images_sha256"] for row in rows(Path("run"))}["500"] != scored
+    assert {row["guidance"]: row["images_sha256"] for row in rows(Path("run"))}[EVERYWHERE + "500"] != scored
 
 
 def test_an_unconditional_run_is_evaluated_and_sampled():

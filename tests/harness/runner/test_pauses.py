@@ -1,6 +1,9 @@
 """Runs that pause at an earlier step, arms with labels, where runs come from, and how long pictures took."""
 
 import json
+import shlex
+import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -18,9 +21,10 @@ from commands import (  # noqa: F401
     work_elsewhere,
 )
 
+from experiments.cli.arguments import parse
 from experiments.cli.main import StopFlag
+from experiments.config.presets import preset
 from experiments.config.run import RunConfig
-from experiments.config.text import from_json
 from experiments.records.mlflow_store import connect, tracking_uri
 from experiments.records.run_folder import Ending, RunFolder
 from experiments.run import command
@@ -32,7 +36,7 @@ TIMED = ("train/images_per_second", "system/peak_memory_mib")
 
 def tags(folder: Path) -> dict[str, str]:
     """Tags of a run in the store."""
-    client, uid = connect(tracking_uri()), RunFolder(folder).info["id"]
+    client, uid = connect(tracking_uri()), RunFolder(folder).record.id
     ids = [experiment.experiment_id for experiment in client.search_experiments()]
     (run,) = client.search_runs(ids, f"tags.run_uid = '{uid}'")
     return run.data.tags
@@ -100,7 +104,7 @@ def test_a_label_is_the_arm_of_scores_and_tags_and_of_nothing_else():
     assert {row["arm"] for row in rows(a)} == {"wide_v1.2"}
     assert {row["arm"] for row in rows(b)} == {"rope2d:theta=100"}
     assert (tags(a)["arm"], tags(a)["variant"], tags(b)["arm"]) == ("wide_v1.2", "rope2d", "rope2d:theta=100")
-    assert RunFolder(a).info["identity"] == RunFolder(b).info["identity"]
+    assert RunFolder(a).record.identity == RunFolder(b).record.identity
     assert newest(a) == newest(b)
     assert [row | {"arm": ""} for row in timeless(a)] == [row | {"arm": ""} for row in timeless(b)]
     assert call("evaluate", "labelled", "--samplers", "heun:steps=1").code == 0
@@ -112,19 +116,46 @@ def test_a_label_is_the_arm_of_scores_and_tags_and_of_nothing_else():
 
 
 def test_origin_says_what_made_the_run_and_tags_repeat_it(finished):
-    info = RunFolder(finished).info
-    origin = info["origin"]
-    config = from_json(RunConfig, info["config"] | {"out": None})
-    resolved = resolve(config)
+    record = RunFolder(finished).record
+    origin = record.origin
+    resolved = resolve(replace(record.settings, out=None))
     model = resolved.build_model()
     assert origin["variant"] == "rope2d"
     assert origin["fingerprint"] == resolved.fingerprint
     assert origin["device"].startswith("cpu with 1 thread")
     assert origin["torch"] == torch.__version__
-    assert origin["command"].startswith("python -m experiments.run")
+    assert origin["command"].startswith("python -m experiments.run --preset smoke ")
     assert int(origin["parameters"]) == sum(p.numel() for p in model.parameters())
     assert origin["parameters_variant"] == "0"
     assert tags(finished).items() >= origin.items()
+
+
+SETTINGS = (
+    "--eval.samplers",
+    "euler:steps=1",
+    "--arm",
+    "a",
+    "--study",
+    "lr",
+    "--model.qk-norm",
+    "--seed",
+    "3",
+)
+
+
+@pytest.mark.parametrize("args", [(), SETTINGS, ("--model.no-conditional", "--variant", "learned+rope1d")])
+def test_the_command_of_a_run_gives_it_again_whoever_started_it(monkeypatch, args):
+    """It is made from the settings: of a study's cell or a test the process was started by something else."""
+    monkeypatch.setattr(sys, "argv", ["somebody", "else"])
+    args = (*SMOKE, "--eval.n", "10", "--eval.every", "0", *args, "--out", "run", "--runs", "else where")
+    assert call("run", *args).code == 0
+    command = shlex.split(RunFolder(Path("run")).record.origin["command"])
+    assert command[:3] == ["python", "-m", "experiments.run"]
+    settings = [parse(RunConfig, preset("smoke"), words, "run", "") for words in (command[3:], list(args))]
+    assert settings[0] == settings[1]
+    before = snapshot(Path("run"))
+    assert "nothing to do" in call("run", *command[3:]).out
+    assert snapshot(Path("run")) == before
 
 
 # sampling_seconds

@@ -30,15 +30,18 @@ from experiments.config.registries import METRICS
 from experiments.config.run import RunConfig
 from experiments.runner.execute import make_scorer
 from experiments.runner.reopen import open_run, read_config
-from experiments.scoring.extractors.features import WEIGHTS, load_extractor
+from experiments.scoring.extractors.classifier_file import WEIGHTS
+from experiments.scoring.extractors.load import load_extractor
 from experiments.scoring.generate import Generator
+from experiments.scoring.jobs import final_jobs
 from experiments.scoring.metrics import value_name
 from experiments.scoring.sample_grid import COLUMNS, GAP, MIN_SIDE, ROWS
-from experiments.scoring.score import final_jobs
 from rope_dit.errors import Stopped
+from rope_dit.guidance_spec import GuidanceSpec
 from rope_dit.registry import POS_EMBEDS, SOLVERS
 from rope_dit.samplers.spec import SamplerSpec
 
+PLAIN = "cfg:begin=0,end=1,weight=1"
 VALUES = {value_name(value, "digits") for metric in METRICS for value in metric.claims["values"]}
 # (train_step, sampler, n) of the smoke preset: two curve points, then both samplers
 DECLARED = [
@@ -80,7 +83,7 @@ def test_scores_are_what_the_preset_declares(finished):
     ]
     assert sorted(keys) == sorted((*job, value) for job in DECLARED for value in VALUES)
     for row in found:
-        assert (row["arm"], row["seed"], row["guidance"]) == ("rope2d:theta=100", "0", "1")
+        assert (row["arm"], row["seed"], row["guidance"]) == ("rope2d:theta=100", "0", PLAIN)
         assert (row["ema"], row["extractor"], row["n_real"]) == ("0.9", "digits", "1437")
         assert float(row["value"]) == float(row["value"])  # no NaN
         assert float(row["nfe"]) == 4
@@ -105,6 +108,7 @@ def test_nothing_half_done_is_left(finished):
         "ending.json",
         "lock",
         "metrics.jsonl",
+        "owner",
         "pictures",
         "scores.csv",
     }
@@ -206,11 +210,12 @@ def test_evaluations_are_those_declared_and_guidance_doubles_them(copy):
     result = call("run", *SMOKE, "--out", copy, *wanted)
     assert result.code == 0, result.err
     nfe = {(row["sampler"], row["guidance"]): float(row["nfe"]) for row in rows(copy) if row["n"] == "10"}
+    guidances = [PLAIN, "cfg:begin=0,end=1,weight=2", "cfg:begin=0,end=1,weight=0"]
     for text in fixed:
         spec = SamplerSpec.parse(text)
-        assert [nfe[str(spec), guidance] for guidance in "120"] == [spec.nfe, 2 * spec.nfe, 2 * spec.nfe]
+        assert [nfe[str(spec), guidance] for guidance in guidances] == [spec.nfe, 2 * spec.nfe, 2 * spec.nfe]
     for text in adaptive:
-        plain, guided, without = (nfe[str(SamplerSpec.parse(text)), guidance] for guidance in "120")
+        plain, guided, without = (nfe[str(SamplerSpec.parse(text)), guidance] for guidance in guidances)
         assert plain >= 8  # two steps of seven, at least
         assert guided % 2 == without % 2 == 0
 
@@ -221,7 +226,7 @@ def test_guidance_outside_its_interval_costs_nothing(copy):
     result = call("run", *SMOKE, "--out", copy, *wanted, *interval)
     assert result.code == 0, result.err
     (row, *_) = [row for row in rows(copy) if row["n"] == "10"]
-    assert row["guidance"] == "3-0.4to0.6"
+    assert row["guidance"] == "cfg:begin=0.4,end=0.6,weight=3"
     assert float(row["nfe"]) == 5  # t = 0, 1/4, 1/2, 3/4, of which one is guided
 
 
@@ -266,10 +271,10 @@ def test_noise_and_classes_belong_to_the_picture(generator):
 
 def test_other_chunks_agree_closely(generator, finished):
     spec = SamplerSpec.parse("heun:steps=2")
-    pictures = torch.cat([generator.chunk_of(i, spec, 1.0, (0.0, 1.0), 0)[0] for i in range(4)])
+    pictures = torch.cat([generator.chunk_of(i, spec, GuidanceSpec(), 0)[0] for i in range(4)])
     generator.chunk = 100
     try:
-        at_once, _ = generator.chunk_of(0, spec, 1.0, (0.0, 1.0), 0)
+        at_once, _ = generator.chunk_of(0, spec, GuidanceSpec(), 0)
     finally:
         generator.chunk = 25
     assert (pictures.int() - at_once.int()).abs().max() <= 1  # of 255: rounding of the last bits

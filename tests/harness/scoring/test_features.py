@@ -13,8 +13,10 @@ from torch import Tensor
 
 from experiments.config.registries import METRICS
 from experiments.datasets import Images
+from experiments.scoring.extractors.base import Extractor, Features
 from experiments.scoring.extractors.classifier import Classifier
-from experiments.scoring.extractors.features import SHIPPED, WEIGHTS, Extractor, Features, load_extractor
+from experiments.scoring.extractors.classifier_file import SHIPPED, WEIGHTS
+from experiments.scoring.extractors.load import load_extractor
 from rope_dit.errors import UserError
 
 LEAST_ACCURACY = {"digits": 0.97, "cifar10": 0.85}

@@ -10,7 +10,8 @@ from extractors import equal, pictures
 from torch import Tensor, nn
 from torch.utils.data import Dataset
 
-from experiments.scoring.extractors.features import Extractor, Features, load_extractor
+from experiments.scoring.extractors.base import Extractor, Features
+from experiments.scoring.extractors.load import load_extractor
 from experiments.scoring.metrics import measure_all
 from rope_dit.errors import UserError
 
@@ -88,11 +89,11 @@ def test_a_failing_download_says_what_to_do(
     url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """No server; and a server that gives other bytes."""
-    from torch_fidelity import feature_extractor_inceptionv3 as theirs
+    from experiments.scoring.extractors import inception as ours
 
-    name = theirs.URL_INCEPTION_V3.rpartition("/")[2]
+    name = ours.URL_INCEPTION_V3.rpartition("/")[2]
     (tmp_path / name).write_bytes(b"not the weights")
-    monkeypatch.setattr(theirs, "URL_INCEPTION_V3", f"{url.format(folder=tmp_path)}/{name}")
+    monkeypatch.setattr(ours, "URL_INCEPTION_V3", f"{url.format(folder=tmp_path)}/{name}")
     monkeypatch.setenv("TORCH_HOME", str(tmp_path / "home"))
     remedies = r"--eval\.inception-weights PATH .*6726825d.* --eval\.extractor cifar10"
     with pytest.raises(UserError, match=remedies):

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from experiments.config.registries import METRICS
-from experiments.scoring.extractors.features import Features
+from experiments.scoring.extractors.base import Features
 from experiments.scoring.metrics import measure_all, real_floor, value_name
 from rope_dit.errors import UserError
 

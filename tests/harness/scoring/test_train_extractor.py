@@ -10,11 +10,13 @@ from extractors import images_fixture, pictures  # noqa: F401
 from torch import nn
 
 from experiments.cli.main import StopFlag
+from experiments.config.extractor import ExtractorConfig
 from experiments.config.run import DataConfig
 from experiments.datasets import Images
 from experiments.scoring.extractors.classifier import Classifier
-from experiments.scoring.extractors.features import load_extractor
-from experiments.train_extractor import ExtractorConfig, _fresh, _shifted, accuracy, command, train, write
+from experiments.scoring.extractors.load import load_extractor
+from experiments.scoring.extractors.training import _fresh, _shifted, accuracy, train, write
+from experiments.train_extractor import command
 from rope_dit.errors import Stopped, UserError
 
 

@@ -11,7 +11,15 @@ from matplotlib import pyplot
 from PIL import Image
 
 from analysis import stats
-from analysis.figures import plots
+from analysis.figures.bias import n_bias
+from analysis.figures.forest import forest
+from analysis.figures.loss import loss_by_t
+from analysis.figures.nfe import score_against_nfe
+from analysis.figures.pairs import all_pairs
+from analysis.figures.samplers import equal_nfe
+from analysis.figures.samples import sample_grids
+from analysis.figures.seeds import paired_lines
+from analysis.figures.steps import score_against_steps
 
 
 def comparisons(seeds=3, better="lower"):
@@ -32,21 +40,21 @@ def every_figure(tmp_path, arms=ARMS, seeds=3):
     pairs = [(arm, "rope2d") for arm in arms if arm != "rope2d"]
     values = endpoint(arms, seeds)
     return {
-        "steps": plots.score_against_steps(scores(arms, seeds, (20, 40)), "fd_digits", arms, floor=11.0),
-        "nfe": plots.score_against_nfe(four, "fd_digits", arms, floor=0.1),
-        "forest": plots.forest(stats.compare(values, pairs, paired=True, margin=0.02) if pairs else []),
-        "paired": plots.paired_lines(values, "rope2d"),
-        "pairs": plots.all_pairs(values, paired=True),
-        "grids": plots.sample_grids(dict.fromkeys(arms, tmp_path / "grid.png")),
-        "loss": plots.loss_by_t(losses(arms, seeds), arms),
-        "equal": plots.equal_nfe(four, "fd_digits", arms),
-        "bias": plots.n_bias(scores(arms, seeds, n=(50, 100, 200)), "fd_digits", arms),
+        "steps": score_against_steps(scores(arms, seeds, (20, 40)), "fd_digits", arms, floor=11.0),
+        "nfe": score_against_nfe(four, "fd_digits", arms, floor=0.1),
+        "forest": forest(stats.compare(values, pairs, paired=True, margin=0.02) if pairs else []),
+        "paired": paired_lines(values, "rope2d"),
+        "pairs": all_pairs(values, paired=True),
+        "grids": sample_grids(dict.fromkeys(arms, tmp_path / "grid.png")),
+        "loss": loss_by_t(losses(arms, seeds), arms),
+        "equal": equal_nfe(four, "fd_digits", arms),
+        "bias": n_bias(scores(arms, seeds, n=(50, 100, 200)), "fd_digits", arms),
     }
 
 
 def test_forest_shows_intervals_margin_and_verdict():
     compared = comparisons(seeds=3)
-    made = plots.forest(compared)
+    made = forest(compared)
     assert [label.get_text() for label in made.axes[0].get_yticklabels()] == ["rope2d", "none"]
     bands = [c.get_paths()[0].get_extents() for c in made.axes[0].collections]
     for y, c in enumerate(compared):
@@ -55,7 +63,7 @@ def test_forest_shows_intervals_margin_and_verdict():
         assert c.verdict in words(made)
     assert "Difference from learned" in words(made)
     assert words(made).index("better") < words(made).index("difference of") < words(made).rindex("worse")
-    other = words(plots.forest(comparisons(better="higher"), better="higher"))
+    other = words(forest(comparisons(better="higher"), better="higher"))
     assert "worse      difference of the score      better" in other
 
 
@@ -68,14 +76,14 @@ def line_at(figure, y):
 
 def test_forest_names_references_that_differ():
     pairs = [("rope2d", "learned"), ("none", "rope2d")]
-    made = plots.forest(stats.compare(endpoint(), pairs, paired=True, margin=0.05))
+    made = forest(stats.compare(endpoint(), pairs, paired=True, margin=0.05))
     names = [label.get_text() for label in made.axes[0].get_yticklabels()]
     assert names == ["rope2d - learned", "none - rope2d"]
 
 
 def test_paired_lines_join_what_is_there():
     values = endpoint().query("not (arm == 'rope2d' and seed == 1)")
-    made = plots.paired_lines(values, "learned")
+    made = paired_lines(values, "learned")
     assert [label.get_text() for label in made.axes[0].get_xticklabels()] == ["learned", "rope2d", "none"]
     seeds = [ln.get_ydata() for ln in made.axes[0].lines[:3]]
     table = values.pivot(index="seed", columns="arm", values="value")[["learned", "rope2d", "none"]]
@@ -87,7 +95,7 @@ def test_paired_lines_join_what_is_there():
 @pytest.mark.parametrize("paired", [True, False])
 def test_all_pairs_are_rows_minus_columns(paired):
     values = endpoint()
-    made = plots.all_pairs(values, paired)
+    made = all_pairs(values, paired)
     cells = [text.get_text() for text in made.axes[0].texts]
     first = stats.compare(values, [("rope2d", "learned")], paired=paired, margin=0.02)[0].difference
     assert cells[0] == f"{first.value:+.3g}\n{first.low:+.2g} to {first.high:+.2g}"
@@ -99,7 +107,7 @@ def test_all_pairs_are_rows_minus_columns(paired):
 
 def test_all_pairs_are_blue_where_the_row_is_better():
     for better, (row, column) in (("lower", (0, 2)), ("higher", (0, 2))):
-        made = plots.all_pairs(endpoint(), True, better)
+        made = all_pairs(endpoint(), True, better)
         assert made.axes[0].get_yticklabels()[0].get_text() == ("rope2d" if better == "lower" else "none")
         mesh = made.axes[0].collections[0]
         red, _, blue, _ = mesh.to_rgba(mesh.get_array()).reshape(3, 3, 4)[row, column]
@@ -108,7 +116,7 @@ def test_all_pairs_are_blue_where_the_row_is_better():
 
 def test_pairs_without_a_common_seed_are_left_out():
     values = endpoint().query("(arm == 'none') == (seed == 0)")
-    shown = plots.all_pairs(values, paired=True).axes[0].collections[0].get_array().reshape(3, 3)
+    shown = all_pairs(values, paired=True).axes[0].collections[0].get_array().reshape(3, 3)
     assert np.ma.count(shown) == 2
 
 
@@ -118,7 +126,7 @@ def test_sample_grids_show_the_pictures(tmp_path, as_bytes):
     for i, arm in enumerate(ARMS):
         Image.fromarray(np.full((4, 6), 60 * i, np.uint8)).save(tmp_path / f"{i}.png")
         files[arm] = (tmp_path / f"{i}.png").read_bytes() if as_bytes else tmp_path / f"{i}.png"
-    made = plots.sample_grids(files)
+    made = sample_grids(files)
     shown = [ax.images[0].get_array() for ax in made.axes[:3]]
     assert [round(float(a.max()) * 255) for a in shown] == [0, 60, 120]
     assert [ax.get_title(loc="left") for ax in made.axes[:3]] == ARMS
@@ -129,15 +137,15 @@ def test_sample_grids_show_the_pictures(tmp_path, as_bytes):
 def test_nothing_to_draw_is_said():
     empty = scores(arms=[])
     for made in (
-        plots.score_against_steps(empty, "fd_digits", ARMS),
-        plots.score_against_nfe(empty, "fd_digits", ARMS),
-        plots.equal_nfe(empty, "fd_digits", ARMS),
-        plots.n_bias(scores(), "kid_digits", ARMS),
-        plots.loss_by_t(losses(arms=[]), ARMS),
-        plots.forest([]),
-        plots.paired_lines(endpoint(arms=[]), "none"),
-        plots.all_pairs(endpoint(arms=["none"]), True),
-        plots.sample_grids({}),
+        score_against_steps(empty, "fd_digits", ARMS),
+        score_against_nfe(empty, "fd_digits", ARMS),
+        equal_nfe(empty, "fd_digits", ARMS),
+        n_bias(scores(), "kid_digits", ARMS),
+        loss_by_t(losses(arms=[]), ARMS),
+        forest([]),
+        paired_lines(endpoint(arms=[]), "none"),
+        all_pairs(endpoint(arms=["none"]), True),
+        sample_grids({}),
     ):
         (only,) = made.texts
         assert only.get_text().startswith("No ")

@@ -1,8 +1,7 @@
-"""Numbers as readers want them: as many digits as are known, a dash where there is none."""
+"""Numbers and names as readers want them: as many digits as are known, a dash where there is none."""
 
 import math
-
-import pandas as pd
+from collections.abc import Sequence
 
 from analysis.stats import Interval
 
@@ -73,12 +72,12 @@ def half_width(interval: Interval) -> float:
 def p_value(p: float) -> str:
     """A p-value as it is read.
 
-    >>> p_value(0.0312), p_value(0.00001), p_value(math.nan)
-    ('0.031', '< 0.0001', '\u2013')
+    >>> p_value(0.0312), p_value(0.0001), p_value(math.nan)
+    ('0.031', '< 0.001', '\u2013')
     """
     if not math.isfinite(p):
         return NONE
-    return "< 0.0001" if p < 1e-4 else f"{p:.2g}"
+    return "< 0.001" if p < 0.001 else f"{p:.2g}"
 
 
 def duration(seconds: float) -> str:
@@ -117,11 +116,11 @@ def metric_title(metric: str) -> str:
     return f"{title} ({extractor})" if extractor else title
 
 
-def listed(words: "list[str] | pd.Series[str]") -> str:
-    """Words in a row.
+def listed(words: Sequence[str]) -> str:
+    """Words in a row, as in a sentence.
 
     >>> listed(["a"]), listed(["a", "b"]), listed(["a", "b", "c"])
     ('a', 'a and b', 'a, b and c')
     """
-    *most, last = list(words)
+    *most, last = words
     return f"{', '.join(most)} and {last}" if most else last

@@ -4,8 +4,8 @@ import math
 
 import numpy as np
 
-from analysis.stats.comparisons import Comparison
-from analysis.stats.intervals import Interval
+from analysis.numbers import p_value
+from analysis.stats import Comparison, Interval
 
 
 def verdict_sentence(c: Comparison, metric: str) -> str:
@@ -37,7 +37,8 @@ def _numbers(c: Comparison, metric: str, around: Interval, missed: float) -> str
     level = f"{100 * (1 - missed):g} % interval of the difference"
     known = not math.isnan(around.low)
     span = f"{level} {_text(around.low)} to {_text(around.high)}" if known else f"no {level}"
-    p = "< 0.001" if c.p_adjusted < 0.001 else f"= {c.p_adjusted:.2g}"
+    p = p_value(c.p_adjusted)
+    p = p if p.startswith("<") else f"= {p}"
     look = f", alpha {c.alpha:g} at look {c.looks}" if c.looks > 1 else ""
     return f"{metric} {size} ({span}, {_seeds(c)}, adjusted p {p}{look})"
 

@@ -7,8 +7,7 @@ from dataclasses import dataclass, field
 import pandas as pd
 
 from analysis import tables
-from analysis.page import provenance
-from analysis.page.numbers import (
+from analysis.numbers import (
     NONE,
     bounds,
     decimals_of,
@@ -20,6 +19,7 @@ from analysis.page.numbers import (
     plus_minus,
     significant,
 )
+from analysis.page import provenance
 from analysis.stats import Comparison
 from analysis.study import Study
 
@@ -42,7 +42,7 @@ class Column:
 
 
 @dataclass(frozen=True)
-class Grid:
+class TextTable:
     """A table of texts.
 
     Attributes:
@@ -59,7 +59,7 @@ class Grid:
 _ARM = Column("Arm", number=False)
 
 
-def score_grid(study: Study, main: pd.DataFrame) -> Grid:
+def scores(study: Study, main: pd.DataFrame) -> TextTable:
     """The main table: the endpoint, each seed, and the other metrics."""
     end, others = study.definition.endpoint, tables.other_metrics(study)
     title = metric_title(end.metric)
@@ -78,10 +78,10 @@ def score_grid(study: Study, main: pd.DataFrame) -> Grid:
             _each_seed(study, row["arm"], decimals + 1), f"{row['diverged']} of {row['planned']}",
             *(plus_minus(row[name], row[f"{name}_half"]) for name in others),
         ])  # fmt: skip
-    return Grid(columns, rows, list(main["arm"]))
+    return TextTable(columns, rows, list(main["arm"]))
 
 
-def cost_grid(main: pd.DataFrame) -> Grid:
+def costs(main: pd.DataFrame) -> TextTable:
     """What each arm costs."""
     columns = [
         _ARM, Column("Specification", number=False), Column("Parameters"), Column("of the embedding"),
@@ -97,10 +97,10 @@ def cost_grid(main: pd.DataFrame) -> Grid:
         ]
         for row in main.to_dict("records")
     ]  # fmt: skip
-    return Grid(columns, rows, list(main["arm"]))
+    return TextTable(columns, rows, list(main["arm"]))
 
 
-def comparison_grid(compared: Sequence[Comparison]) -> Grid:
+def comparisons(compared: Sequence[Comparison]) -> TextTable:
     """The numbers behind the verdicts."""
     level = f"{100 * (1 - compared[0].alpha):g}" if compared else "95"
     columns = [
@@ -117,10 +117,10 @@ def comparison_grid(compared: Sequence[Comparison]) -> Grid:
             bounds(c.difference), significant(c.margin, 2), p_value(c.p), p_value(c.p_adjusted), flips,
             str(c.n), str(c.seeds_needed or NONE), c.verdict,
         ])  # fmt: skip
-    return Grid(columns, rows, [c.arm for c in compared])
+    return TextTable(columns, rows, [c.arm for c in compared])
 
 
-def sampler_grid(table: pd.DataFrame, study: Study) -> Grid:
+def samplers(table: pd.DataFrame, study: Study) -> TextTable:
     """Arms by sampler, at equal NFE."""
     better = study.definition.endpoint.better
     columns = [Column("NFE"), Column("Sampler", number=False), *(Column(arm, better) for arm in study.arms)]
@@ -128,10 +128,10 @@ def sampler_grid(table: pd.DataFrame, study: Study) -> Grid:
     for (nfe, sampler), own in table.groupby(["nfe", "sampler"]):
         cells = {row["arm"]: plus_minus(row["mean"], row["half"]) for row in own.to_dict("records")}
         rows.append([str(nfe), str(sampler), *(cells.get(arm, NONE) for arm in study.arms)])
-    return Grid(columns, rows)
+    return TextTable(columns, rows)
 
 
-def ranking_grid(table: pd.DataFrame) -> Grid:
+def rankings(table: pd.DataFrame) -> TextTable:
     """Kendall's tau between samplers."""
     columns = [Column("Sampler", number=False), Column("NFE"), Column("and", number=False), Column("NFE"),
                Column("Kendall's tau"), Column("95 % interval")]  # fmt: skip
@@ -142,10 +142,10 @@ def ranking_grid(table: pd.DataFrame) -> Grid:
         ]
         for row in table.to_dict("records")
     ]  # fmt: skip
-    return Grid(columns, rows)
+    return TextTable(columns, rows)
 
 
-def spread_grid(table: pd.DataFrame) -> Grid:
+def spreads(table: pd.DataFrame) -> TextTable:
     """Retraining spread and resampling spread."""
     columns = [_ARM, Column("Retraining spread"), Column("Resampling spread"), Column("Ratio"),
                Column("Coefficient of variation"), Column("Seeds"), Column("Sampling seeds")]  # fmt: skip
@@ -157,10 +157,10 @@ def spread_grid(table: pd.DataFrame) -> Grid:
         ]
         for row in table.to_dict("records")
     ]  # fmt: skip
-    return Grid(columns, rows, list(table["arm"]))
+    return TextTable(columns, rows, list(table["arm"]))
 
 
-def infinity_grid(table: pd.DataFrame, study: Study) -> Grid:
+def sizes(table: pd.DataFrame, study: Study) -> TextTable:
     """Score by n, and at infinity."""
     sizes = sorted(set(table["n"]))
     better = study.definition.endpoint.better
@@ -171,10 +171,10 @@ def infinity_grid(table: pd.DataFrame, study: Study) -> Grid:
         rows.append(
             [arm, *(plus_minus(own["mean"].get(n, math.nan), own["half"].get(n, math.nan)) for n in sizes)]
         )
-    return Grid([_ARM, *heads], rows, [row[0] for row in rows])
+    return TextTable([_ARM, *heads], rows, [row[0] for row in rows])
 
 
-def run_grid(study: Study) -> Grid:
+def cells(study: Study) -> TextTable:
     """A line a cell: what became of it and which run it is."""
     names = ["Seed", "State", "Run", "Fingerprint", "Commit", "Started"]
     columns = [_ARM, *(Column(name, number=name == "Seed") for name in names)]
@@ -190,10 +190,10 @@ def run_grid(study: Study) -> Grid:
                 f"{run['started']:%Y-%m-%d %H:%M} UTC",
             ]
         rows.append(row + [NONE] * (len(columns) - len(row)))
-    return Grid(columns, rows, list(study.cells["arm"]))
+    return TextTable(columns, rows, list(study.cells["arm"]))
 
 
-def group_grid(study: Study) -> Grid:
+def groups(study: Study) -> TextTable:
     """Which scores compare."""
     heads = ["Extractor", "its weights", "Reference", "Reference pictures", "n", "EMA", "Scores", "Arms"]
     numbers = {"Reference pictures", "n", "Scores", "Arms"}
@@ -206,17 +206,17 @@ def group_grid(study: Study) -> Grid:
         ]
         for row in provenance.score_groups(study).to_dict("records")
     ]  # fmt: skip
-    return Grid(columns, rows)
+    return TextTable(columns, rows)
 
 
-def machine_grid(study: Study) -> Grid:
+def machines(study: Study) -> TextTable:
     """Which machines and versions made the runs."""
     columns = [Column(name, number=name == "Runs") for name in ("Device", "torch", "Commit", "Host", "Runs")]
     rows = [
         [row["device"], row["torch"], _commit(row["git_commit"]), row["host"], str(row["runs"])]
         for row in provenance.machines(study).to_dict("records")
     ]
-    return Grid(columns, rows)
+    return TextTable(columns, rows)
 
 
 def _each_seed(study: Study, arm: str, decimals: int) -> str:

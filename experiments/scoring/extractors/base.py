@@ -1,0 +1,120 @@
+"""What extractors make, and what they are: pictures to features, the same for every network."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from rope_dit.errors import UserError
+
+
+@dataclass(frozen=True, eq=False)
+class Features:
+    """What every metric is computed from.
+
+    Args:
+        pool: float32 [N, D] on the CPU, the network's last pooled layer.
+        logits: float32 [N, K] on the CPU, its class scores.
+    """
+
+    pool: Tensor
+    logits: Tensor
+
+    def __len__(self) -> int:
+        return len(self.pool)
+
+    def __getitem__(self, rows: Any) -> "Features":
+        """Some of the rows, in the given order: a slice or an array of indices."""
+        return Features(self.pool[rows], self.logits[rows])
+
+    def tensors(self) -> dict[str, Tensor]:
+        """The fields by name, for a file."""
+        return {"pool": self.pool, "logits": self.logits}
+
+    @classmethod
+    def cat(cls, parts: Sequence["Features"]) -> "Features":
+        """Rows of all parts, one part after the other."""
+        return cls(torch.cat([p.pool for p in parts]), torch.cat([p.logits for p in parts]))
+
+    @cached_property
+    def statistics(self) -> dict[str, Any]:
+        """Mean `mu` [D] and covariance `sigma` [D, D] of `pool`, summed in float64; computed once."""
+        from torch_fidelity.metric_fid import fid_features_to_statistics
+
+        return fid_features_to_statistics(self.pool.double())  # type: ignore[no-any-return]
+
+    def check_finite(self) -> None:
+        """Raise UserError if any row has a NaN or an infinity: one of them can hang a matrix square root."""
+        bad = ~(self.pool.isfinite().all(1) & self.logits.isfinite().all(1))
+        if bad.any():
+            raise UserError(
+                f"features: got NaN or infinity in {int(bad.sum())} of {len(self)} rows, expected numbers. "
+                "No score was computed; check the extractor's weights."
+            )
+
+
+@dataclass(frozen=True, eq=False)
+class Extractor:
+    """A network in eval mode and fp32 that turns uint8 pictures into features.
+
+    Args:
+        name: `inception` only for the published weights; other scores must not be called FID.
+        sha256: of the weights file, in hex.
+        dim: width D of the features.
+        channels: image channels that fit; grey pictures are repeated where only the network wants colour.
+        size: (height, width) that fits, or None for any.
+        network: maps uint8 [B, C, H, W] to ([B, D], [B, K]).
+        device: where it runs.
+        batch: pictures at a time, fixed, so that how a caller cuts his pictures up changes little.
+    """
+
+    name: str
+    sha256: str
+    dim: int
+    channels: tuple[int, ...]
+    size: tuple[int, int] | None
+    network: nn.Module
+    device: torch.device
+    batch: int
+
+    def check_fits(self, shape: Sequence[int]) -> None:
+        """Raise UserError if pictures of this [C, H, W] are not what the network was made for."""
+        channels, *size = shape
+        if channels not in self.channels or (self.size and tuple(size) != self.size):
+            fits = "x".join(map(str, (*self.channels, *(self.size or ()))))
+            wants = fits if self.size else "1 or 3 channels, any size"
+            raise UserError(
+                f"extractor {self.name} wants pictures of {wants}; got {'x'.join(map(str, shape))}. "
+                "Choose inception, or make one: python -m experiments.train_extractor."
+            )
+
+    @torch.inference_mode()
+    def __call__(self, images_u8_BCHW: Tensor) -> Features:
+        """Features of uint8 pictures on any device. Raises UserError where they do not fit."""
+        assert images_u8_BCHW.dtype == torch.uint8, images_u8_BCHW.dtype
+        self.check_fits(images_u8_BCHW.shape[1:])
+        return Features.cat([self._chunk(chunk) for chunk in images_u8_BCHW.split(self.batch)])
+
+    def _chunk(self, images: Tensor) -> Features:
+        images = images.to(self.device).repeat(1, max(self.channels) // images.shape[1], 1, 1)
+        exact = torch.backends.cudnn.flags(enabled=True, deterministic=True, allow_tf32=False)
+        with torch.autocast(self.device.type, enabled=False), exact:
+            pool, logits = self.network(images)
+        return Features(pool.float().cpu(), logits.float().cpu())
+
+
+def in_short(error: Exception) -> str:
+    """The beginning of an error's text, for a message."""
+    return " ".join(str(error).split())[:60]
+
+
+def read_weights(path: Path) -> bytes:
+    """Content of a weights file. Raises UserError where there is none."""
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise UserError(f"weights file {path.name}: {error.strerror}; expected a file there.") from None

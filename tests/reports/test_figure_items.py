@@ -1,0 +1,125 @@
+"""A figure is one file: what each states is read from it, and that of a plug-in stands in the report."""
+
+import pytest
+from report_pages import page_of, store_fixture, texts, tiny_fixture, write  # noqa: F401  fixtures
+from report_stores import NAME, study_in, uri_of
+
+from analysis import load, report
+from analysis.figures.base import FIGURES, SECTIONS, Material, draw
+from analysis.tables import comparisons
+from rope_dit import registry
+from rope_dit.errors import UserError
+
+MINE = '''
+from analysis.figures.base import FIGURES, StudyFigure
+from analysis.figures.palette import figure, style
+
+
+@FIGURES.register("medians")
+class Medians(StudyFigure):
+    """Medians of the arms."""
+
+    title = "Medians of all [arms]"
+    section = "SECTION"
+    place = PLACE
+    exploratory = True
+
+    def caption(self, material):
+        return f"Medians of {material.metric} & nothing <else>, {material.end.better} is better."
+
+    def draw(self, material):
+        values = material.study.endpoint().groupby("arm")["value"].median()
+        with style():
+            made = figure()
+            made.subplots().bar(range(len(values)), values)
+        return made if len(values) > FEWEST else None
+'''
+
+
+@pytest.fixture
+def plugin(tmp_path, monkeypatch):
+    """A function that drops the file into a folder of plug-ins; all registries forget it afterwards."""
+    for name in FIGURES.names():  # a file is imported once, and what it registers must outlive the copy below
+        FIGURES.load(name)
+    for each in registry.REGISTRIES.values():
+        monkeypatch.setattr(each, "_entries", None)
+        monkeypatch.setattr(each, "_made", dict(each._made))
+
+    def add(section: str = "figures", place: int = 15, fewest: object = 0) -> None:
+        text = MINE.replace("SECTION", section).replace("PLACE", str(place)).replace("FEWEST", str(fewest))
+        (tmp_path / "plugins").mkdir()
+        (tmp_path / "plugins" / "mine.py").write_text(text)
+        registry.add_plugins(tmp_path / "plugins")
+
+    yield add
+    registry.PLUGINS.clear()
+
+
+def test_what_figures_state_is_read_without_importing_them():
+    assert set(FIGURES.names()) == {
+        *("steps", "nfe", "forest", "seeds", "pairs", "loss", "samples", "samplers", "bias"),
+    }
+    for entry in FIGURES:
+        assert entry.summary, entry.name
+        assert entry.claims.keys() >= {"title", "section", "place"}, entry.name
+        assert entry.claims["section"] in SECTIONS
+        assert entry.path.stem == entry.name
+
+
+@pytest.mark.parametrize("section", SECTIONS)
+def test_two_figures_of_a_section_have_two_places(section):
+    places = [entry.claims["place"] for entry in FIGURES if entry.claims["section"] == section]
+    assert places
+    assert len(places) == len(set(places))
+
+
+@pytest.mark.parametrize(
+    ("section", "after", "before"),
+    [("figures", "steps", "nfe"), ("samplers", "samplers", "bias"), ("spread", "bias", "")],
+)
+def test_a_new_figure_is_one_file(store, plugin, section, after, before):
+    plugin(section)
+    folder = write(store)
+    page, markdown = page_of(folder / "index.html"), (folder / "report.md").read_text()
+    shown = [i.removeprefix("figure-") for i in page.all("id") if i.startswith("figure-")]
+    at = shown.index("medians")
+    assert shown[at - 1] == after
+    assert shown[at + 1 : at + 2] == ([before] if before else [])
+    assert "Medians of all [arms]" in page.text
+    assert "Medians of FD (digits) & nothing <else>, lower is better." in page.text
+    assert r"*Medians of all \[arms\] (exploratory).* Medians of FD (digits) & nothing \<else\>" in markdown
+    assert "(figures/medians.png)" in markdown
+    for ending in ("png", "svg"):
+        assert (folder / "figures" / f"medians.{ending}").stat().st_size > 1000
+
+
+def test_a_figure_with_nothing_to_draw_is_left_out(store, plugin):
+    plugin(fewest=99)
+    drawn = draw(material_of(store))
+    assert "medians" not in drawn
+    assert list(drawn) == ["steps", "nfe", "forest", "seeds", "pairs", "loss", "samplers", "bias"]
+
+
+def test_a_section_that_is_not_there_is_refused(store, plugin):
+    plugin("appendix", place=0)
+    with pytest.raises(UserError, match="figure medians: section got 'appendix', expected one of figures"):
+        draw(material_of(store))
+
+
+def test_an_error_in_a_plug_in_names_its_line(store, plugin):
+    plugin(fewest="1 / 0")
+    with pytest.raises(UserError, match=r"plugin .*mine.py:\d+: ZeroDivisionError"):
+        report.compute(NAME, uri_of(store))
+
+
+def material_of(store) -> Material:
+    """All but the pictures."""
+    study = study_in(store)
+    return Material(study, load.curves(NAME, uri_of(store)), comparisons(study), {}, 0)
+
+
+def test_no_figure_and_no_empty_frame_for_them(store):
+    page, markdown = texts(store)
+    assert "nothing to draw" in page.text
+    assert "figures" not in page.all("class")
+    assert "![" not in markdown
