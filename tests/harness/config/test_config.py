@@ -89,6 +89,7 @@ def test_the_source_of_a_variant_is_part_of_it(tmp_path, monkeypatch):
         before = print_of(replace(SMOKE, variant="mine"))
         joined = print_of(replace(SMOKE, variant="mine+rope2d"))
         (tmp_path / "mine.py").write_text(source + "    changed = 1\n")
+        registry.POS_EMBEDS._entries = None  # as in the next process: one process has one code
         assert print_of(replace(SMOKE, variant="mine")) != before
         assert print_of(replace(SMOKE, variant="mine+rope2d")) != joined
     finally:
