@@ -5,7 +5,13 @@ from dataclasses import dataclass
 
 from rope_dit.config import check
 from rope_dit.errors import UserError
-from rope_dit.registry import Part, show
+from rope_dit.registry import Option, Part, show
+
+_OPTIONS = {
+    name: Option(name, float, value) for name, value in (("begin", 0.0), ("end", 1.0), ("weight", 1.0))
+}
+_NUMBER = r"[0-9]+\.?[0-9]*(?:e-?[0-9]+)?"
+_OLD = re.compile(rf"({_NUMBER})(?:-({_NUMBER})to({_NUMBER}))?")
 
 
 @dataclass(frozen=True)
@@ -32,19 +38,22 @@ class GuidanceSpec:
         if self.weight == 1:  # where it acts means nothing then
             object.__setattr__(self, "begin", 0.0)
             object.__setattr__(self, "end", 1.0)
+        for name, most in (("weight", 1000), ("begin", 1), ("end", 1)):
+            value = getattr(self, name)
+            ok = 0 <= value <= most and value == float(f"{value:g}")  # scores are named after it
+            check(ok, f"cfg: option '{name}'", value, f"a number from 0 to {most} with at most 6 digits")
+        check(self.begin < self.end, "cfg: option 'end'", self.end, f"a time after begin={show(self.begin)}")
 
     @classmethod
     def parse(cls, text: str) -> "GuidanceSpec":
         """Read a spec, or what scores said before guidance was one: '3', '3-0.2to0.9'. Raises UserError."""
-        old = re.fullmatch(r"([\d.e+-]+?)(?:-([\d.]+)to([\d.]+))?", text)
-        if old:
+        if old := _OLD.fullmatch(text):
             return cls(*(float(number) for number in old.groups() if number is not None))
+        check(text.strip().partition(":")[0] == "cfg", "guidance", text, "cfg, as in cfg:weight=3")
         part = Part.parse(text)
-        known = {"weight", "begin", "end"}
-        check(part.name == "cfg", "guidance", text, "cfg, as in cfg:weight=3")
-        if unknown := [key for key, _ in part.options if key not in known]:
+        if unknown := [key for key, _ in part.options if key not in _OPTIONS]:
             raise UserError(f"cfg: unknown option '{unknown[0]}'; its options are: begin, end, weight.")
-        return cls(**{key: float(value) for key, value in part.options})
+        return cls(**{key: float(_OPTIONS[key].convert(value, "cfg")) for key, value in part.options})
 
     def __str__(self) -> str:
         numbers = {"begin": self.begin, "end": self.end, "weight": self.weight}

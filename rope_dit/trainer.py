@@ -91,14 +91,15 @@ class Training:
     def resume(self, checkpoints: Checkpoints, ranks: Ranks = ONE) -> None:
         """Go back to the newest whole checkpoint, where there is one. Raises what `Checkpoints.load` does."""
 
-        def load() -> int:
+        def load() -> int | None:
             found = checkpoints.load()
-            if found is None:
-                return self.step
-            restore(found[1], self.tensors())
-            return found[0]
+            if found is not None:
+                restore(found[1], self.tensors())
+            return found and found[0]
 
-        self.step = ranks.first(load)
+        step = ranks.first(load)
+        if step is not None:  # what was bad is undone, here and in `guard`
+            self.step, self.guard = step, Guard(self.meter.device)
         ranks.spread(self.tensors().values())
 
     def tensors(self) -> dict[str, Tensor]:

@@ -164,16 +164,18 @@ def unknown_option(name: str, names: Sequence[str]) -> UserError:
     return UserError(f"unknown option '{name}'.{_suggest(name, names)} --help shows all.")
 
 
-def words_for(name: str, value: str) -> list[str]:
+def words_for(name: str, value: object) -> list[str]:
     """The words that set a field on the command line; for a switch, one without a value.
 
-    >>> words_for("train.warmup_steps", "5"), words_for("model.qk_norm", "False")
-    (['--train.warmup-steps', '5'], ['--model.no-qk-norm'])
+    >>> words_for("train.warmup_steps", 5), words_for("model.qk_norm", False), words_for("arm", "-x")
+    (['--train.warmup-steps', '5'], ['--model.no-qk-norm'], ['--arm=-x'])
     """
     head, dot, tail = option(name).rpartition(".")
-    if value.lower() in ("true", "false"):
-        return [f"--{head}{dot}{'' if value.lower() == 'true' else 'no-'}{tail}"]
-    return [f"--{head}{dot}{tail}", value]
+    if isinstance(value, bool):
+        return [f"--{head}{dot}{'' if value else 'no-'}{tail}"]
+    first, *more = [str(one) for one in value] if isinstance(value, tuple) else [str(value)]
+    flag = f"--{head}{dot}{tail}"
+    return [f"{flag}={first}"] if _is_option(first) else [flag, first, *more]
 
 
 def _plain(arg: str) -> str:

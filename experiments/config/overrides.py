@@ -1,17 +1,14 @@
 """Single settings as text, as arms have them, and a whole run as a command line. Imports no torch."""
 
-from collections.abc import Mapping
-from dataclasses import replace
+from collections.abc import Iterator, Mapping
+from dataclasses import fields, is_dataclass, replace
 from typing import Any
 
 from experiments.cli.arguments import Argument, arguments, unknown_option, words_for
 from experiments.config.presets import preset
 from experiments.config.run import RunConfig
-from experiments.config.text import flatten
 from rope_dit.config import option
 from rope_dit.errors import UserError
-
-_LISTS = ("eval.samplers", "eval.guidances", "eval.guidance_interval", "eval.n")
 
 
 def override(config: RunConfig, texts: Mapping[str, str]) -> RunConfig:
@@ -24,7 +21,8 @@ def override(config: RunConfig, texts: Mapping[str, str]) -> RunConfig:
     Raises:
         UserError: an unknown name, or a value that does not fit.
     """
-    known = {name: argument for argument in arguments(RunConfig) for name in argument.names}
+    first = {argument.names[0]: argument for argument in arguments(RunConfig)}
+    known = {name: argument for name, argument in first.items() if name.startswith(("--model.", "--train."))}
     parts: dict[str, dict[str, Any]] = {"model": {}, "train": {}}
     for key, text in texts.items():
         name = f"--{option(key)}"
@@ -47,10 +45,18 @@ def _read(argument: Argument, name: str, text: str) -> Any:
 
 def command_line(config: RunConfig) -> list[str]:
     """Arguments of `experiments.run` that give these settings."""
-    before, now = flatten(preset(config.preset)), flatten(config)
-    args = ["--preset", config.preset]
-    for name, text in now.items():
-        if text != before[name]:
-            flag, *value = words_for("data" if name == "data.name" else name, text)
-            args += [flag, *(value[0].split(" ") if name in _LISTS else value)]
+    before, args = dict(_values(preset(config.preset))), ["--preset", config.preset]
+    for name, value in _values(config):
+        if value != before[name]:
+            args += words_for("data" if name == "data.name" else name, value)
     return args
+
+
+def _values(config: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """Every field that is no dataclass, named as on the command line."""
+    for f in fields(config):
+        value = getattr(config, f.name)
+        if is_dataclass(value):
+            yield from _values(value, f"{prefix}{f.name}.")
+        else:
+            yield prefix + f.name, value

@@ -231,9 +231,12 @@ class RunFolder:
         ]
 
     def scores(self) -> list[Score]:
-        """Rows of scores.csv."""
+        """Rows of scores.csv. Raises UserError where it is damaged."""
         file = self.path / "scores.csv"
-        return read_scores(file.read_text()) if file.exists() else []
+        try:
+            return read_scores(file.read_text()) if file.exists() else []
+        except (ValueError, KeyError) as error:
+            raise UserError(f"{file} is damaged ({error}). Remove it to score again.") from None
 
     def add_scores(self, scores: Iterable[Score]) -> None:
         """Add those whose keys have no score yet."""

@@ -122,5 +122,7 @@ def _field(name: str, row: Mapping[str, str]) -> Any:
         return NOTHING
     if name == "guidance":
         return str(GuidanceSpec.parse(text))
-    kind = _NUMBERS.get(_HINTS[name])
-    return text if kind is None else None if text == NOTHING else kind(text)
+    hint = _HINTS[name]
+    if text == NOTHING and hint in (int | None, float | None):
+        return None
+    return _NUMBERS.get(hint, str)(text)

@@ -78,11 +78,11 @@ def train_and_score(
         Stopped: a signal came; a checkpoint has been saved.
         Diverged: a loss or gradient was not finite; the last checkpoint is of before.
     """
-    config, until, shown = resolved.config.train, resolved.config.last_step, ""
-    clock, saved_step, saved_at = Clock(training.step), training.step, time.monotonic()
+    config, until, shown, saved_step = resolved.config.train, resolved.config.last_step, "", training.step
     bar = Progress("training", until, "step", training.step)
     try:
         score_curve(resolved, training, scorer)  # a kill may have come between a checkpoint and its scores
+        clock, saved_at = Clock(training.step), time.monotonic()
         for step in train(training, batches, seed=resolved.config.seed, until=until, ranks=ranks):
             if step.number == config.steps or step.number % config.log_every == 0:
                 losses = training.curves()
@@ -91,7 +91,8 @@ def train_and_score(
                 values = {"train/lr": step.lr, "train/grad_norm": step.norm.item(), **losses}
                 values["train/images_per_second"] = speed
                 values["system/peak_memory_mib"] = peak_memory_mib(resolved.device)
-                record.log(step.number, values)
+                with clock.paused():
+                    record.log(step.number, values)
             with clock.paused():
                 late = time.monotonic() - saved_at >= config.save_seconds
                 if step.number == until or ranks.any_at(step.number, late):
@@ -126,7 +127,7 @@ def save(training: Training, checkpoints: Checkpoints, ranks: Ranks) -> None:
 
 
 class Clock:
-    """Steps a second since it was last asked; neither saving nor scoring is training."""
+    """Steps a second since it was last asked; neither logging, saving nor scoring is training."""
 
     def __init__(self, step: int):
         self._step, self._since = step, time.monotonic()

@@ -7,6 +7,7 @@ import os
 import random
 import re
 import struct
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
@@ -217,6 +218,36 @@ def test_another_run_is_refused_and_the_fields_listed(checkpoints, two, now, lin
     with pytest.raises(UserError, match="another run") as caught:
         Checkpoints(checkpoints.folder, now).load()
     assert list(caught.value.details) == lines
+
+
+def today(saved: Mapping[str, str]) -> dict[str, str]:
+    """What a later version makes of an identity: `seed` is called `number` now, and `hash` counts no more."""
+    renamed = {"number" if key == "seed" else key: value for key, value in saved.items()}
+    return {key: value for key, value in renamed.items() if key != "hash"}
+
+
+NOW = {"variant": "rope2d:theta=100", "number": "0"}
+
+
+def test_an_identity_of_an_earlier_version_is_read_in_today_s_form(checkpoints):
+    Checkpoints(checkpoints.folder, IDENTITY | {"hash": "abc"}).save(1, tensors(1))
+    expect_step(Checkpoints(checkpoints.folder, NOW, read=today), 1)
+    with pytest.raises(UserError, match="another run"):
+        Checkpoints(checkpoints.folder, NOW).load()
+
+
+def test_another_run_of_an_earlier_version_is_refused_in_today_s_words(checkpoints, two):
+    with pytest.raises(UserError, match="another run") as caught:
+        Checkpoints(checkpoints.folder, NOW | {"number": "7"}, read=today).load()
+    assert list(caught.value.details) == ["number: checkpoint 0, now 7"]
+
+
+def test_a_later_version_writes_its_own_form(checkpoints, two):
+    later = Checkpoints(checkpoints.folder, NOW, read=today)
+    later.save(3, tensors(3))
+    expect_step(later, 3)
+    with pytest.raises(UserError, match="another run"):
+        checkpoints.load()
 
 
 def test_what_is_no_checkpoint_by_name_is_passed_over(checkpoints, two, tmp_path, caplog):

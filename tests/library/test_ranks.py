@@ -1,45 +1,30 @@
-"""Several ranks train as one does; the commands under torchrun are in test_torchrun.py."""
+"""Several ranks train as one does; their stops and saves are in test_train_and_score.py."""
 
 import os
 import signal
+import time
+from collections.abc import Callable
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
+import tiny
 import torch
 import torch.distributed as dist
+from tiny import Logs, batch
 from together import together
-from torch import Tensor
 
-from rope_dit import flow
+from rope_dit import flow, trainer
 from rope_dit.checkpoint import Checkpoints
-from rope_dit.config import ModelConfig, TrainConfig
 from rope_dit.errors import Stopped, UserError
-from rope_dit.model import DiT
-from rope_dit.ranks import ONE, RankLost, Ranks
-from rope_dit.trainer import Diverged, State, train
+from rope_dit.ranks import ONE, SAID, RankLost, Ranks
+from rope_dit.trainer import Batch, Diverged, Training, train
 
-CONFIG = TrainConfig(
-    **{"steps": 8, "batch": 6, "lr": 0.01, "warmup_steps": 2, "weight_decay": 0.1, "clip": 0.5},
-    **{"precision": "fp32", "compile": "off", "log_every": 3, "save_seconds": 1e9, "threads": 1},
-)
+CONFIG = replace(tiny.CONFIG, steps=8, warmup_steps=2, log_every=3)
 LOSS, WEIGHTS = 1e-6, 1e-4  # relative and absolute: what another order of sums may change in 8 steps
-Logs = dict[int, dict[str, float]]
 
 
-def fresh() -> State:
-    dit = DiT(
-        ModelConfig(dim=16, depth=1, num_heads=2), "learned+rope2d",
-        channels=1, image_size=(4, 6), num_classes=2, null_class=True,
-    )  # fmt: skip
-    dit.init_weights(0)
-    return State.fresh(dit, CONFIG)
-
-
-def batch(step: int) -> tuple[Tensor, Tensor]:
-    generator = torch.Generator().manual_seed(step)
-    images = torch.rand(6, 1, 4, 6, generator=generator) * 2 - 1
-    return images, torch.randint(2, (6,), generator=generator)
+def fresh() -> Training:
+    return Training.fresh(tiny.model(), CONFIG)
 
 
 def joined(rank: int) -> Ranks:
@@ -47,24 +32,25 @@ def joined(rank: int) -> Ranks:
     return Ranks(rank, dist.get_world_size())
 
 
-def trained(ranks: Ranks, folder: Path, state: State, **changes: object) -> Logs:
-    """Train on; returns what was logged, without the clock."""
+def trained(
+    ranks: Ranks,
+    training: Training,
+    until: int = CONFIG.steps,
+    batch: Batch = batch,
+    after: Callable[[int], None] = lambda step: None,
+) -> Logs:
+    """Train on to step `until`; returns the curves."""
     logs: Logs = {}
-    options: dict[str, object] = {"batch": batch, "config": CONFIG, "until": CONFIG.steps}
-    options |= {"after": lambda state: None, "stop": lambda: False, **changes}
-    train(
-        state,
-        seed=0,
-        checkpoints=Checkpoints(folder, {}),
-        log=lambda step, values: logs.update({step: dict(values)}),
-        ranks=ranks,
-        **options,
-    )
-    return {step: {k: v for k, v in row.items() if "second" not in k} for step, row in logs.items()}
+    for step in train(training, batch, seed=0, until=until, ranks=ranks):
+        if step.number == CONFIG.steps or step.number % CONFIG.log_every == 0:
+            values = {"train/lr": step.lr, "train/grad_norm": step.norm.item()}
+            logs[step.number] = values | training.curves()
+        after(step.number)
+    return logs
 
 
-def arrays(state: State) -> dict[str, object]:
-    return {name: tensor.detach().numpy().copy() for name, tensor in state.tensors().items()}
+def arrays(training: Training) -> dict[str, object]:
+    return {name: tensor.detach().numpy().copy() for name, tensor in training.tensors().items()}
 
 
 def equal(a: dict[str, object], b: dict[str, object]) -> bool:
@@ -73,82 +59,64 @@ def equal(a: dict[str, object], b: dict[str, object]) -> bool:
 
 def test_several_ranks_train_as_one(tmp_path):
     def work(rank: int) -> tuple[Logs, dict[str, object]]:
-        state = fresh()
-        return trained(joined(rank), tmp_path / f"{rank}", state), arrays(state)
+        training = fresh()
+        return trained(joined(rank), training), arrays(training)
 
     one = fresh()
-    logs = trained(ONE, tmp_path / "one", one)
+    logs = trained(ONE, one)
     assert list(logs) == [3, 6, 8]
-    (logs_0, state_0), (logs_1, state_1) = together(2, tmp_path / "ranks", work)
+    (logs_0, training_0), (logs_1, training_1) = together(2, tmp_path, work)
     assert logs_0 == logs_1
-    assert equal(state_0, state_1)  # to the bit, or the ranks would drift apart
+    assert equal(training_0, training_1)  # to the bit, or the ranks would drift apart
     for step, row in logs.items():
         assert logs_0[step] == pytest.approx(row, rel=LOSS)
     for name, values in arrays(one).items():
-        assert state_0[name] == pytest.approx(values, abs=WEIGHTS), name
-    assert {p.parent.name for p in tmp_path.glob("*/*.safetensors")} == {"0", "one"}  # rank 0 alone saves
+        assert training_0[name] == pytest.approx(values, abs=WEIGHTS), name
 
 
-def test_a_resumed_training_has_the_bits_of_an_uninterrupted_one(tmp_path):
+@pytest.mark.parametrize("until", [1, 4, 7])
+def test_a_resumed_training_has_the_bits_of_an_uninterrupted_one(tmp_path, until):
     """With three ranks, for of two numbers the sum is the same in any order."""
 
     def work(rank: int) -> list[object]:
-        ranks, whole, part = joined(rank), fresh(), fresh()
-        logs = trained(ranks, tmp_path / "whole", whole)
-        before = trained(ranks, tmp_path / "part", part, until=4)
-        again = fresh()
-        again.resume(Checkpoints(tmp_path / "part", {}), ranks)
-        after = trained(ranks, tmp_path / "part", again)
-        return [again.step, equal(arrays(whole), arrays(again)), logs == before | after]
+        ranks, whole, part, again = joined(rank), fresh(), fresh(), fresh()
+        logs = trained(ranks, whole)
+        before = trained(ranks, part, until)
+        checkpoints = Checkpoints(tmp_path / "part", {})
+        if ranks.leads:
+            part.save(checkpoints)
+        again.resume(checkpoints, ranks)  # only rank 0 looks into the folder
+        begun = again.step
+        after = trained(ranks, again)
+        return [begun, again.step, equal(arrays(whole), arrays(again)), logs == before | after]
 
-    assert together(3, tmp_path / "ranks", work) == [[8, True, True]] * 3
+    assert together(3, tmp_path / "ranks", work) == [[until, 8, True, True]] * 3
 
 
-def test_a_bad_number_on_one_rank_ends_all_at_its_step(tmp_path):
-    def bad(step: int) -> tuple[Tensor, Tensor]:
+@pytest.mark.parametrize("checked", [True, False])
+def test_a_bad_number_on_one_rank_ends_all_at_its_step(tmp_path, checked):
+    """On devices that are not checked each step, when the curves are read; by then nothing has changed."""
+
+    def bad(step: int) -> tuple[torch.Tensor, torch.Tensor]:
         images, labels = batch(step)
-        if step == 5:
+        if step == 4:
             images[-1] = torch.nan  # of the last rank
         return images, labels
 
     def work(rank: int) -> list[object]:
-        state = fresh()
+        if not checked:
+            trainer.CHECKED_EACH_STEP = frozenset()
+        training, ranks, before = fresh(), joined(rank), fresh()
+        trained(ranks, before, until=4)
         try:
-            trained(joined(rank), tmp_path / "run", state, batch=bad)
+            trained(ranks, training, batch=bad)
         except Diverged as error:
-            finite = all(p.isfinite().all() for p in state.model.parameters())
-            return [error.step, "loss nan, gradient norm nan" in str(error), finite]
+            kept = {name: values for name, values in arrays(training).items() if name != "meter"}
+            undone = equal(kept, {name: values for name, values in arrays(before).items() if name != "meter"})
+            return [error.step, training.step, "loss nan, gradient norm nan" in str(error), undone]
         return []
 
-    assert together(2, tmp_path / "ranks", work) == [[5, True, True]] * 2
-
-
-@pytest.mark.parametrize(("every", "expected"), [(1, 3), (4, 4)])
-def test_a_wish_of_one_rank_stops_all_at_one_step(tmp_path, every, expected):
-    def work(rank: int) -> int:
-        state, ranks = fresh(), replace(joined(rank), every=every)
-        with pytest.raises(Stopped):
-            trained(ranks, tmp_path / "run", state, stop=lambda: rank == 1 and state.step >= 3)
-        ranks.any(False)  # rank 0 has saved
-        return state.step
-
-    assert together(2, tmp_path / "ranks", work) == [expected, expected]
-    (file,) = (tmp_path / "run").iterdir()
-    assert file.name.startswith(f"{expected:08d}-")
-
-
-def test_saving_by_the_clock_changes_no_bit(tmp_path):
-    def work(rank: int) -> dict[str, object]:
-        state = fresh()
-        trained(joined(rank), tmp_path / "run", state, config=replace(CONFIG, save_seconds=0.0))
-        return arrays(state)
-
-    often, _ = together(2, tmp_path / "ranks", work)
-    state = fresh()
-    assert Checkpoints(tmp_path / "run", {}).load()[0] == 8
-    state.resume(Checkpoints(tmp_path / "run", {}))
-    assert equal(arrays(state), often)
-    assert len(list((tmp_path / "run").iterdir())) == 2
+    assert together(2, tmp_path, work) == [[4, 5 if checked else 6, True, True]] * 2
 
 
 def test_what_rank_0_finds_and_what_it_raises_is_for_all(tmp_path):
@@ -178,6 +146,47 @@ def test_what_rank_0_finds_and_what_it_raises_is_for_all(tmp_path):
     expected = [[{"rank": 0}, False, [0, 10], details], [{"rank": 0}, True, [], details]]
     assert together(2, tmp_path / "ranks", work) == expected
     assert together(1, tmp_path / "alone", lambda rank: ONE.first(lambda: 7)) == [7]
+
+
+def test_what_the_leading_rank_makes_is_there_before_the_others_go_on(tmp_path):
+    made = tmp_path / "made"
+
+    def make(rank: int) -> object:
+        time.sleep(0.3)  # the others would be faster
+        made.write_text(str(rank))
+        return lambda: rank  # which cannot be sent to other ranks, and need not be
+
+    def work(rank: int) -> list[object]:
+        ranks = joined(rank)
+        found = ranks.leading(lambda: make(rank), "other")
+        there = made.read_text()
+        return [there, found() if rank == 0 else found, ranks.leading(lambda: None, rank)]
+
+    assert together(3, tmp_path / "ranks", work) == [["0", 0, None], ["0", "other", 1], ["0", "other", 2]]
+    assert ONE.leading(lambda: 7, 8) == 7
+
+
+def test_what_the_leading_rank_raises_ends_all(tmp_path):
+    def refuse() -> None:
+        raise UserError("bad input", ["one", "two"])
+
+    def stop() -> None:
+        raise Stopped
+
+    def work(rank: int) -> list[object]:
+        ranks = joined(rank)
+        with pytest.raises(UserError, match="bad input") as caught:
+            ranks.leading(refuse, None)
+        with pytest.raises(Stopped):
+            ranks.leading(stop, None)
+        with pytest.raises(ZeroDivisionError if rank == 0 else RankLost):
+            ranks.leading(lambda: 1 / 0, None)
+        return [caught.value.details, getattr(caught.value, "__notes__", [])]
+
+    expected = [[("one", "two"), []], [("one", "two"), [SAID]]]  # rank 0 says it, the other only ends
+    assert together(2, tmp_path, work) == expected
+    with pytest.raises(UserError):
+        ONE.leading(refuse, None)
 
 
 def test_divided_work_comes_back_with_its_items(tmp_path):
@@ -214,17 +223,12 @@ def test_a_wish_of_one_rank_ends_divided_work_on_all(tmp_path, inside):
 
 def test_a_rank_that_dies_leaves_no_other_waiting(tmp_path):
     def work(rank: int) -> None:
-        ranks, state = joined(rank), fresh()
+        ranks = joined(rank)
         signal.signal(signal.SIGTERM, signal.SIG_IGN)  # it must notice by itself
-
-        def after(state: State) -> None:
-            if rank == 1 and state.step == 3:
-                os._exit(9)
-
         with ranks.lost():
-            trained(ranks, tmp_path / "run", state, after=after)
+            trained(ranks, fresh(), after=lambda step: os._exit(9) if rank == 1 and step == 3 else None)
 
-    (kind, text), code = together(2, tmp_path / "ranks", work)
+    (kind, text), code = together(2, tmp_path, work)
     assert code == 9
     assert kind is RankLost
     assert text.startswith("another rank is gone")

@@ -2,6 +2,7 @@
 
 import shutil
 import socket
+import time
 from pathlib import Path
 
 import pytest
@@ -9,10 +10,10 @@ import pytest
 from experiments.config.presets import PRESETS
 from experiments.config.run import RunConfig
 from experiments.records.mlflow_mirror import Mirror
-from experiments.records.mlflow_names import score_points
+from experiments.records.mlflow_names import Naming, score_points
 from experiments.records.mlflow_store import connect
 from experiments.records.run_folder import RunFolder
-from experiments.records.score import ScoreKey
+from experiments.records.score import Score, ScoreKey
 
 SMOKE = PRESETS["smoke"]
 EXPERIMENT = "study"
@@ -55,22 +56,27 @@ def log(folder: RunFolder, *steps: int) -> None:
 
 
 def key(
-    step=20, sampler="heun:grid=uniform,steps=2", n=100, guidance="1", metric="fd_digits", sampling_seed=0
-):
+    step=20, sampler="heun:grid=uniform,steps=2", n=100, guidance="cfg:begin=0,end=1,weight=1",
+    metric="fd_digits", sampling_seed=0, nfe=4.0,
+):  # fmt: skip
     return ScoreKey(
-        arm="rope2d:theta=100", seed=0, train_step=step, sampler=sampler, guidance=guidance, nfe=4.0,
-        grid="uniform", ema="0.9", extractor="digits", metric=metric, n=n, n_real=1437,
-        sampling_seed=sampling_seed,
+        arm="rope2d:theta=100", seed=0, train_step=step, sampler=sampler, guidance=guidance, nfe=nfe,
+        grid="uniform", tokens="trained", extrapolation="none", classes="data", ema="0.9", extractor="digits",
+        metric=metric, n=n, n_real=1437, sampling_seed=sampling_seed,
+    )  # fmt: skip
+
+
+def scored(value: float = 2.5, when: float = 1e9, **which) -> Score:
+    """A score of the key that `which` says."""
+    return Score(
+        key=key(**which), value=value, better="lower", real_floor=0.5, images_sha256="a",
+        reference_sha256="b", extractor_sha256="c", sampling_seconds=1.5, time=when,
     )  # fmt: skip
 
 
 def score(folder: RunFolder, value: float = 2.5, **which) -> None:
-    """Add a score of the key that `which` says."""
-    hashes = {"images_sha256": "a", "reference_sha256": "b", "extractor_sha256": "c"}
-    folder.add_scores(
-        [key(**which)],
-        [{"value": value, "better": "lower", "real_floor": 0.5, "sampling_seconds": 1.5, **hashes}],
-    )
+    """Add a score of the key that `which` says, made now."""
+    folder.add_scores([scored(value, time.time(), **which)])
 
 
 def tags(folder: RunFolder, **more: str) -> dict[str, str]:
@@ -103,5 +109,5 @@ def points(client, run) -> list[tuple[str, int, float]]:
 
 def logged(folder: RunFolder) -> list[tuple[str, int, float]]:
     """All points that the run folder has."""
-    scored = score_points(folder.scores(), folder.info["config"])
-    return sorted({(name, step, value) for name, step, value, _ in [*folder.points(), *scored]})
+    found = score_points(folder.scores(), Naming.of_config(folder.record.config))
+    return sorted({(name, step, value) for name, step, value, _ in [*folder.points(), *found]})

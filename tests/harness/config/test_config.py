@@ -78,23 +78,30 @@ def test_logging_evaluation_and_paths_do_not(config):
     assert run_name(config, "12345678") == "rope2d-s0-12345678"
 
 
-def test_the_source_of_a_variant_is_part_of_it(tmp_path, monkeypatch):
+def test_what_a_plug_in_says_is_part_of_a_variant(tmp_path, monkeypatch):
+    """Each process reads its file anew; comments and docstrings are no part of what it says."""
     from rope_dit import registry
+
+    def forget() -> None:
+        for one in registry.REGISTRIES.values():
+            one._entries = None
+
+    def prints(source: str) -> list[str]:
+        (tmp_path / "mine.py").write_text(source)
+        forget()
+        return [print_of(replace(SMOKE, variant=variant)) for variant in ("mine", "mine+rope2d", "rope2d")]
 
     monkeypatch.setattr(registry, "PLUGINS", [])
     source = "@POS_EMBEDS.register('mine')\nclass Mine:\n    'Mine.'\n"
     (tmp_path / "mine.py").write_text(source)
     add_plugins(tmp_path)
     try:
-        before = print_of(replace(SMOKE, variant="mine"))
-        joined = print_of(replace(SMOKE, variant="mine+rope2d"))
-        (tmp_path / "mine.py").write_text(source + "    changed = 1\n")
-        registry.POS_EMBEDS._entries = None  # as in the next process: one process has one code
-        assert print_of(replace(SMOKE, variant="mine")) != before
-        assert print_of(replace(SMOKE, variant="mine+rope2d")) != joined
+        before, edited = prints(source), prints(source + "    changed = 1\n")
+        same = [old == new for old, new in zip(before, edited, strict=True)]
+        assert same == [False, False, True]
+        assert prints(f"# mine\n{source.replace('Mine.', 'All mine.')}") == before
     finally:
-        for other_registry in registry.REGISTRIES.values():
-            other_registry._entries = None
+        forget()
 
 
 @pytest.mark.parametrize("name", PRESETS)

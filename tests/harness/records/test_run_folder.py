@@ -5,19 +5,21 @@ import json
 import logging
 import math
 import os
+import re
 import signal
 import subprocess
 import sys
 import threading
 import time
+from dataclasses import replace
 
 import pytest
+from mirrors import scored
 
 from experiments.config.presets import PRESETS
-from experiments.config.text import from_json
 from experiments.records import run_folder as runfolder
 from experiments.records.run_folder import RunFolder
-from experiments.records.score import ScoreKey
+from experiments.records.score import SCORE_COLUMNS
 from rope_dit.errors import UserError
 
 IDENTITY = {"seed": "0", "train.lr": "0.002"}
@@ -35,7 +37,7 @@ with RunFolder(Path(sys.argv[1])).lock():
 def folder(tmp_path):
     made = RunFolder(tmp_path / "run")
     made.path.mkdir()
-    made.create(IDENTITY, PRESETS["smoke"], {"inputs_sha256": "0"}, {})
+    made.create(IDENTITY, PRESETS["smoke"], {"inputs_sha256": "0"}, {"device": "cpu"})
     made.open_metrics(0)
     return made
 
@@ -73,16 +75,43 @@ def stop(process: subprocess.Popen) -> None:
 
 
 def test_what_was_created_is_read_back(folder):
-    info = folder.info
-    assert info["identity"] == IDENTITY
-    assert from_json(type(PRESETS["smoke"]), info["config"]) == PRESETS["smoke"]
-    assert len(info["id"]) == 32
-    assert abs(info["created"] - time.time()) < 60
+    record = folder.record
+    assert record.identity == IDENTITY
+    assert record.settings == replace(PRESETS["smoke"], variant="rope2d:theta=100")
+    assert record.config["variant"] == "rope2d"  # as it was asked for
+    assert (record.pairing, record.origin) == ({"inputs_sha256": "0"}, {"device": "cpu"})
+    assert re.fullmatch("[0-9a-f]{32}", record.id)
+    assert abs(record.created - time.time()) < 60
+
+
+def test_there_is_no_record_before_a_run_was_created(tmp_path):
+    assert RunFolder(tmp_path).record is None
+    assert RunFolder(tmp_path / "nowhere").record is None
+
+
+def test_a_record_of_another_version_is_read_as_far_as_it_is_known(folder):
+    """Settings that it does not know are at their neutral or default values; what is new there counts not."""
+    written = json.loads((folder.path / "config.json").read_text())
+    del written["config"]["eval"]["chunk"], written["config"]["arm"]
+    (folder.path / "config.json").write_text(json.dumps(written | {"new": 1}))
+    assert folder.record.settings == replace(PRESETS["smoke"], variant="rope2d:theta=100",
+                                             eval=replace(PRESETS["smoke"].eval, chunk=250))  # fmt: skip
+
+
+def test_settings_that_cannot_be_read_are_an_error_only_for_whoever_wants_them(folder):
+    written = json.loads((folder.path / "config.json").read_text())
+    written["config"]["train"]["momentum"] = 0.9
+    (folder.path / "config.json").write_text(json.dumps(written))
+    assert folder.record.identity == IDENTITY
+    with pytest.raises(UserError, match="of another version: TrainConfig has no 'momentum'"):
+        folder.record.settings  # noqa: B018
 
 
 @pytest.mark.parametrize(
-    "content", [b"", b"{", b'{"id": 1}', b"[]", b"null", b"\xff\xfe", b'{"model_type": "bert"}']
-)
+    "content",
+    [b"", b"{", b'{"id": 1}', b"[]", b"null", b"\xff\xfe", b'{"model_type": "bert"}',
+     b'{"id": "", "created": 0, "pairing": {}, "origin": {}, "identity": [], "config": {}}'],
+)  # fmt: skip
 def test_a_config_that_is_not_ours_is_named(folder, content):
     (folder.path / "config.json").write_bytes(content)
     with pytest.raises(UserError, match=r"config\.json (is damaged|was not written by this program)"):
@@ -94,6 +123,20 @@ def test_another_run_is_refused_with_the_fields_that_differ(folder):
     with pytest.raises(UserError, match="holds another run") as caught:
         folder.check_free_for({"seed": "1", "train.lr": "0.002", "train.clip": "1.0"})
     assert caught.value.details == ("seed: there 0, now 1", "train.clip: there -, now 1.0")
+
+
+def test_a_run_of_before_items_had_versions_is_the_same(folder):
+    """Source hashes of files that shipped say nothing any more; of others they do."""
+    written = json.loads((folder.path / "config.json").read_text())
+    for sha256, free in (("6a6a3363ecd56996" + 48 * "0", True), (64 * "0", False)):
+        old = {**IDENTITY, "variant": "rope2d:theta=100", "variant source": sha256}
+        (folder.path / "config.json").write_text(json.dumps(written | {"identity": old}))
+        if free:
+            folder.check_free_for(IDENTITY | {"variant": "rope2d:theta=100"})
+        else:
+            with pytest.raises(UserError, match="holds another run") as caught:
+                folder.check_free_for(IDENTITY | {"variant": "rope2d:theta=100"})
+            assert caught.value.details == (f"variant source: there {sha256}, now -",)
 
 
 def test_only_an_empty_folder_is_free(tmp_path):
@@ -188,21 +231,46 @@ def test_leftovers_of_a_kill_are_removed(folder):
 # scores.csv
 
 
-def test_a_score_is_written_once(folder):
-    def key(n: int) -> ScoreKey:
-        return ScoreKey(
-            arm="rope2d:theta=100", seed=0, train_step=20, sampler="heun:grid=uniform,steps=2", guidance="1",
-            nfe=4.0, grid="uniform", ema="0.9", extractor="digits", metric="fd_digits", n=n, n_real=1437,
-            sampling_seed=0,
-        )  # fmt: skip
+def test_a_run_without_scores_has_none(folder):
+    assert folder.scores() == []
+    folder.add_scores([])
+    assert (folder.path / "scores.csv").read_text() == ",".join(SCORE_COLUMNS) + "\n"
+    assert folder.scores() == []
 
-    folder.add_scores([key(50), key(100)], [{"value": 1.5}, {"value": 2.5}])
-    folder.add_scores([key(100), key(200)], [{"value": 9.9}, {"value": 3.5}])
-    rows = RunFolder(folder.path).scores()
-    assert [(row["n"], row["value"], row["sampler"]) for row in rows] == [
-        (n, v, "heun:grid=uniform,steps=2") for n, v in [("50", "1.5"), ("100", "2.5"), ("200", "3.5")]
-    ]
-    assert float(rows[0]["time"]) <= float(rows[2]["time"]) <= time.time()
+
+def test_a_score_is_written_once(folder):
+    first = [scored(1.5, n=50), scored(2.5, n=100)]
+    folder.add_scores(one for one in first)
+    before = (folder.path / "scores.csv").read_bytes()
+    folder.add_scores([scored(9.9, n=100), scored(3.5, n=200), scored(4.5, n=200)])
+    assert RunFolder(folder.path).scores() == [*first, scored(3.5, n=200)]
+    assert (folder.path / "scores.csv").read_bytes().startswith(before)
+
+
+@pytest.mark.parametrize(
+    ("good", "bad"), [("1437", "many"), (",time\n", ",when\n"), ("2.5", "-"), ("2.5", "\ufffd")]
+)
+def test_a_damaged_table_of_scores_is_named(folder, good, bad):
+    folder.add_scores([scored()])
+    file = folder.path / "scores.csv"
+    file.write_text(file.read_text().replace(good, bad))
+    with pytest.raises(UserError, match=r"scores\.csv is damaged \(.*\)\. Remove it to score again"):
+        folder.scores()
+    with pytest.raises(UserError, match="is damaged"):
+        folder.add_scores([scored(n=50)])
+
+
+def test_scores_of_an_earlier_version_stay_and_are_not_made_again(folder):
+    """Their row has fewer columns and another text for the same guidance."""
+    (folder.path / "scores.csv").write_text(
+        "arm,seed,train_step,sampler,guidance,nfe,grid,ema,extractor,metric,n,n_real,sampling_seed,value,better,"
+        "real_floor,images_sha256,reference_sha256,extractor_sha256,sampling_seconds,time\n"
+        'rope2d:theta=100,0,20,"heun:grid=uniform,steps=2",1,4.0,uniform,0.9,digits,fd_digits,100,1437,0,2.5,lower,'
+        "0.5,a,b,c,1.5,1000000000.0\n"
+    )
+    assert folder.scores() == [scored()]
+    folder.add_scores([scored(7.0), scored(3.5, n=50)])
+    assert folder.scores() == [scored(), scored(3.5, n=50)]
 
 
 # the lock
@@ -222,6 +290,24 @@ def test_a_lock_keeps_other_processes_out_until_it_is_let_go(folder, monkeypatch
         assert folder.is_locked()
         assert f"process {os.getpid()} on" in (folder.path / "owner").read_text()
     assert not folder.is_locked()
+
+
+def test_a_folder_is_made_to_be_held(tmp_path, monkeypatch):
+    monkeypatch.setattr(runfolder, "LOCK_SECONDS", 0.1)
+    folder = RunFolder(tmp_path / "not" / "yet")
+    with folder.held():
+        assert folder.is_locked()
+        with pytest.raises(UserError, match="is locked by"), RunFolder(folder.path).held():
+            pass
+    assert not folder.is_locked()
+
+
+def test_a_folder_that_cannot_be_made_is_the_user_s_mistake(tmp_path):
+    (tmp_path / "file").write_text("")
+    for path in (tmp_path / "file", tmp_path / "file" / "run", tmp_path / ("x" * 300)):
+        with pytest.raises(UserError, match=r"run folder .*; choose another --runs or --out"):
+            with RunFolder(path).held():
+                pass
 
 
 def test_two_runs_in_one_process_do_not_share_a_folder(folder, monkeypatch):

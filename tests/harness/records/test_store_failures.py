@@ -221,7 +221,7 @@ def test_a_server_that_dies_in_mid_run_loses_nothing(tables, tmp_path, monkeypat
         run = runs(client)["run"]
         assert run.info.status == "FINISHED"
         assert points(client, run) == logged(folder)
-        assert run.data.params == flatten(folder.info["config"])
+        assert run.data.params == flatten(folder.record.config)
         assert [f.path for f in client.list_artifacts(run.info.run_id)] == STORED
         assert len(errors.splitlines()) <= 2, errors
     finally:

@@ -16,7 +16,6 @@ from mirrors import (  # noqa: F401
     SMOKE,
     STORED,
     client_fixture,
-    key,
     log,
     logged,
     make_run,
@@ -24,14 +23,16 @@ from mirrors import (  # noqa: F401
     points,
     runs,
     score,
+    scored,
     tables_fixture,
     tags,
 )
 
 from experiments.config.text import flatten, to_json
-from experiments.records.mlflow_mirror import score_points
-from experiments.records.mlflow_store import PARAM_LENGTH, TAG_LENGTH, connect, metric_name, tracking_uri
+from experiments.records.mlflow_names import PARAM_LENGTH, TAG_LENGTH, Naming, metric_name, score_points
+from experiments.records.mlflow_store import connect, tracking_uri
 from experiments.records.run_folder import RunFolder
+from rope_dit.guidance_spec import GuidanceSpec
 
 # What is stored
 
@@ -71,7 +72,7 @@ def test_times_are_those_of_the_run_folder(client, tmp_path):
     m = mirror(folder)
     assert m.close("FINISHED", "finished")
     info = runs(client)["run"].info
-    assert info.start_time == int(folder.info["created"] * 1000)
+    assert info.start_time == int(folder.record.created * 1000)
     assert info.end_time == int(folder.points()[0][3] * 1000)
 
 
@@ -160,47 +161,97 @@ def test_the_command_line_is_read_without_torch_and_mlflow():
 
 # Names of scores
 
+NAMING = Naming.of_config(to_json(SMOKE))
 
-def test_a_curve_keeps_its_name_when_the_final_scores_come(tmp_path):
-    folder = make_run(tmp_path / "run")
-    config = folder.info["config"]
-    score(folder, step=10, n=50)
-    during = list(score_points(folder.scores(), config))
-    score(folder, step=20, n=50)
-    score(folder, step=20, n=100)
-    after = list(score_points(folder.scores(), config))
-    assert [name for name, *_ in during] == ["fd_digits_n50/heun-2-cfg1", "real_floor/fd_digits_n50"]
-    assert after[:2] == during
-    assert [(name, step) for name, step, *_ in after[2:]] == [
+
+def names(*scores, naming=NAMING):
+    """Names and steps of the points of scores."""
+    return [(name, step) for name, step, *_ in score_points(scores, naming)]
+
+
+def test_naming_is_what_a_record_s_settings_say():
+    assert NAMING == Naming(main_n=100, rough_n=50, last_step=20, ns=(100,))
+    several = to_json(replace(SMOKE, eval=replace(SMOKE.eval, n=(200, 100))))
+    assert Naming.of_config(several) == Naming(main_n=200, rough_n=50, last_step=20, ns=(200, 100))
+
+
+DIGITS = {"train": {"steps": 20}, "eval": {"n": [1000], "every_n": 500}}
+
+
+@pytest.mark.parametrize(
+    ("which", "expected"),
+    [
+        ({}, "fd_digits/heun-25-cfg1 real_floor/fd_digits by_nfe/fd_digits/heun-cfg1"),
+        ({"n": 500}, "fd_digits_n500/heun-25-cfg1 real_floor/fd_digits_n500"),
+        ({"step": 10}, "fd_digits/heun-25-cfg1 real_floor/fd_digits"),
+        ({"sampling_seed": 1},
+         "fd_digits/heun-25-cfg1-seed1 real_floor/fd_digits by_nfe/fd_digits/heun-cfg1-seed1"),
+        ({"guidance": "cfg:begin=0,end=1,weight=3"},
+         "fd_digits/heun-25-cfg3 real_floor/fd_digits by_nfe/fd_digits/heun-cfg3"),
+        ({"guidance": "cfg:begin=0.2,end=0.9,weight=3"},
+         "fd_digits/heun-25-cfg3-0.2to0.9 real_floor/fd_digits by_nfe/fd_digits/heun-cfg3-0.2to0.9"),
+        ({"guidance": "cfg:begin=1e-05,end=0.9,weight=2.5"},
+         "fd_digits/heun-25-cfg2.5-1e-05to0.9 real_floor/fd_digits by_nfe/fd_digits/heun-cfg2.5-1e-05to0.9"),
+        ({"sampler": "euler:grid=shifted,shift=1.5,steps=50", "metric": "kid_digits"},
+         "kid_digits/euler-50-shifted-shift1.5-cfg1 real_floor/kid_digits "
+         "by_nfe/kid_digits/euler-shifted-shift1.5-cfg1"),
+        ({"sampler": "dopri5:atol=0.0001,rtol=0.0001", "nfe": 61.6},
+         "fd_digits/dopri5-cfg1 real_floor/fd_digits by_nfe/fd_digits/dopri5-cfg1"),
+        ({"metric": "fd_digits_n500"},
+         "fd_digits_n500_n1000/heun-25-cfg1 real_floor/fd_digits_n500_n1000 "
+         "by_nfe/fd_digits_n500_n1000/heun-cfg1"),
+        ({"nfe": None}, "fd_digits/heun-25-cfg1 real_floor/fd_digits"),
+    ],
+)  # fmt: skip
+def test_names_are_those_that_stores_of_before_have(which, expected):
+    one = scored(**{"sampler": "heun:grid=uniform,steps=25", "n": 1000, **which})
+    points = list(score_points([one], Naming.of_config(DIGITS)))
+    assert [name for name, *_ in points] == expected.split()
+    step, nfe = one.key.train_step, round(one.key.nfe or 0)
+    assert [point[1:] for point in points] == [(step, 2.5, 1e9), (step, 0.5, 1e9), (nfe, 2.5, 1e9)][
+        : len(points)
+    ]
+
+
+def test_a_curve_keeps_its_name_when_the_final_scores_come():
+    during = [scored(step=10, n=50)]
+    after = [*during, scored(step=20, n=50), scored(step=20, n=100)]
+    assert names(*during) == [("fd_digits_n50/heun-2-cfg1", 10), ("real_floor/fd_digits_n50", 10)]
+    assert names(*after)[:2] == names(*during)
+    assert names(*after)[2:] == [
         ("fd_digits_n50/heun-2-cfg1", 20), ("real_floor/fd_digits_n50", 20),
         ("fd_digits/heun-2-cfg1", 20), ("real_floor/fd_digits", 20), ("by_nfe/fd_digits/heun-cfg1", 4),
     ]  # fmt: skip
 
 
-def test_only_the_last_step_is_drawn_against_nfe(tmp_path):
-    same_n = replace(SMOKE, eval=replace(SMOKE.eval, every_n=100))
-    folder = make_run(tmp_path / "run", same_n)
-    score(folder, step=10, value=9.0)
-    assert not [name for name, *_ in score_points(folder.scores(), folder.info["config"]) if "by_nfe" in name]
-    score(folder, step=20, value=3.0)
-    last = [p[:3] for p in score_points(folder.scores(), folder.info["config"]) if p[0].startswith("by_nfe")]
-    assert last == [("by_nfe/fd_digits/heun-cfg1", 4, 3.0)]
+def test_only_the_last_step_is_drawn_against_nfe():
+    same_n = Naming.of_config(to_json(replace(SMOKE, eval=replace(SMOKE.eval, every_n=100))))
+    early, last = scored(9.0, step=10), scored(3.0, step=20)
+    assert not [name for name, _ in names(early, naming=same_n) if "by_nfe" in name]
+    drawn = [p[:3] for p in score_points([early, last], same_n) if p[0].startswith("by_nfe")]
+    assert drawn == [("by_nfe/fd_digits/heun-cfg1", 4, 3.0)]
 
 
-def test_different_scores_have_different_names(tmp_path):
+def test_different_scores_have_different_names():
     samplers = ["heun:grid=uniform,steps=2", "heun:grid=uniform,steps=4", "euler:grid=uniform,steps=2",
                 "heun:grid=shifted,shift=3.0,steps=2"]  # fmt: skip
     metrics = ["fd_digits", "kid_digits", "fd_digits_n50", "fd_digits_n50_n50"]  # of extractors named so
-    guidances, numbers, seeds = ["1", "3", "3-0.2to0.9"], [100, 50, 500], [0, 1, 10]
-    folder = make_run(tmp_path / "run")
-    keys = [
-        key(sampler=s, metric=m, guidance=g, n=n, sampling_seed=i)
+    guidances = [str(GuidanceSpec.parse(text)) for text in ("1", "3", "3-0.2to0.9")]
+    numbers, seeds = [100, 50, 500], [0, 1, 10]
+    scores = [
+        scored(sampler=s, metric=m, guidance=g, n=n, sampling_seed=i)
         for s, m, g, n, i in itertools.product(samplers, metrics, guidances, numbers, seeds)
     ]
-    folder.add_scores(keys, [{"value": i, "better": "lower", "real_floor": 0.0} for i in range(len(keys))])
-    names = [p[0] for p in score_points(folder.scores(), folder.info["config"]) if "real_floor" not in p[0]]
-    steps = [name for name in names if not name.startswith("by_nfe")]
-    assert len(set(steps)) == len(keys)
-    assert all(metric_name(name) == name for name in names)
-    curves = {name for name in names if name.startswith("by_nfe")}
+    found = [name for name, _ in names(*scores) if "real_floor" not in name]
+    steps = [name for name in found if not name.startswith("by_nfe")]
+    assert len(set(steps)) == len(scores)
+    assert all(metric_name(name) == name for name in found)
+    curves = {name for name in found if name.startswith("by_nfe")}
     assert len(curves) == 3 * 4 * 3 * 2 * 3  # families: heun, euler, heun-shifted; every_n=50 is not drawn
+
+
+def test_names_need_no_torch_and_no_mlflow():
+    module = "experiments.records.mlflow_names"
+    code = f"import sys, {module}; print(sorted({{'torch', 'mlflow'}} & sys.modules.keys()))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
