@@ -1,7 +1,6 @@
 """Numbers and names as readers want them: as many digits as are known, a dash where there is none."""
 
 import math
-from collections.abc import Sequence
 
 from analysis.stats import Interval
 
@@ -114,13 +113,3 @@ def metric_title(metric: str) -> str:
     name, _, extractor = metric.partition("_")
     title = name.upper() if len(name) <= 3 else name.capitalize()
     return f"{title} ({extractor})" if extractor else title
-
-
-def listed(words: Sequence[str]) -> str:
-    """Words in a row, as in a sentence.
-
-    >>> listed(["a"]), listed(["a", "b"]), listed(["a", "b", "c"])
-    ('a', 'a and b', 'a, b and c')
-    """
-    *most, last = words
-    return f"{', '.join(most)} and {last}" if most else last

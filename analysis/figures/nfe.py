@@ -20,7 +20,7 @@ from analysis.figures.parts import (
     pareto,
     rows,
 )
-from analysis.numbers import listed
+from rope_dit.words import listed
 
 
 @FIGURES.register("nfe")

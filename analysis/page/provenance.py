@@ -5,8 +5,8 @@ from typing import Any
 
 import pandas as pd
 
-from analysis.numbers import listed
 from analysis.study import SOURCE, Study, comparable, endpoint_rows
+from rope_dit.words import listed
 
 _GROUP = ["extractor", "extractor_sha256", "reference_sha256", "n_real", "n", "ema"]
 _NAMES = {

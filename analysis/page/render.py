@@ -14,12 +14,13 @@ import pandas as pd
 
 from analysis.figures.base import Drawing
 from analysis.figures.palette import colors
-from analysis.numbers import NONE, listed, metric_title, significant
+from analysis.numbers import NONE, metric_title, significant
 from analysis.page import provenance, text_tables, words
 from analysis.page.text_tables import Column, TextTable
 from analysis.stats import Comparison
 from analysis.study import Study
 from rope_dit.guidance_spec import GuidanceSpec
+from rope_dit.words import listed
 
 _HERE = Path(__file__).parent
 _TEX = {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}",

@@ -5,10 +5,11 @@ from collections.abc import Sequence
 
 import pandas as pd
 
-from analysis.numbers import fixed, listed, metric_title, significant
+from analysis.numbers import fixed, metric_title, significant
 from analysis.page.verdict_sentences import verdict_sentence
 from analysis.stats import Comparison
 from analysis.study import Study
+from rope_dit.words import listed
 
 _ORDER = ("better", "worse", "equivalent", "inconclusive", "same model")
 _PUBLISHED_RATIO, _PUBLISHED_CV = "3.2", "1.3 %"  # arXiv:2606.20536

@@ -101,9 +101,9 @@ def fingerprint(found: Mapping[str, str]) -> str:
     return hashlib.sha256(json.dumps(dict(found), sort_keys=True).encode()).hexdigest()
 
 
-def run_name(config: RunConfig, print_of_run: str) -> str:
+def run_name(config: RunConfig, sha256: str) -> str:
     """Name of the run folder, for example `rope2d-s0-1f00c4d2`."""
-    return f"{POS_EMBEDS.slug(config.variant)}-s{config.seed}-{print_of_run[:8]}"
+    return f"{POS_EMBEDS.slug(config.variant)}-s{config.seed}-{sha256[:8]}"
 
 
 def read_settings(written: Mapping[str, Any]) -> RunConfig:

@@ -47,6 +47,21 @@ class Naming:
         return cls(ns[0], int(params["eval.every_n"]), int(params["train.steps"]), ns)
 
 
+def score_name(metric: str, sampler: str, guidance: str, sampling_seed: int | None) -> str:
+    """Name of a score in MLflow.
+
+    >>> score_name("fd_digits", "heun-25", "cfg:weight=3", 1)
+    'fd_digits/heun-25-cfg3-seed1'
+    """
+    seed = f"-seed{sampling_seed}" if sampling_seed else ""
+    return f"{metric}/{sampler}-{GuidanceSpec.parse(guidance).slug}{seed}"
+
+
+def rough_metric(metric: str, n: int | None) -> str:
+    """What a metric is called where it was made of another number of pictures than the one that counts."""
+    return f"{metric}_n{n}"
+
+
 def score_points(scores: Iterable[Score], naming: Naming) -> Iterator[Point]:
     """Points of the curves: each score against training steps, and the last step's against evaluations (NFE).
 
@@ -58,14 +73,18 @@ def score_points(scores: Iterable[Score], naming: Naming) -> Iterator[Point]:
         key, spec = score.key, SamplerSpec.parse(score.key.sampler)
         named_so = re.search(r"_n\d+$", key.metric)  # as the file of an extractor may be
         main = key.n == naming.main_n and not named_so
-        metric = key.metric + ("" if main else f"_n{key.n}")
-        seed = f"-seed{key.sampling_seed}" if key.sampling_seed else ""
-        end = f"{GuidanceSpec.parse(key.guidance).slug}{seed}"
-        yield f"{metric}/{spec.slug}-{end}", key.train_step, score.value, score.time
+        metric = key.metric if main else rough_metric(key.metric, key.n)
+        yield (
+            score_name(metric, spec.slug, key.guidance, key.sampling_seed),
+            key.train_step,
+            score.value,
+            score.time,
+        )
         yield f"real_floor/{metric}", key.train_step, score.real_floor, score.time
         final = key.train_step == naming.last_step and (key.n != naming.rough_n or key.n in naming.ns)
         if final and key.nfe is not None:
-            yield f"by_nfe/{metric}/{spec.family}-{end}", round(key.nfe), score.value, score.time
+            curve = score_name(f"by_nfe/{metric}", spec.family, key.guidance, key.sampling_seed)
+            yield curve, round(key.nfe), score.value, score.time
 
 
 def metric_name(name: str) -> str:

@@ -10,8 +10,7 @@ import zlib
 from typing import Any
 
 from experiments.records.definition import Definition
-from experiments.records.mlflow_names import TAG_LENGTH, metric_name
-from rope_dit.guidance_spec import GuidanceSpec
+from experiments.records.mlflow_names import TAG_LENGTH, metric_name, rough_metric, score_name
 from rope_dit.samplers.spec import SamplerSpec
 
 KEY = "study"
@@ -33,7 +32,7 @@ def write_view(client: Any, experiment_id: str, definition: Definition) -> str:
     """
     runs = client.search_runs([experiment_id])
     there = {key for run in runs for key in run.data.metrics}
-    rough = {run.data.params.get("eval.every_n", "") for run in runs}
+    rough = {int(run.data.params["eval.every_n"]) for run in runs if "eval.every_n" in run.data.params}
     view = _view(definition, there, rough)
     text = f"deflate;{base64.b64encode(zlib.compress(json.dumps(view).encode(), 9)).decode()}"
     assert len(text) <= TAG_LENGTH, f"a view of {len(text)} characters does not fit into a tag"
@@ -41,7 +40,7 @@ def write_view(client: Any, experiment_id: str, definition: Definition) -> str:
     return f"/#/experiments/{experiment_id}/{_PAGE.format(KEY)}"
 
 
-def _view(definition: Definition, there: set[str], rough: set[str]) -> dict[str, Any]:
+def _view(definition: Definition, there: set[str], rough: set[int]) -> dict[str, Any]:
     """The state of the page: what is grouped by what, sections, charts.
 
     MLflow adds a chart for every other metric to sections named after the metrics; those are folded, below.
@@ -78,18 +77,17 @@ def _view(definition: Definition, there: set[str], rough: set[str]) -> dict[str,
 
 
 def _score_keys(
-    definition: Definition, there: set[str], rough: set[str]
+    definition: Definition, there: set[str], rough: set[int]
 ) -> tuple[list[str], list[str], list[str]]:
     """Names of metrics: final scores (the endpoint first), its curve over training, scores against NFE."""
     endpoint = definition.endpoint
-    metric, end = endpoint.metric, GuidanceSpec.parse(endpoint.guidance).slug
+    metric, guidance, seed = endpoint.metric, endpoint.guidance, endpoint.sampling_seed
     first = SamplerSpec.parse(endpoint.sampler)
     specs = [first, *(s for s in map(SamplerSpec.parse, definition.samplers) if s != first)]
-    seed = f"-seed{endpoint.sampling_seed}" if endpoint.sampling_seed else ""
-    finals = [metric_name(f"{metric}/{spec.slug}-{end}{seed}") for spec in specs]
-    curves = sorted(metric_name(f"{metric}_n{n}/{first.slug}-{end}") for n in rough)
+    finals = [metric_name(score_name(metric, spec.slug, guidance, seed)) for spec in specs]
+    curves = sorted(metric_name(score_name(rough_metric(metric, n), first.slug, guidance, 0)) for n in rough)
     families = sorted({spec.family for spec in specs})
-    by_nfe = [metric_name(f"by_nfe/{metric}/{family}-{end}{seed}") for family in families]
+    by_nfe = [metric_name(score_name(f"by_nfe/{metric}", family, guidance, seed)) for family in families]
     return finals[:_MOST_KEYS], [key for key in curves if key in there] or finals[:1], by_nfe[:_MOST_KEYS]
 
 

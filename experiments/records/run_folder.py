@@ -120,7 +120,7 @@ class RunFolder:
                 raise UserError(f"{self.path} holds files but no run; choose another --out or empty it.")
         elif differences := differing(read_identity(record.identity), identity):
             if SOURCE in "".join(differences):
-                mend = f"python -m experiments.migrate {self.path}"
+                mend = f"python -m experiments.runner.migrate {self.path}"
                 differences.append(f"if its files still do the same as those of the run: {mend}")
             raise UserError(
                 f"{self.path} holds another run; choose another --out. They differ in:", differences

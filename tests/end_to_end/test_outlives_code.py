@@ -1,6 +1,6 @@
 """What commit 2cdd03a left behind goes on: runs are resumed, scored and sampled, studies grown and reported.
 
-`tests/support/written_by_2cdd03a.tar.xz` was made by that commit (make_fixtures.sh). Bits are compared where
+`old/written_by_2cdd03a.tar.xz` was made by that commit (old/make_fixtures.sh). Bits are compared where
 the machine and torch are as when it was made; elsewhere the last digits differ.
 """
 
@@ -27,7 +27,7 @@ from analysis.report import compute
 from experiments.coordinator.cell import FINAL
 from rope_dit.checkpoint import Checkpoints
 
-ARCHIVE = Path(__file__).parents[1] / "support" / "written_by_2cdd03a.tar.xz"
+ARCHIVE = Path(__file__).parent / "old" / "written_by_2cdd03a.tar.xz"
 ROOT = Path(__file__).parents[2]
 WHERE = "/rope-dit-old"  # where it was made: the store names its artifacts by this folder
 
@@ -176,7 +176,7 @@ def test_a_plug_in_s_run_is_known_by_what_its_file_says(old):
     refused = call("run", *given)
     assert refused.code == 2
     assert "variant source" in refused.err
-    assert "experiments.migrate runs/plugin" in refused.err
+    assert "experiments.runner.migrate runs/plugin" in refused.err
     migrated = call("migrate", "runs/plugin", "--plugins", "plugins")
     assert "plug-in rope1d_columns: there -, now" in migrated.out, migrated.err
     assert call("run", *given).code == 0

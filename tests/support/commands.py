@@ -17,8 +17,9 @@ from pathlib import Path
 
 import pytest
 
-from experiments import bench, evaluate, migrate, run, sample, train_extractor
+from experiments import bench, evaluate, run, sample, train_extractor
 from experiments.cli.main import main
+from experiments.runner import migrate
 from rope_dit.registry import PLUGINS, REGISTRIES
 
 COMMANDS = {

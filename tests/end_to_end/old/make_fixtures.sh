@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Makes written_by_2cdd03a.tar.xz: what commit 2cdd03a left behind, for tests that later code still reads it.
 #
-#   tests/support/make_fixtures.sh CHECKOUT PYTHON OUT.tar.xz
+#   tests/end_to_end/old/make_fixtures.sh CHECKOUT PYTHON OUT.tar.xz
 #
 # CHECKOUT  any clone that has the commit; it is only read
 # PYTHON    a Python with that commit's dependencies
