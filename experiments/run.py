@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from experiments.cli.arguments import parse, take
+from experiments.cli.imports import heavy_imports
 from experiments.cli.main import OK, StopFlag, main
 from experiments.config.presets import preset
 from experiments.config.run import RunConfig
@@ -46,9 +47,10 @@ def run(config: RunConfig, stop: StopFlag) -> int:
     rank, size = declared()
     POS_EMBEDS.canonical(config.variant)  # before torch is imported, so that a typo is answered at once
     tracking_uri()
-    from experiments.runner.dry_run import describe
-    from experiments.runner.execute import execute
-    from experiments.runner.resolve import resolve
+    with heavy_imports():
+        from experiments.runner.dry_run import describe
+        from experiments.runner.execute import execute
+        from experiments.runner.resolve import resolve
 
     config = fit_to_ranks(config, size)
     if config.dry_run:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import torch
 
+from experiments.cli.imports import heavy_imports
 from experiments.cli.plugins import plugin_errors
 from experiments.config.launch import usable_cores
 from experiments.config.registries import METRICS
@@ -77,7 +78,7 @@ def resolve(config: RunConfig, ranks: int = 0) -> Resolved:
         check(len(pictures) >= halves, "--data", got, f"at least {halves}, which the metrics need")
     for sampler in config.eval.samplers:  # only the solver's own file can judge its options
         SamplerSpec.parse(sampler).build()
-    with torch.device("meta"):
+    with torch.device("meta"), heavy_imports():  # torch gets its compiler to fill weights that are not there
         build_model(config, images)
     found = identity(config, images.fingerprint, device.type)
     together = str(ranks) if ranks else _ranks_of(config.out)
