@@ -1,6 +1,10 @@
 """The handwritten digits that come with scikit-learn: no download, a first run in a minute."""
 
+import importlib.util
+from pathlib import Path
+
 import numpy as np
+from numpy.typing import NDArray
 
 from experiments.config.registries import DATASETS
 from experiments.config.run import DataConfig
@@ -15,19 +19,28 @@ def digits(argument: str, config: DataConfig) -> Images:
 
     Values 0..16 become round(v * 255 / 16). Raises UserError for an argument or a setting it does not use.
     """
-    from sklearn.datasets import load_digits
-
     refuse_argument(argument, config)
     refuse_unused(config, "image_size", "held_out")
-    data = load_digits()
-    pixels = np.rint(data.images[:, None] * (255 / 16)).astype(np.uint8)
-    labels = data.target.astype(np.int64)
+    values, labels = read_digits()
+    pixels = np.rint(values[:, None] * (255 / 16)).astype(np.uint8)
     train, held_out = stratified_split(labels, NUM_HELD_OUT)
     return Images(
         train=pixels[train],
         train_labels=labels[train],
         held_out=pixels[held_out],
         held_out_labels=labels[held_out],
-        classes=tuple(str(name) for name in data.target_names),
+        classes=tuple(map(str, range(10))),
         name="digits",
     )
+
+
+def read_digits() -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+    """Values 0..16 [N, 8, 8] and classes [N], as scikit-learn's load_digits gives them.
+
+    Read from its file, because the package takes a second to import.
+    """
+    found = importlib.util.find_spec("sklearn")
+    assert found is not None, "scikit-learn is one of our dependencies"
+    folder = Path(found.origin or "").parent / "datasets" / "data"
+    rows = np.loadtxt(folder / "digits.csv.gz", delimiter=",")
+    return rows[:, :-1].reshape(-1, 8, 8), rows[:, -1].astype(np.int64)

@@ -5,8 +5,6 @@ import fcntl
 from collections.abc import Iterator
 from pathlib import Path
 
-from filelock import FileLock
-
 POLL_SECONDS = 0.02
 
 
@@ -22,6 +20,8 @@ def hold(path: Path, seconds: float = -1) -> Iterator[None]:
         TimeoutError: another process, or another part of this one, has held it all that time.
         OSError: the file cannot be opened, or its file system knows no flock.
     """
+    from filelock import FileLock  # not at the top: --help needs no lock
+
     # without flock the library would make do with the file's being there, which a kill -9 does not undo
     lock = FileLock(path, seconds, thread_local=False, poll_interval=POLL_SECONDS, fallback_to_soft=False)
     lock.acquire()

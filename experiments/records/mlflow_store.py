@@ -8,8 +8,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from experiments.cli.imports import heavy_imports
 from experiments.records.locks import hold
-from experiments.records.mlflow_names import metric_name as metric_name  # analysis.load has it from here
 from rope_dit.errors import UserError
 
 DEFAULT_URI = "sqlite:///mlflow.db"
@@ -53,11 +53,15 @@ def connect(uri: str) -> Any:
     os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")  # a repeated create_run could make two
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "15")
-    import mlflow  # takes seconds
+    file = sqlite_file(uri)
+    with heavy_imports():
+        import mlflow  # takes seconds
+
+        if file:  # which its client would import, and with it the tools for databases
+            import mlflow.store.tracking.sqlalchemy_store
 
     for name in ("mlflow", "alembic"):  # errors come as exceptions; what is logged has pages
         logging.getLogger(name).setLevel(logging.CRITICAL)
-    file = sqlite_file(uri)
     if file:  # MLflow keeps one store a URI, whatever the current folder is by then
         _, mark, query = uri.partition("?")
         uri = f"sqlite:///{file.absolute()}{mark}{query}"

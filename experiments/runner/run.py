@@ -1,5 +1,6 @@
 """A run from its settings to its end, in one process; over several, see `experiments.runner.torchrun`."""
 
+from experiments.cli.imports import heavy_imports
 from experiments.cli.main import OK, StopFlag
 from experiments.config.run import RunConfig
 from experiments.records.mlflow_store import tracking_uri
@@ -12,9 +13,10 @@ def run(config: RunConfig, stop: StopFlag) -> int:
     Raises UserError before anything is written, or for a run folder that is in use or damaged.
     """
     check_cheaply(config)
-    from experiments.runner.dry_run import describe
-    from experiments.runner.execute import execute
-    from experiments.runner.resolve import resolve_run
+    with heavy_imports():
+        from experiments.runner.dry_run import describe
+        from experiments.runner.execute import execute
+        from experiments.runner.resolve import resolve_run
 
     resolved = resolve_run(config)
     if config.dry_run:

@@ -2,6 +2,8 @@
 
 import hashlib
 import pickle
+import subprocess
+import sys
 from dataclasses import replace
 
 import numpy as np
@@ -139,6 +141,20 @@ def test_digits_are_sklearns_split_by_class():
 
 
 DIGITS = "128890fb235a88a2fc57663ce012a4d90cb696274f85e2acafced1af4ac22d97"
+
+
+def test_digits_are_sklearns_to_the_bit_without_importing_it():
+    from sklearn.datasets import load_digits
+
+    from experiments.datasets.digits import read_digits
+
+    (values, labels), data = read_digits(), load_digits()
+    for ours, theirs in ((values, data.images), (labels, data.target)):
+        assert (ours.dtype, ours.shape, ours.tobytes()) == (theirs.dtype, theirs.shape, theirs.tobytes())
+    assert [*range(10)] == data.target_names.tolist()
+    code = "import sys; from experiments.datasets import load; from experiments.config.run import DataConfig;"
+    code += "load(DataConfig()); sys.exit('sklearn' in sys.modules or 'pandas' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], timeout=100).returncode == 0
 
 
 def test_digits_never_change():

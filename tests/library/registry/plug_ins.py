@@ -53,7 +53,6 @@ def plugins_fixture(tmp_path, monkeypatch):
     monkeypatch.setattr(registry, "PLUGINS", [])
     for each in REGISTRIES.values():
         monkeypatch.setattr(each, "_entries", None)
-        monkeypatch.setattr(each, "_made", dict(each._made))
 
     def add(content: str | bytes, name: str = "mine.py") -> Path:
         path = tmp_path / name
@@ -63,7 +62,10 @@ def plugins_fixture(tmp_path, monkeypatch):
             each._entries = None
         return path
 
-    return add
+    yield add
+    for each in REGISTRIES.values():  # what ships stays: its files are not imported again
+        own = {n: made for n, made in each._made.items() if not made.__module__.startswith("rope_dit_plugin")}
+        each._made = own
 
 
 def one_line(error: UserError) -> str:
