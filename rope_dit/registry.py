@@ -181,9 +181,9 @@ class Registry(Generic[T]):
         known = {self.kind: "+".join(str(self._without(part, "neutral")) for part in parts)}
         for entry in (self[part.name] for part in parts):
             if entry.is_plugin:
-                known[f"plug-in {entry.name}"] = entry.tree_sha256
+                known[f"plug-in {self.kind} {entry.name}"] = entry.tree_sha256
             elif entry.version > 1:
-                known[f"version of {entry.name}"] = str(entry.version)
+                known[f"version of {self.kind} {entry.name}"] = str(entry.version)
         return known
 
     def slug(self, spec: str) -> str:

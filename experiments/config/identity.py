@@ -17,6 +17,7 @@ from experiments.config.text import flatten, from_json
 from rope_dit.config import NOT_WEIGHTS, NUMERICS, neutral
 from rope_dit.errors import UserError
 from rope_dit.registry import POS_EMBEDS
+from rope_dit.samplers.spec import SamplerSpec
 
 C = TypeVar("C")
 SOURCE = "variant source"
@@ -73,7 +74,8 @@ def read_identity(saved: Mapping[str, str]) -> dict[str, str]:
         versions = versions_of(spec, sha256)
         if versions is not None:
             del found[SOURCE]
-            found |= {f"version of {name}": str(number) for name, number in versions.items() if number > 1}
+            later = {name: number for name, number in versions.items() if number > 1}
+            found |= {f"version of {POS_EMBEDS.kind} {name}": str(number) for name, number in later.items()}
         elif sha256 == _bytes_sha256(spec):
             del found[SOURCE]
             found |= POS_EMBEDS.identity(POS_EMBEDS.canonical(spec, stored=True))
@@ -83,7 +85,8 @@ def read_identity(saved: Mapping[str, str]) -> dict[str, str]:
 def identity_of_variant(found: Mapping[str, str], spec: str) -> dict[str, str]:
     """An identity with what the code that is here says of its variant in place of what it held."""
     kept = {key: text for key, text in found.items() if key not in (POS_EMBEDS.kind, SOURCE)}
-    kept = {key: text for key, text in kept.items() if not key.startswith(("plug-in ", "version of "))}
+    code = tuple(f"{word} {POS_EMBEDS.kind} " for word in ("plug-in", "version of"))
+    kept = {key: text for key, text in kept.items() if not key.startswith(code)}
     return {**POS_EMBEDS.identity(POS_EMBEDS.canonical(spec, stored=True)), **kept}
 
 
@@ -110,9 +113,16 @@ def read_settings(written: Mapping[str, Any]) -> RunConfig:
     """Settings out of a record, with what was not known then at its neutral value. Raises UserError."""
     config = from_json(RunConfig, dict(written))
     try:
-        return replace(config, variant=POS_EMBEDS.canonical(config.variant, stored=True))
+        return specs_as_before(config)
     except UserError:  # a plug-in that is not here; whoever builds it says so
         return config
+
+
+def specs_as_before(config: RunConfig) -> RunConfig:
+    """Settings whose specs have all options; those that are missing at what was done before they were there."""
+    samplers = tuple(str(SamplerSpec.parse(text, stored=True)) for text in config.eval.samplers)
+    variant = POS_EMBEDS.canonical(config.variant, stored=True)
+    return replace(config, variant=variant, eval=replace(config.eval, samplers=samplers))
 
 
 def as_before(asked: C, written: Mapping[str, Any], default: C) -> C:

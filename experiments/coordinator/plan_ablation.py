@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from experiments.config.identity import as_before
+from experiments.config.identity import as_before, specs_as_before
 from experiments.config.launch import usable_cores
 from experiments.config.run import RunConfig
 from experiments.config.study import StudyConfig, study
@@ -51,7 +51,7 @@ def shared_settings(config: StudyConfig, path: Path, saved: Plan | None) -> RunC
     """
     base = config.run()
     if written := read_saved(path):
-        base = as_before(base, written.base, study(config.preset).run())
+        base = specs_as_before(as_before(base, written.base, study(config.preset).run()))
     threads = base.train.threads or (saved.base.train.threads if saved else threads_of_a_run(config))
     return replace(
         base,

@@ -11,7 +11,14 @@ from typing import Any
 import torch
 
 from experiments.cli.plugins import plugin_errors
-from experiments.config.identity import as_before, fingerprint, identity, read_identity, run_name
+from experiments.config.identity import (
+    as_before,
+    fingerprint,
+    identity,
+    read_identity,
+    run_name,
+    specs_as_before,
+)
 from experiments.config.launch import usable_cores
 from experiments.config.presets import preset
 from experiments.config.registries import METRICS
@@ -128,8 +135,7 @@ def place(
 
 def before(asked: RunConfig, written: Mapping[str, Any]) -> RunConfig:
     """What is asked for, but with settings and options that a record does not know at neutral values."""
-    variant = POS_EMBEDS.canonical(asked.variant, stored=True)
-    return replace(as_before(asked, written, preset(asked.preset)), variant=variant)
+    return specs_as_before(as_before(asked, written, preset(asked.preset)))
 
 
 def find_run(config: RunConfig, found: Mapping[str, str]) -> RunFolder | None:
@@ -190,10 +196,11 @@ def device_text(device: torch.device) -> str:
 
 
 def resolve_settings(config: RunConfig, device: torch.device) -> RunConfig:
-    """Settings with device, variant, precision, compile and threads decided."""
+    """Settings with device, precision, compile and threads decided, and specs with all their options."""
     train = resolve_train(config.train, config.model.dim, device)
+    evaluation = replace(config.eval, samplers=tuple(map(str, config.eval.sampler_specs)))
     variant = POS_EMBEDS.canonical(config.variant)
-    return replace(config, variant=variant, device=device.type, train=train)  # type: ignore[arg-type]
+    return replace(config, variant=variant, device=device.type, train=train, eval=evaluation)  # type: ignore[arg-type]
 
 
 def resolve_train(train: TrainConfig, dim: int, device: torch.device) -> TrainConfig:

@@ -29,8 +29,13 @@ class SamplerSpec:
     grid_options: tuple[tuple[str, Value], ...] = ()
 
     @classmethod
-    def parse(cls, text: str) -> "SamplerSpec":
-        """Read a spec. Raises UserError for what is unknown, out of range, or without effect."""
+    def parse(cls, text: str, *, stored: bool = False) -> "SamplerSpec":
+        """Read a spec. Raises UserError for what is unknown, out of range, or without effect.
+
+        Args:
+            text: the spec.
+            stored: it comes from a record, where options that it lacks are at their neutral values.
+        """
         if "+" in text:
             raise UserError(f"sampler got '{text}', expected one solver; only variants are joined by '+'.")
         part = Part.parse(text)
@@ -40,9 +45,9 @@ class SamplerSpec:
                 raise UserError(
                     f"{part.name} chooses its own times: '{useless[0]}' has no effect; remove it."
                 )
-            return cls(part.name, tuple(solver.resolve(part).items()))
+            return cls(part.name, tuple(solver.resolve(part, stored=stored).items()))
         grid = GRIDS[given.get("grid", str(GRID.default))]
-        values = solver.resolve(part, {"steps": STEPS, "grid": GRID, **grid.options})
+        values = solver.resolve(part, {"steps": STEPS, "grid": GRID, **grid.options}, stored=stored)
         steps = int(values["steps"])
         check(1 <= steps <= 100_000, f"{part.name}: option 'steps'", steps, "a whole number from 1 to 100000")
         own, its = (tuple((k, values[k]) for k in sorted(entry.options)) for entry in (solver, grid))

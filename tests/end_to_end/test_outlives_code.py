@@ -178,13 +178,13 @@ def test_a_plug_in_s_run_is_known_by_what_its_file_says(old):
     assert "variant source" in refused.err
     assert "experiments.runner.migrate runs/plugin" in refused.err
     migrated = call("migrate", "runs/plugin", "--plugins", "plugins")
-    assert "plug-in rope1d_columns: there -, now" in migrated.out, migrated.err
+    assert "plug-in variant rope1d_columns: there -, now" in migrated.out, migrated.err
     assert call("run", *given).code == 0
     assert "needs nothing" in call("migrate", "runs/plugin", "--plugins", "plugins").out
     file.write_text(file.read_text() + "# another comment\n")
     assert call("run", *given).code == 0
     file.write_text(file.read_text().replace("100.0", "99.0"))
-    assert "plug-in rope1d_columns: there" in call("run", *given).err
+    assert "plug-in variant rope1d_columns: there" in call("run", *given).err
 
 
 def test_a_migrated_run_keeps_its_weights(old):
@@ -254,10 +254,14 @@ def test_what_was_tuned_is_confirmed(old):
     assert "learned-tuned" in told.out
 
 
-LATER = {  # a later version adds a setting, and an option of a variant; their defaults are not as before
+LATER = {  # a later version adds a setting and options, whose defaults are not as before
     "rope_dit/config.py": (
         "    log_every: int = 40\n",
         '    warmth: Annotated[float, Neutral(1.0)] = 2.0\n    """later"""\n    log_every: int = 40\n',
+    ),
+    "rope_dit/samplers/heun.py": (
+        '@SOLVERS.register("heun")\n',
+        '@SOLVERS.register("heun", neutral={"push": 1.0})\n',
     ),
     "rope_dit/pos_embed/rope2d.py": (
         '@POS_EMBEDS.register("rope2d")',
@@ -281,6 +285,9 @@ def later(tmp_path_factory):
     text = rope.read_text()
     assert text.count("theta: float = 100.0") == 1
     rope.write_text(text.replace("theta: float = 100.0", "theta: float = 100.0, scale: float = 2.0"))
+    heun = folder / "rope_dit/samplers/heun.py"
+    made = "    def __init__(self, *, push: float = 2.0):\n        self.push = push\n\n    def step("
+    heun.write_text(heun.read_text().replace("    def step(", made))
     return folder
 
 

@@ -195,8 +195,10 @@ def test_a_later_version_of_what_shipped_differs_from_a_record_of_the_first(monk
     entry = registry.POS_EMBEDS["rope2d"]
     monkeypatch.setitem(registry.POS_EMBEDS.entries(), "rope2d", replace(entry, version=2))
     now = identity(SMOKE, "d", "cpu")
-    assert now["version of rope2d"] == "2"
-    assert read_identity(before()) == {key: value for key, value in now.items() if key != "version of rope2d"}
+    assert now["version of variant rope2d"] == "2"
+    assert read_identity(before()) == {
+        key: value for key, value in now.items() if key != "version of variant rope2d"
+    }
 
 
 @pytest.fixture
@@ -236,8 +238,11 @@ def test_what_is_read_is_left_as_it_was():
 # Settings of a record, and names
 
 
-def test_settings_are_read_with_the_variant_written_out():
-    assert read_settings(to_json(SMOKE)) == replace(SMOKE, variant="rope2d:theta=100")
+def test_settings_are_read_with_their_specs_written_out():
+    read = read_settings(to_json(SMOKE))
+    samplers = ("euler:grid=uniform,steps=4", "heun:grid=uniform,steps=2")
+    whole = replace(SMOKE, variant="rope2d:theta=100", eval=replace(SMOKE.eval, samplers=samplers))
+    assert read == whole
     assert read_settings(to_json(replace(SMOKE, variant="not_here"))).variant == "not_here"
     with pytest.raises(UserError, match="RunConfig has no 'new'"):
         read_settings({"new": 1})

@@ -85,7 +85,7 @@ def test_the_identity_of_what_ships_is_its_canonical_spec(monkeypatch, plugins):
     monkeypatch.setattr(POS_EMBEDS, "_entries", {**entries, "rope2d": replace(entries["rope2d"], version=2)})
     assert POS_EMBEDS.identity("rope2d+learned:std=1") == {
         "variant": "learned:std=1+rope2d:theta=100",
-        "version of rope2d": "2",
+        "version of variant rope2d": "2",
     }
 
 
@@ -94,7 +94,7 @@ def test_the_identity_of_a_plugin_holds_what_its_file_says(plugins):
     entry = POS_EMBEDS["shifted_tokens"]
     assert POS_EMBEDS.identity("shifted_tokens:times=1+rope2d") == {
         "variant": "rope2d:theta=100+shifted_tokens:amount=2,mode=all_of_it,on=true,times=1",
-        "plug-in shifted_tokens": entry.tree_sha256,
+        "plug-in variant shifted_tokens": entry.tree_sha256,
     }
 
 
