@@ -119,7 +119,7 @@ def read_settings(written: Mapping[str, Any]) -> RunConfig:
 
 
 def specs_as_before(config: RunConfig) -> RunConfig:
-    """Settings whose specs have all options; those that are missing at what was done before they were there."""
+    """Settings whose specs have all options, those that are missing as was done before they were there."""
     samplers = tuple(str(SamplerSpec.parse(text, stored=True)) for text in config.eval.samplers)
     variant = POS_EMBEDS.canonical(config.variant, stored=True)
     return replace(config, variant=variant, eval=replace(config.eval, samplers=samplers))
