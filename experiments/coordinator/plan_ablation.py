@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from experiments.config.identity import as_before, specs_as_before
+from experiments.config.identity import as_before
 from experiments.config.launch import usable_cores
 from experiments.config.run import RunConfig
 from experiments.config.study import StudyConfig, study
@@ -14,6 +14,7 @@ from experiments.coordinator.plan import Plan, grow, read_plan, read_saved
 from experiments.runner.resolve import Resolved, resolve
 from rope_dit.config import check
 from rope_dit.errors import UserError, nearest
+from rope_dit.samplers.spec import SamplerSpec
 
 
 def plan_ablation(config: StudyConfig) -> tuple[Plan, Resolved]:
@@ -44,6 +45,17 @@ def as_saved(arms: Mapping[str, Arm], texts: Sequence[str], saved: Plan | None) 
     return {label: before[label] if before[label] == there.get(label) else arm for label, arm in arms.items()}
 
 
+def samplers_as_saved(texts: Sequence[str], saved: Plan | None) -> tuple[str, ...]:
+    """Samplers as asked for, but those that the study has and that only lack later options as it has them."""
+    there = set(map(str, saved.base.eval.sampler_specs)) if saved else set()
+
+    def known(text: str) -> str:
+        now, before = (str(SamplerSpec.parse(text, stored=stored)) for stored in (False, True))
+        return before if before in there and now not in there else now
+
+    return tuple(map(known, texts))
+
+
 def shared_settings(config: StudyConfig, path: Path, saved: Plan | None) -> RunConfig:
     """What all runs share, with absolute paths and the threads of a run, which are part of its identity.
 
@@ -51,7 +63,9 @@ def shared_settings(config: StudyConfig, path: Path, saved: Plan | None) -> RunC
     """
     base = config.run()
     if written := read_saved(path):
-        base = specs_as_before(as_before(base, written.base, study(config.preset).run()))
+        base = as_before(base, written.base, study(config.preset).run())
+        samplers = samplers_as_saved(base.eval.samplers, saved)
+        base = replace(base, eval=replace(base.eval, samplers=samplers))
     threads = base.train.threads or (saved.base.train.threads if saved else threads_of_a_run(config))
     return replace(
         base,

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from experiments.records.score import Score
+from experiments.records.score import NOTHING, Score
 from rope_dit.guidance_spec import GuidanceSpec
 from rope_dit.samplers.spec import SamplerSpec
 
@@ -70,7 +70,11 @@ def score_points(scores: Iterable[Score], naming: Naming) -> Iterator[Point]:
     NFE, its step the NFE. `real_floor/fd_digits` is what real pictures would score.
     """
     for score in scores:
-        key, spec = score.key, SamplerSpec.parse(score.key.sampler)
+        key = score.key
+        if key.sampler == NOTHING:  # measured on no pictures
+            yield key.metric, key.train_step, score.value, score.time
+            continue
+        spec = SamplerSpec.parse(key.sampler)
         named_so = re.search(r"_n\d+$", key.metric)  # as the file of an extractor may be
         main = key.n == naming.main_n and not named_so
         metric = key.metric if main else rough_metric(key.metric, key.n)

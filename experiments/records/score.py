@@ -88,6 +88,7 @@ class Score:
 KEY_COLUMNS = tuple(f.name for f in fields(ScoreKey))
 SCORE_COLUMNS = (*KEY_COLUMNS, *(f.name for f in fields(Score) if f.name != "key"))
 _NUMBERS = {int: int, float: float, int | None: int, float | None: float}
+_NEUTRAL = {name: before for name in KEY_COLUMNS if (before := neutral(ScoreKey, name)) is not MISSING}
 _HINTS = get_type_hints(ScoreKey) | get_type_hints(Score)
 
 
@@ -118,9 +119,7 @@ def _score(row: Mapping[str, str]) -> Score:
 def _field(name: str, row: Mapping[str, str]) -> Any:
     text = row.get(name)
     if text is None:
-        if name in KEY_COLUMNS and (before := neutral(ScoreKey, name)) is not MISSING:
-            return before
-        raise KeyError(name)
+        return _NEUTRAL[name]
     if name in ("guidance", "grid") and text in ("", NOTHING):
         return NOTHING
     if name == "guidance":

@@ -117,16 +117,14 @@ def place(
     there = RunFolder(asked.out).record if asked.out else None
     count = ranks or int(there.identity.get("ranks", "1") if there else "1")
 
-    def as_asked(config: RunConfig) -> tuple[RunConfig, dict[str, str]]:
+    def decided(config: RunConfig) -> tuple[RunConfig, dict[str, str]]:
         config = resolve_settings(config, device)
         return config, identity(config, images.fingerprint, device.type, count)
 
-    old = as_asked(before(asked, there.config if there else {}))
-    if there and asked.out:
-        return *old, RunFolder(asked.out)
-    new = as_asked(asked)
+    new, old = decided(asked), decided(before(asked, there.config if there else {}))
     if asked.out:
-        return *new, RunFolder(asked.out)
+        known = read_identity(there.identity) if there else {}
+        return *(old if old[1] == known else new), RunFolder(asked.out)
     for config, found in (new, old):
         if folder := find_run(config, found):
             return config, found, folder
@@ -134,7 +132,7 @@ def place(
 
 
 def before(asked: RunConfig, written: Mapping[str, Any]) -> RunConfig:
-    """What is asked for, but with settings and options that a record does not know at neutral values."""
+    """What is asked for, but with settings and options that a record may not know at neutral values."""
     return specs_as_before(as_before(asked, written, preset(asked.preset)))
 
 
