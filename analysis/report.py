@@ -40,6 +40,8 @@ class ReportConfig:
     """tracking store; by default MLFLOW_TRACKING_URI, or mlflow.db in the current folder"""
     out: Path = Path("reports")
     """folder of reports"""
+    plugins: str = ""
+    """folder of your own files that register figures, or samplers that runs were scored under"""
 
     def __post_init__(self) -> None:
         ok = re.fullmatch(LABEL, self.study) is not None  # it names a folder

@@ -1,7 +1,7 @@
 """A figure is one file: what each states is read from it, and that of a plug-in stands in the report."""
 
 import pytest
-from report_pages import page_of, store_fixture, texts, tiny_fixture, write  # noqa: F401  fixtures
+from report_pages import call_report, page_of, store_fixture, texts, tiny_fixture, write  # noqa: F401  fixtures
 from report_stores import NAME, study_in, uri_of
 
 from analysis import load, report
@@ -91,6 +91,17 @@ def test_a_new_figure_is_one_file(store, plugin, section, after, before):
     assert "(figures/medians.png)" in markdown
     for ending in ("png", "svg"):
         assert (folder / "figures" / f"medians.{ending}").stat().st_size > 1000
+
+
+def test_the_command_takes_a_folder_of_figures(store, tmp_path, plugin):
+    plugin(fewest=99)
+    registry.PLUGINS.clear()
+    for each in registry.REGISTRIES.values():
+        each._entries = None
+    assert "medians" not in FIGURES.names()
+    assert call_report("--study", NAME, "--uri", uri_of(store), "--plugins", tmp_path / "plugins",
+                       "--out", tmp_path / "reports") == 0  # fmt: skip
+    assert "medians" in FIGURES.names()
 
 
 def test_a_figure_with_nothing_to_draw_is_left_out(store, plugin):
