@@ -1,6 +1,8 @@
 """What all commands share: exit codes, signals to a flag, errors in one line."""
 
+import atexit
 import contextlib
+import gc
 import logging
 import os
 import re
@@ -10,7 +12,6 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from types import FrameType
 
-from experiments.cli.arguments import parse as parse  # analysis.report has it from here
 from experiments.cli.arguments import take
 from experiments.cli.listing import list_registered
 from rope_dit.errors import Stopped, UserError
@@ -56,6 +57,7 @@ def main(command: Callable[[list[str], StopFlag], int], argv: Sequence[str] | No
     logging.basicConfig(format="%(levelname)s: %(message)s", level=logging.WARNING, stream=sys.stderr)
     for level in ("WARNING", "ERROR"):
         logging.addLevelName(getattr(logging, level), level.lower())
+    atexit.register(gc.freeze)  # a last look for garbage in all that was imported would take seconds
     flag = StopFlag()
     try:
         args = list(sys.argv[1:] if argv is None else argv)

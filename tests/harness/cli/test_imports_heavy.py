@@ -1,6 +1,8 @@
-"""Garbage is not looked for while large libraries are imported, and is afterwards."""
+"""Garbage is not looked for while large libraries are imported, and is afterwards, but for the very end."""
 
 import gc
+import subprocess
+import sys
 import threading
 
 import pytest
@@ -40,3 +42,12 @@ def test_two_threads_may_import_at_once(first_out):
     leave.set()
     thread.join()
     assert gc.isenabled()
+
+
+def test_a_command_ends_without_a_look_for_garbage():
+    code = (
+        "import atexit, gc; atexit.register(lambda: print(gc.get_freeze_count() > 1000))\n"
+        "from experiments.cli.main import main; main(lambda args, stop: 0, [])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=100)
+    assert (done.returncode, done.stdout) == (0, "True\n")
