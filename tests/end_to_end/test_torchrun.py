@@ -11,13 +11,17 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from commands import QUICK, SMOKE, call, rows, timeless
 from together import together
 
+from experiments.cli.arguments import parse
 from experiments.cli.main import main
+from experiments.config.presets import preset
+from experiments.config.run import RunConfig
 from experiments.run import command
 
 LOSS, SCORE = 1e-5, 0.02  # relative; another order of sums moves few pictures by a grey level
@@ -94,8 +98,14 @@ def test_who_they_are_is_written_down():
     assert one["pairing"] == two["pairing"]
     assert two["identity"] == {**one["identity"], "ranks": "2"}
     assert two["origin"]["ranks"] == "2"
-    typed = shlex.join([*QUICK, "--out", "two"])
-    assert two["origin"]["command"] == f"torchrun --nproc-per-node 2 -m experiments.run {typed}"
+    *starts, module, command = two["origin"]["command"].partition(" experiments.run ")
+    assert (*starts, module) == ("torchrun --nproc-per-node 2 -m", " experiments.run ")
+    told, typed = (
+        parse(RunConfig, preset("smoke"), words, "run", "")
+        for words in (shlex.split(command), [*QUICK, "--out", "two"])
+    )
+    assert told == replace(typed, device=told.device)  # on a machine without GPUs `auto` is decided at once
+    assert told.device in ("auto", "cpu")
     assert "ranks" not in one["origin"]
 
 
