@@ -11,7 +11,15 @@ hypothesis.settings.register_profile("untimed", deadline=None)  # speed is measu
 hypothesis.settings.load_profile("untimed")
 
 
-LONGEST = ("test_study", "test_tune", "test_study_kills", "test_run", "test_report", "test_load")
+LONGEST = (
+    "test_outlives_code",
+    "test_study",
+    "test_tune",
+    "test_study_kills",
+    "test_run",
+    "test_report",
+    "test_load",
+)
 """files that begin first, so that no worker is left alone with one of them at the end"""
 
 

@@ -70,7 +70,9 @@ for line in {lines!r}:
 
 def test_help_and_lists_import_nothing_heavy(tmp_path):
     lines = ["run --help", "run --preset cifar10 --help", "run --list", "evaluate --help", "sample --help"]
-    lines += [f"run --list {kind}" for kind in REGISTRIES]
+    lines += [
+        f"run --list {kind}" for kind, each in REGISTRIES.items() if not each.package.startswith("analysis")
+    ]
     code = LIGHT.format(lines=lines)
     done = subprocess.run(
         [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, timeout=100
