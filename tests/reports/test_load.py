@@ -45,9 +45,9 @@ def test_runs_has_a_row_a_run(two_runs, uri):
     for row, folder in zip(frame.to_dict("records"), folders(two_runs), strict=True):
         assert row["name"] == folder.path.name
         assert row["fingerprint"].startswith(folder.path.name[-8:])
-        assert {k: row[k] for k in folder.info["pairing"]} == folder.info["pairing"]
+        assert {k: row[k] for k in folder.record.pairing} == folder.record.pairing
         settings = {k.removeprefix("params."): v for k, v in row.items() if k.startswith("params.")}
-        assert settings == flatten(folder.info["config"])
+        assert settings == flatten(folder.record.config)
 
 
 def test_curves_has_every_logged_point(two_runs, uri):

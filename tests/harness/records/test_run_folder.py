@@ -16,6 +16,7 @@ from dataclasses import replace
 import pytest
 from mirrors import scored
 
+from experiments.config.identity import specs_as_before
 from experiments.config.presets import PRESETS
 from experiments.records import run_folder as runfolder
 from experiments.records.run_folder import RunFolder
@@ -77,7 +78,7 @@ def stop(process: subprocess.Popen) -> None:
 def test_what_was_created_is_read_back(folder):
     record = folder.record
     assert record.identity == IDENTITY
-    assert record.settings == replace(PRESETS["smoke"], variant="rope2d:theta=100")
+    assert record.settings == specs_as_before(PRESETS["smoke"])
     assert record.config["variant"] == "rope2d"  # as it was asked for
     assert (record.pairing, record.origin) == ({"inputs_sha256": "0"}, {"device": "cpu"})
     assert re.fullmatch("[0-9a-f]{32}", record.id)
@@ -94,8 +95,8 @@ def test_a_record_of_another_version_is_read_as_far_as_it_is_known(folder):
     written = json.loads((folder.path / "config.json").read_text())
     del written["config"]["eval"]["chunk"], written["config"]["arm"]
     (folder.path / "config.json").write_text(json.dumps(written | {"new": 1}))
-    assert folder.record.settings == replace(PRESETS["smoke"], variant="rope2d:theta=100",
-                                             eval=replace(PRESETS["smoke"].eval, chunk=250))  # fmt: skip
+    expected = replace(PRESETS["smoke"], eval=replace(PRESETS["smoke"].eval, chunk=250))
+    assert folder.record.settings == specs_as_before(expected)
 
 
 def test_settings_that_cannot_be_read_are_an_error_only_for_whoever_wants_them(folder):
@@ -136,7 +137,8 @@ def test_a_run_of_before_items_had_versions_is_the_same(folder):
         else:
             with pytest.raises(UserError, match="holds another run") as caught:
                 folder.check_free_for(IDENTITY | {"variant": "rope2d:theta=100"})
-            assert caught.value.details == (f"variant source: there {sha256}, now -",)
+            assert caught.value.details[0] == f"variant source: there {sha256}, now -"
+            assert "python -m experiments.runner.migrate" in caught.value.details[1]
 
 
 def test_only_an_empty_folder_is_free(tmp_path):
