@@ -28,7 +28,7 @@ def summary(folder: RunFolder, mirror: Mirror) -> str:
 
 def _line(score: Score) -> str:
     key = score.key
-    guidance = GuidanceSpec.parse(key.guidance)
+    guidance = GuidanceSpec() if key.guidance == NOTHING else GuidanceSpec.parse(key.guidance)
     guided = "" if guidance.weight == 1 else f", guidance {guidance.short}"
     seed = f", sampling seed {key.sampling_seed}" if key.sampling_seed else ""
     nfe = NOTHING if key.nfe is None else format(key.nfe, ".4g")

@@ -54,12 +54,18 @@ def call(command: str, *args: object) -> Result:
     except SystemExit as stop:
         code = stop.code
     finally:
-        if PLUGINS:
-            PLUGINS.clear()
-            for registry in REGISTRIES.values():
-                registry._entries = None
+        forget_plugins()
     assert isinstance(code, int), code
     return Result(code, out.getvalue(), err.getvalue())
+
+
+def forget_plugins() -> None:
+    """As the next process does, which is given other folders; what ships stays imported."""
+    PLUGINS.clear()
+    for registry in REGISTRIES.values():
+        registry._entries = None
+        own = registry._made.items()
+        registry._made = {n: made for n, made in own if not made.__module__.startswith("rope_dit_plugin")}
 
 
 def rows(folder: Path) -> list[dict[str, str]]:

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+from commands import forget_plugins
 
 from rope_dit import registry
 from rope_dit.errors import UserError
@@ -63,9 +64,7 @@ def plugins_fixture(tmp_path, monkeypatch):
         return path
 
     yield add
-    for each in REGISTRIES.values():  # what ships stays: its files are not imported again
-        own = {n: made for n, made in each._made.items() if not made.__module__.startswith("rope_dit_plugin")}
-        each._made = own
+    forget_plugins()
 
 
 def one_line(error: UserError) -> str:
