@@ -1,4 +1,4 @@
 """What the store says of a study: frames, tables and the report on top; below statistics, figures and words.
 
-Imports pandas, matplotlib and MLflow's client, of `experiments` only `cli` and `records`, and never torch.
+It imports pandas, matplotlib and MLflow's client, of `experiments` only `cli` and `records`, and never torch.
 """
