@@ -222,3 +222,12 @@ def test_packages_say_what_may_live_there_and_what_they_import(folder):
     text = ast.get_docstring(ast.parse((folder / "__init__.py").read_text())) or ""
     assert len(re.findall(r"[\w`)][.](?=\s|$)", text)) >= 2, "expected two sentences"
     assert re.search(r"\bimports?\b", text), "expected what it may import"
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=name)
+def test_files_and_functions_stay_small(path):
+    text = path.read_text()
+    assert len(text.splitlines()) <= 350
+    nodes = [node for node in ast.walk(ast.parse(text)) if isinstance(node, ast.FunctionDef)]
+    long = {node.name: size for node in nodes if (size := (node.end_lineno or 0) - node.lineno + 1) > 60}
+    assert not long
