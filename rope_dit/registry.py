@@ -27,7 +27,8 @@ from rope_dit.errors import UserError, nearest
 from rope_dit.specs import NAME, TEXTS, TYPES, Option, Part, Value, show, slug
 from rope_dit.syntax import Keyword, Registered, registered, tree_sha256
 
-__all__ = ["GRIDS", "PLUGINS", "POS_EMBEDS", "REGISTRIES", "SOLVERS", "Entry", "Option", "Part", "Registry"]
+__all__ = ["AVERAGES", "COUPLINGS", "DENSITIES", "GRIDS", "OBJECTIVES", "OPTIMIZERS", "PLUGINS"]
+__all__ += ["POS_EMBEDS", "REGISTRIES", "SCHEDULES", "SOLVERS", "Entry", "Option", "Part", "Registry"]
 __all__ += ["Value", "add_plugins", "show", "slug"]
 
 T = TypeVar("T")
@@ -85,13 +86,14 @@ class Registry(Generic[T]):
         kind: what they are called in messages and after `--list`, for example 'variant'.
         variable: the name by which files register, as in `@POS_EMBEDS.register("rope2d")`.
         package: the package whose folder is scanned.
+        plural: of `kind`, where an 's' does not make it.
     """
 
-    def __init__(self, kind: str, variable: str, package: str):
-        self.kind, self.variable, self.package = kind, variable, package
+    def __init__(self, kind: str, variable: str, package: str, plural: str = ""):
+        self.kind, self.variable, self.package, self.plural = kind, variable, package, plural or f"{kind}s"
         self._made: dict[str, Any] = {}
         self._entries: dict[str, Entry] | None = None
-        REGISTRIES[f"{kind}s"] = self
+        REGISTRIES[self.plural] = self
 
     def register(
         self, name: str, *, version: int = 1, neutral: Mapping[str, Value] | None = None
@@ -133,7 +135,7 @@ class Registry(Generic[T]):
     def __getitem__(self, name: str) -> Entry:
         if name not in self.entries():
             raise UserError(f"unknown {self.kind} '{name}'.{nearest(name, self.names())} "
-                            f"`--list {self.kind}s` shows all.")  # fmt: skip
+                            f"`--list {self.plural}` shows all.")  # fmt: skip
         return self.entries()[name]
 
     def load(self, name: str) -> T:
@@ -281,3 +283,9 @@ def _fits(value: object, kind: type) -> bool:
 POS_EMBEDS: Registry[Any] = Registry("variant", "POS_EMBEDS", "rope_dit.pos_embed")
 SOLVERS: Registry[Any] = Registry("sampler", "SOLVERS", "rope_dit.samplers")
 GRIDS: Registry[Any] = Registry("grid", "GRIDS", "rope_dit.grids")
+OBJECTIVES: Registry[Any] = Registry("objective", "OBJECTIVES", "rope_dit.objectives")
+DENSITIES: Registry[Any] = Registry("density", "DENSITIES", "rope_dit.densities", "densities")
+COUPLINGS: Registry[Any] = Registry("coupling", "COUPLINGS", "rope_dit.couplings")
+OPTIMIZERS: Registry[Any] = Registry("optimizer", "OPTIMIZERS", "rope_dit.optimizers")
+SCHEDULES: Registry[Any] = Registry("schedule", "SCHEDULES", "rope_dit.schedules")
+AVERAGES: Registry[Any] = Registry("average", "AVERAGES", "rope_dit.averages")

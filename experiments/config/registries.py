@@ -6,3 +6,5 @@ from rope_dit.registry import Registry
 
 DATASETS: Registry[Any] = Registry("dataset", "DATASETS", "experiments.datasets")
 METRICS: Registry[Any] = Registry("metric", "METRICS", "experiments.scoring.metrics")
+EXTRACTORS: Registry[Any] = Registry("extractor", "EXTRACTORS", "experiments.scoring.extractors")
+LAUNCHERS: Registry[Any] = Registry("launcher", "LAUNCHERS", "experiments.coordinator.launchers")
