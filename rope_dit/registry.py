@@ -25,7 +25,7 @@ from typing import Any, Generic, Literal, TypeVar
 
 from rope_dit.errors import UserError, nearest
 from rope_dit.specs import NAME, TEXTS, TYPES, Option, Part, Value, show, slug
-from rope_dit.syntax import Keyword, Registered, registered, tree_sha256
+from rope_dit.syntax import Keyword, Registered, literal_choices, registered, tree_sha256
 
 __all__ = ["AVERAGES", "COUPLINGS", "DENSITIES", "GRIDS", "OBJECTIVES", "OPTIMIZERS", "PLUGINS"]
 __all__ += ["POS_EMBEDS", "REGISTRIES", "SCHEDULES", "SOLVERS", "Entry", "Option", "Part", "Registry"]
@@ -45,6 +45,12 @@ class Entry:
     claims: Mapping[str, Any] = field(default_factory=dict)
     version: int = 1
     is_plugin: bool = False
+
+    def specs(self) -> Iterator[str]:
+        """Yield the name alone, then with each value of each option whose values can be listed."""
+        yield self.name
+        for option in self.options.values():
+            yield from (f"{self.name}:{option.name}={show(value)}" for value in option.values)
 
     @cached_property
     def tree_sha256(self) -> str:
@@ -254,11 +260,12 @@ def _entry(found: Registered, path: Path, is_plugin: bool) -> Entry:
 
 
 def _option(found: Keyword, where: str) -> Option:
-    kind = TYPES.get(found.annotation)
+    choices = literal_choices(found.annotation)
+    kind = str if choices else TYPES.get(found.annotation)
     if kind is None or not _fits(found.value, kind):
         raise UserError(f"{where}: got the option '{found.text}', expected a type of {', '.join(TYPES)} "
-                        "and a plain value of it as default.")  # fmt: skip
-    option = Option(found.name, kind, kind(found.value))
+                        "or Literal['a', 'b'], and a plain value of it as default.")  # fmt: skip
+    option = Option(found.name, kind, kind(found.value), choices=choices)
     option.convert(show(option.default), where)  # a default must be something that a spec can say
     return option
 

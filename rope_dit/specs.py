@@ -55,16 +55,25 @@ class Option:
     """A keyword option of a registered thing: its type and default, read from the signature.
 
     `neutral` is the value that does what was done before the option was there; None where it always was.
+    `choices` are all values of one that is annotated as a Literal.
     """
 
     name: str
     type: type
     default: Value
     neutral: Value | None = None
+    choices: tuple[str, ...] = ()
+
+    @property
+    def values(self) -> tuple[Value, ...]:
+        """All values, where they can be listed."""
+        return (False, True) if self.type is bool else self.choices
 
     def convert(self, text: str, owner: str) -> Value:
         """Turn the text of a spec into this option's type, or say what was expected."""
         pattern, wanted = TEXTS[self.type]
+        if self.choices:
+            pattern, wanted = "|".join(self.choices), f"one of {', '.join(self.choices)}"
         try:
             if re.fullmatch(pattern, text):
                 value: Value = text == "true" if self.type is bool else self.type(text)

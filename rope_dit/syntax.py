@@ -128,6 +128,20 @@ def _option(arg: ast.arg, default: ast.expr | None) -> Keyword:
     return Keyword(arg.arg, text, _plain(default), ast.unparse(arg.annotation) if arg.annotation else "")
 
 
+def literal_choices(annotation: str) -> tuple[str, ...]:
+    """Texts of an annotation such as `Literal["a", "b"]`; none of another.
+
+    >>> literal_choices('Literal["a", "b"]'), literal_choices("str")
+    (('a', 'b'), ())
+    """
+    match ast.parse(annotation or "None", mode="eval").body:
+        case ast.Subscript(value=ast.Name(id="Literal"), slice=inner):
+            items = inner.elts if isinstance(inner, ast.Tuple) else [inner]
+            found = tuple(_plain(item) for item in items)
+            return found if all(isinstance(text, str) for text in found) else ()
+    return ()
+
+
 def _claims(node: Definition) -> dict[str, Any]:
     claims: dict[str, Any] = {}
     for item in node.body if isinstance(node, ast.ClassDef) else []:

@@ -1,6 +1,7 @@
 """The contract of each kind holds for whatever is registered: a new file is tested without editing a test.
 
-`contract_<kind>.py` says in CHECKS what holds of each item of that kind; each check is called with its name.
+`contract_<kind>.py` says in CHECKS what holds of each item of that kind. Each check is called with the item's
+name, and with each value of those of its options whose values can be listed, as in `x:loss=noise`.
 """
 
 import importlib
@@ -22,11 +23,11 @@ def checks(kind: str) -> list[Callable[[str], None]]:
 
 def cases() -> Iterator[object]:
     for kind in KINDS:
-        for name in REGISTRIES[kind].names():
+        for spec in (spec for entry in REGISTRIES[kind] for spec in entry.specs()):
             for check in checks(kind):
-                yield pytest.param(check, name, id=f"{kind}-{name}-{check.__name__}")
+                yield pytest.param(check, spec, id=f"{kind}-{spec}-{check.__name__}")
 
 
-@pytest.mark.parametrize(("check", "name"), cases())
-def test_contract(check, name):
-    check(name)
+@pytest.mark.parametrize(("check", "spec"), cases())
+def test_contract(check, spec):
+    check(spec)
