@@ -4,6 +4,7 @@ import torch
 from torch import Tensor
 
 from rope_dit.config import ModelConfig, TrainConfig
+from rope_dit.draws import Draws, Inputs
 from rope_dit.model import DiT
 from rope_dit.trainer import Training
 
@@ -38,6 +39,12 @@ def batch(step: int) -> tuple[Tensor, Tensor]:
 
 def copies(training: Training) -> dict[str, Tensor]:
     return {name: tensor.detach().clone() for name, tensor in training.tensors().items()}
+
+
+def draws(config: TrainConfig, seed: int, step: int, shape: tuple[int, ...], places: int = 0) -> Draws:
+    """What chance decides in a step, for pictures of this shape."""
+    made_up = torch.zeros(shape), torch.zeros(shape[0], dtype=torch.int64)
+    return Inputs(config, lambda step: made_up, seed, places)(step)[2]
 
 
 def same(a: dict[str, Tensor], b: dict[str, Tensor]) -> bool:
