@@ -72,12 +72,11 @@ def command(args: list[str], stop: StopFlag) -> int:
     from experiments.runner.execute import make_generator
     from experiments.runner.write_samples import sampled, write
     from experiments.scoring.jobs import final_jobs
-    from rope_dit import ema
 
     resolved, training = open_run(replace(config, eval=evaluation))
     generator = make_generator(resolved, stop)
-    generator.load(training.ema.profiles[ema.name(config.train.ema_decay)])
-    job = final_jobs(evaluation)[0]
+    job = final_jobs(resolved.config)[0]
+    generator.load(training.profiles()[job.average])
     pictures, labels = sampled(generator, job, wanted.n, wanted.sampling_seed, stop)
     write(wanted.out, pictures, labels)
     print(f"{wanted.n} pictures in {wanted.out}")

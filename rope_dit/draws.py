@@ -53,7 +53,8 @@ class Blocks:
 
     def __init__(self, make: Callable[[range], Tensor], length: int):
         self._make, self._length = make, length
-        self._block, self._rows = -1, ()
+        self._block = -1
+        self._rows: tuple[Tensor, ...] = ()
 
     def __call__(self, step: int) -> Tensor:
         """Its value at `step`."""

@@ -36,6 +36,7 @@ class Stream(IntEnum):
     EVAL_NOISE = 9
     EVAL_CLASS = 10
     SDE_NOISE = 11
+    POSITION = 12
 
 
 @dataclass(frozen=True)

@@ -160,7 +160,8 @@ class Registry(Generic[T]):
     def bind(self, spec: str) -> Callable[..., Any]:
         """Return what `spec` names with all of its options given: a class to call, or a function."""
         part = Part.parse(spec)
-        return partial(self.load(part.name), **self[part.name].resolve(part))  # type: ignore[operator]
+        made: Any = self.load(part.name)
+        return partial(made, **self[part.name].resolve(part))
 
     def canonical(self, spec: str, *, stored: bool = False) -> str:
         """Return `spec` with all options, keys and parts sorted, so that equal things have equal text.

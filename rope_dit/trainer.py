@@ -109,8 +109,9 @@ class Training:
     def _check_averages(self, kept: Mapping[str, Tensor]) -> None:
         """Raise UserError where an average is asked for that a checkpoint does not hold."""
         first, _ = next(self.model.named_parameters())
-        of_first = [key for key in kept if key.startswith("ema.") and key.endswith(f".{first}")]
-        names = [key.removeprefix("ema.").removesuffix(f".{first}") for key in of_first]
+        ends = f".{first}"
+        of_first = [key for key in kept if key.startswith("ema.") and key.endswith(ends)]
+        names = [key.removeprefix("ema.").removesuffix(ends) for key in of_first]
         if missing := [name for name in self.ema.profiles if name not in names]:
             raise UserError(f"train.averages: the run did not keep '{missing[0]}' from its start; it has "
                             f"{', '.join(names)}. Leave it out, or train anew with another --out.")  # fmt: skip

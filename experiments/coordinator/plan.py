@@ -21,13 +21,17 @@ from experiments.coordinator.arm import Arm
 from experiments.coordinator.cell import Cell
 from experiments.records.definition import Definition, Endpoint, Look
 from experiments.scoring.metrics import value_name
-from rope_dit import ema
 from rope_dit.config import NOT_WEIGHTS
 from rope_dit.durable import write_durably
 from rope_dit.errors import UserError
 from rope_dit.words import differing
 
-GROWING = ("eval.samplers", "eval.guidances", "eval.sampling_seeds")  # what may be added to a study
+GROWING = (
+    "eval.averages",
+    "eval.samplers",
+    "eval.guidances",
+    "eval.sampling_seeds",
+)  # what may be added to a study
 ELSEWHERE = ("data.name", "data.root", "eval.inception_weights", *(f"train.{name}" for name in NOT_WEIGHTS))
 _PARTS = ("data", "model", "train", "eval")
 
@@ -88,7 +92,7 @@ class Plan:
             extractor=self.facts["extractor"],
             sampler=str(config.sampler_specs[0]),
             guidance=str((plain or config.guidance_specs)[0]),
-            ema=ema.name(self.base.train.ema_decay),
+            ema=self.base.main_average,
             n=config.n[0],
             train_step=self.base.train.steps,
             sampling_seed=0,

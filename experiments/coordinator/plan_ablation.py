@@ -4,6 +4,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from experiments.config.canonical import canonical_like
+from experiments.config.former import upgraded
 from experiments.config.identity import as_before
 from experiments.config.launch import usable_cores
 from experiments.config.run import RunConfig
@@ -62,10 +64,11 @@ def shared_settings(config: StudyConfig, path: Path, saved: Plan | None) -> RunC
     A study that is older than some settings keeps their neutral values.
     """
     base = config.run()
-    if written := read_saved(path):
-        base = as_before(base, written.base, study(config.preset).run())
+    if saved and (written := read_saved(path)):
+        base = as_before(base, upgraded(written.base), study(config.preset).run())
         samplers = samplers_as_saved(base.eval.samplers, saved)
         base = replace(base, eval=replace(base.eval, samplers=samplers))
+    base = canonical_like(base, saved.base if saved else None)
     threads = base.train.threads or (saved.base.train.threads if saved else threads_of_a_run(config))
     return replace(
         base,

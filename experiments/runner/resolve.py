@@ -11,13 +11,14 @@ from typing import Any
 import torch
 
 from experiments.cli.plugins import plugin_errors
+from experiments.config.canonical import canonical
+from experiments.config.former import upgraded
 from experiments.config.identity import (
     as_before,
     fingerprint,
     identity,
     read_identity,
     run_name,
-    specs_as_before,
 )
 from experiments.config.launch import usable_cores
 from experiments.config.presets import preset
@@ -30,7 +31,6 @@ from experiments.scoring.extractors.load import load_extractor
 from rope_dit.config import TrainConfig, check
 from rope_dit.errors import UserError
 from rope_dit.model import DiT
-from rope_dit.registry import POS_EMBEDS
 
 BF16_MIN_DIM = (
     128  # on CPUs with bf16 instructions narrower models train faster in fp32 (python -m experiments.bench)
@@ -133,7 +133,7 @@ def place(
 
 def before(asked: RunConfig, written: Mapping[str, Any]) -> RunConfig:
     """What is asked for, but with settings and options that a record may not know at neutral values."""
-    return specs_as_before(as_before(asked, written, preset(asked.preset)))
+    return canonical(as_before(asked, upgraded(written), preset(asked.preset)), stored=True)
 
 
 def find_run(config: RunConfig, found: Mapping[str, str]) -> RunFolder | None:
@@ -196,9 +196,7 @@ def device_text(device: torch.device) -> str:
 def resolve_settings(config: RunConfig, device: torch.device) -> RunConfig:
     """Settings with device, precision, compile and threads decided, and specs with all their options."""
     train = resolve_train(config.train, config.model.dim, device)
-    evaluation = replace(config.eval, samplers=tuple(map(str, config.eval.sampler_specs)))
-    variant = POS_EMBEDS.canonical(config.variant)
-    return replace(config, variant=variant, device=device.type, train=train, eval=evaluation)  # type: ignore[arg-type]
+    return canonical(replace(config, device=device.type, train=train))  # type: ignore[arg-type]
 
 
 def resolve_train(train: TrainConfig, dim: int, device: torch.device) -> TrainConfig:

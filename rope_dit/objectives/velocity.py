@@ -29,4 +29,6 @@ class Velocity(Objective):
 
     def scale(self, t: Tensor) -> Tensor | float:
         """1, 1 - t for x, t for noise."""
-        return {"velocity": 1.0, "x": 1 - t, "noise": t}[self.loss]
+        if self.loss == "velocity":
+            return 1.0
+        return 1 - t if self.loss == "x" else t

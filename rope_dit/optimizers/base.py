@@ -77,9 +77,9 @@ def groups(weights: Weights, config: TrainConfig, lr: float) -> list[dict[str, A
     decayed = {
         name for name, p in weights.items() if p.dim() > 1 and (config.decay_tables or not is_table(name))
     }
-    parts = {config.weight_decay: [], 0.0: []} if config.weight_decay else {0.0: []}
+    parts: dict[float, list[Tensor]] = {0.0: []}
     for name, p in weights.items():
-        parts[config.weight_decay if name in decayed else 0.0].append(p)
+        parts.setdefault(config.weight_decay if name in decayed else 0.0, []).append(p)
     return [
         {"params": part, "weight_decay": decay, "lr": lr, "initial_lr": lr} for decay, part in parts.items()
     ]

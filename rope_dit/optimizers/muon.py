@@ -20,8 +20,8 @@ class Muon(Optimizer):
     """Momentum made orthogonal, for the blocks' q, k, v, proj and MLP (K. Jordan, 2024); AdamW elsewhere.
 
     That is torch.optim.Muon (see arXiv:2502.16982): Nesterov momentum, five Newton-Schulz steps in bf16, the
-    rate times sqrt(max(1, rows / columns)). q, k and v are matrices of their own; modulations are AdamW's. The weight
-    decay is the same for both.
+    rate times sqrt(max(1, rows / columns)). q, k and v are matrices of their own; modulations are AdamW's.
+    The weight decay is the same for both.
     """
 
     def __init__(self, weights: Weights, config: TrainConfig, *, lr: float = 0.02, momentum: float = 0.95):

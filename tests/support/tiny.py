@@ -1,5 +1,7 @@
 """A training that takes milliseconds: its settings, network, batches, and copies of all it changes."""
 
+from typing import Any
+
 import torch
 from torch import Tensor
 
@@ -41,10 +43,11 @@ def copies(training: Training) -> dict[str, Tensor]:
     return {name: tensor.detach().clone() for name, tensor in training.tensors().items()}
 
 
-def draws(config: TrainConfig, seed: int, step: int, shape: tuple[int, ...], places: int = 0) -> Draws:
+def draws(config: TrainConfig, seed: int, step: int, shape: tuple[int, ...], **more: Any) -> Draws:
     """What chance decides in a step, for pictures of this shape."""
-    made_up = torch.zeros(shape), torch.zeros(shape[0], dtype=torch.int64)
-    return Inputs(config, lambda step: made_up, seed, places)(step)[2]
+    device = more.pop("device", "cpu")
+    made_up = torch.zeros(shape, device=device), torch.zeros(shape[0], dtype=torch.int64, device=device)
+    return Inputs(config, lambda step: made_up, seed, **more)(step)[2]
 
 
 def same(a: dict[str, Tensor], b: dict[str, Tensor]) -> bool:
