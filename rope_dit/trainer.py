@@ -113,8 +113,10 @@ class Training:
         of_first = [key for key in kept if key.startswith("ema.") and key.endswith(ends)]
         names = [key.removeprefix("ema.").removesuffix(ends) for key in of_first]
         if missing := [name for name in self.ema.profiles if name not in names]:
-            raise UserError(f"train.averages: the run did not keep '{missing[0]}' from its start; it has "
-                            f"{', '.join(names)}. Leave it out, or train anew with another --out.")  # fmt: skip
+            raise UserError(
+                f"train.averages: the run did not keep '{missing[0]}'; it has {', '.join(names)}. "
+                "Leave it out, or train anew with another --out."
+            )
 
     def tensors(self) -> dict[str, Tensor]:
         """What a checkpoint holds: everything but the step, by name."""
