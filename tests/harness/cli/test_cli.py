@@ -94,7 +94,8 @@ def test_help_has_every_option_with_the_presets_default(preset):
     }
     for name, value in flatten(PRESETS[preset]).items():
         option = "--data" if name == "data.name" else "--" + name.replace("_", "-")
-        shown_as = {"None": "none", "": "the variant"}.get(value, value)
+        empty = {"--arm": "the variant", "--eval.averages": "all in train.averages"}
+        shown_as = {"None": "none", "": empty.get(option)}.get(value, value)
         if option in places:
             assert f"(default: {shown_as})" in shown[places[option] :][:400], option
     assert all(f" {name}" in shown[places["--preset"] :][:200] for name in PRESETS)
