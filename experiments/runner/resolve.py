@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch import nn
 
 from experiments.cli.plugins import plugin_errors
 from experiments.config.canonical import canonical, keeping
@@ -29,8 +30,10 @@ from experiments.records.run_folder import RunFolder
 from experiments.scoring.extractors.base import Extractor
 from experiments.scoring.extractors.load import load_extractor
 from rope_dit.config import TrainConfig, check
+from rope_dit.densities.base import build_density
 from rope_dit.errors import UserError
 from rope_dit.model import DiT
+from rope_dit.registry import AVERAGES, COUPLINGS, OBJECTIVES, OPTIMIZERS, SCHEDULES
 
 BF16_MIN_DIM = (
     128  # on CPUs with bf16 instructions narrower models train faster in fp32 (python -m experiments.bench)
@@ -90,10 +93,9 @@ def resolve(asked: RunConfig, ranks: int = 0) -> Resolved:
     config, found, folder = place(asked, device, images, ranks)
     torch.set_num_threads(config.train.threads)
     check_pictures(config, images)
-    for sampler in config.eval.sampler_specs:  # only the solver's own file can judge its options
-        sampler.build()
     with torch.device("meta"):
-        build_model(config, images)
+        model = build_model(config, images)
+    check_specs(config, model)
     check_writable(folder.path)
     folder.check_free_for(found)
     return Resolved(asked, config, device, images, found, folder)
@@ -169,6 +171,22 @@ def check_pictures(config: RunConfig, images: Images) -> None:
     for part, pictures in (("train", images.train), ("held-out", images.held_out)):
         got = f"{len(pictures)} {part} pictures"
         check(len(pictures) >= halves, "--data", got, f"at least {halves}, which the metrics need")
+
+
+def check_specs(config: RunConfig, model: DiT) -> None:
+    """Make what specs name, for only an item's own file can judge its options. Raises UserError."""
+    train = config.train
+    for sampler in config.eval.sampler_specs:
+        sampler.build()
+    build_density(train.density)
+    OBJECTIVES.bind(train.objective)()
+    COUPLINGS.bind(train.coupling)()
+    SCHEDULES.bind(train.schedule)(0.0)
+    for average in train.averages:
+        AVERAGES.bind(average)(0)
+    shapes = {name: p.shape for name, p in model.named_parameters()}
+    weights = {name: nn.Parameter(torch.empty(shape)) for name, shape in shapes.items()}  # none is filled
+    OPTIMIZERS.bind(train.optimizer)(weights, train)
 
 
 def build_model(config: RunConfig, images: Images) -> DiT:

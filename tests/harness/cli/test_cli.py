@@ -68,6 +68,34 @@ for line in {lines!r}:
 """
 
 
+TYPO = """
+import sys
+from experiments import run
+from experiments.cli.main import main
+sys.argv = ["run", *{words!r}.split()]
+try:
+    main(run.command)
+finally:
+    print("torch" in sys.modules)
+"""
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        ("--train.objective velocityy", "unknown objective 'velocityy'. Did you mean 'velocity'?"),
+        ("--train.averages power warmupp", "unknown average 'warmupp'. Did you mean 'warmup'?"),
+        ("--train.optimizer muon:rl=1", "muon: unknown option 'rl'"),
+        ("--eval.averages power", "eval.averages got 'power', expected raw or an average that the run keeps"),
+    ],
+)
+def test_a_typo_in_a_spec_is_told_before_torch_is_imported(tmp_path, words, says):
+    code = TYPO.format(words=words)
+    done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True)
+    assert (done.returncode, done.stdout) == (2, "False\n"), done.stderr
+    assert done.stderr.startswith(f"error: {says}"), done.stderr
+
+
 def test_help_and_lists_import_nothing_heavy(tmp_path):
     lines = ["run --help", "run --preset cifar10 --help", "run --list", "evaluate --help", "sample --help"]
     lines += [

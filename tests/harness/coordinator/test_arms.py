@@ -41,7 +41,12 @@ def test_an_arm_is_read(text, label, spec, overrides):
 
 
 def test_an_arm_written_and_read_is_the_same():
-    for text in ("rope2d", "fast=rope2d:theta=7;train.lr=3e-4;model.mlp=swiglu", "learned+rope1d", "a=none;train.objective=x"):
+    for text in (
+        "rope2d",
+        "fast=rope2d:theta=7;train.lr=3e-4;model.mlp=swiglu",
+        "learned+rope1d",
+        "a=none;train.objective=x",
+    ):
         arm = Arm.parse(text)
         assert Arm.parse(str(arm)) == arm
 
