@@ -71,7 +71,8 @@ def shared_settings(config: StudyConfig, path: Path, saved: Plan | None) -> RunC
     base = canonical_like(base, saved.base if saved else None)
     base = keeping(base, saved.base.train.averages, path) if saved else base
     first = f"{base.main_average}, the first of train.averages, on which verdicts stand, among them"
-    check(base.main_average in base.averages, "eval.averages", " ".join(base.averages), first)
+    scored = base.averages + (saved.base.averages if saved else ())
+    check(base.main_average in scored, "eval.averages", " ".join(scored), first)
     threads = base.train.threads or (saved.base.train.threads if saved else threads_of_a_run(config))
     return replace(
         base,

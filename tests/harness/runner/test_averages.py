@@ -1,4 +1,4 @@
-"""Runs that keep several averages: each is scored, the first counts, and they stay what they were begun with."""
+"""Runs that keep several averages: all are scored, the first counts, and they stay as they were begun."""
 
 import hashlib
 import shutil
