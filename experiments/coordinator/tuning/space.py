@@ -74,9 +74,14 @@ def default_params(arm: Arm, space: Space, plan: Plan) -> dict[str, Any]:
         if isinstance(what, Range):
             params[key] = min(max(float(text), what.low), what.high)
         else:
-            whole = {canonical_value(name, value) if "." in key else value: value for value in what.values}
-            params[key] = whole.get(text, what.values[0])
+            same = {_whole(name, value): value for value in what.values}
+            params[key] = same.get(_whole(name, text), what.values[0])
     return params
+
+
+def _whole(name: str, value: str) -> str:
+    """A value with all options, where it is a setting's and a spec."""
+    return canonical_value(name, value) if "." in name else value
 
 
 def _option(key: str) -> re.Pattern[str]:
