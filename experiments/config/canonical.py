@@ -3,13 +3,14 @@
 Imports no torch, and no file of an item.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any, TypeVar
 
 from experiments.config.run import RunConfig
 from rope_dit.averages.names import RAW, average_name
 from rope_dit.config import ModelConfig, TrainConfig, check, spec_fields
+from rope_dit.errors import UserError
 from rope_dit.registry import POS_EMBEDS, Registry
 from rope_dit.samplers.spec import SamplerSpec
 
@@ -52,6 +53,33 @@ def canonical_like(config: RunConfig, there: RunConfig | None) -> RunConfig:
                 if getattr(known, name) == getattr(before, name)}  # fmt: skip
         config = replace(config, **{part: replace(now, **same)})
     return config
+
+
+def keeping(asked: RunConfig, kept: Sequence[str], where: object) -> RunConfig:
+    """Settings for what was begun with these averages: it keeps them all, and those asked for are scored.
+
+    Args:
+        asked: settings.
+        kept: specs of the averages, of which the first counts.
+        where: the run or study that keeps them, for the message.
+
+    Raises:
+        UserError: an average is asked for that is none of them.
+    """
+    names = [average_name(spec) for spec in kept]
+    for name in map(average_name, asked.train.averages):
+        if name not in names:
+            raise UserError(f"train.averages: {where} did not keep '{name}' from its start; it has "
+                            f"{', '.join(names)}. Leave it out, or train anew elsewhere.")  # fmt: skip
+    return scoring(replace(asked, train=replace(asked.train, averages=tuple(kept))), asked.averages)
+
+
+def scoring(config: RunConfig, averages: Sequence[str]) -> RunConfig:
+    """Settings under which the pictures of these averages, given by name, are scored."""
+    kept = {average_name(spec): spec for spec in config.train.averages}
+    every = [*kept] == sorted(averages, key=[*kept, *averages].index)
+    specs = () if every else tuple(kept.get(name, name) for name in averages)
+    return replace(config, eval=replace(config.eval, averages=specs))
 
 
 def canonical_value(key: str, text: str, *, stored: bool = False) -> str:

@@ -5,7 +5,7 @@ from typing import Any
 
 
 def upgraded(written: Mapping[str, Any]) -> dict[str, Any]:
-    """Settings of a run as JSON, in today's form, whichever version wrote them."""
+    """Settings of a run or a study as JSON, in today's form, whichever version wrote them."""
     found = dict(written)
     if isinstance(train := found.get("train"), Mapping):
         renamed = [upgraded_override(f"train.{key}", value) for key, value in train.items()]

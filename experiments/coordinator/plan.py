@@ -14,6 +14,7 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from experiments.config.canonical import scoring
 from experiments.config.identity import read_settings
 from experiments.config.run import RunConfig
 from experiments.config.text import flatten, from_json, to_json
@@ -205,7 +206,9 @@ def grow(saved: Plan, asked: Plan) -> Plan:
         )
     return replace(
         asked,
-        base=replace(asked.base, eval=evaluation),
+        base=scoring(
+            replace(asked.base, eval=evaluation), _join([*saved.base.averages, *asked.base.averages])
+        ),
         arms={**saved.arms, **asked.arms},
         seeds=_join([*saved.seeds, *asked.seeds]),
         comparisons=_join([*saved.comparisons, *asked.comparisons]),

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from experiments.config.canonical import canonical_like
+from experiments.config.canonical import canonical_like, keeping
 from experiments.config.former import upgraded
 from experiments.config.identity import as_before
 from experiments.config.launch import usable_cores
@@ -69,6 +69,9 @@ def shared_settings(config: StudyConfig, path: Path, saved: Plan | None) -> RunC
         samplers = samplers_as_saved(base.eval.samplers, saved)
         base = replace(base, eval=replace(base.eval, samplers=samplers))
     base = canonical_like(base, saved.base if saved else None)
+    base = keeping(base, saved.base.train.averages, path) if saved else base
+    first = f"{base.main_average}, the first of train.averages, on which verdicts stand, among them"
+    check(base.main_average in base.averages, "eval.averages", " ".join(base.averages), first)
     threads = base.train.threads or (saved.base.train.threads if saved else threads_of_a_run(config))
     return replace(
         base,

@@ -11,7 +11,7 @@ from typing import Any
 import torch
 
 from experiments.cli.plugins import plugin_errors
-from experiments.config.canonical import canonical
+from experiments.config.canonical import canonical, keeping
 from experiments.config.former import upgraded
 from experiments.config.identity import (
     as_before,
@@ -111,7 +111,8 @@ def place(
 ) -> tuple[RunConfig, dict[str, str], RunFolder]:
     """Settings, identity and folder of a run: of the one that is there already, or else of a new one.
 
-    A run that is older than some settings is gone on with under their neutral values.
+    A run that is older than some settings is gone on with under their neutral values, and any run with the
+    averages that it was begun with.
     """
     check_writable(asked.out or asked.runs)
     there = RunFolder(asked.out).record if asked.out else None
@@ -124,16 +125,25 @@ def place(
     new, old = decided(asked), decided(before(asked, there.config if there else {}))
     if asked.out:
         known = read_identity(there.identity) if there else {}
-        return *(old if old[1] == known else new), RunFolder(asked.out)
+        config, found = old if old[1] == known else new
+        return as_begun(config, found, RunFolder(asked.out)), found, RunFolder(asked.out)
     for config, found in (new, old):
         if folder := find_run(config, found):
-            return config, found, folder
+            return as_begun(config, found, folder), found, folder
     return *new, RunFolder(asked.runs / run_name(new[0], fingerprint(new[1])))
 
 
 def before(asked: RunConfig, written: Mapping[str, Any]) -> RunConfig:
     """What is asked for, but with settings and options that a record may not know at neutral values."""
     return canonical(as_before(asked, upgraded(written), preset(asked.preset)), stored=True)
+
+
+def as_begun(config: RunConfig, found: Mapping[str, str], folder: RunFolder) -> RunConfig:
+    """Settings with the averages of the run that is there already. Raises UserError where it lacks one."""
+    there = folder.record
+    if there is None or read_identity(there.identity) != found:
+        return config
+    return keeping(config, there.settings.train.averages, folder.path)
 
 
 def find_run(config: RunConfig, found: Mapping[str, str]) -> RunFolder | None:

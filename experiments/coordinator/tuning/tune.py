@@ -9,6 +9,7 @@ from dataclasses import asdict, replace
 from typing import Any
 
 from experiments.cli.main import FAILED, OK, StopFlag
+from experiments.config.canonical import scoring
 from experiments.config.study import Space, StudyConfig
 from experiments.config.text import to_json
 from experiments.config.tuning import Range, TuneConfig
@@ -60,6 +61,7 @@ def plan_tuning(config: StudyConfig, space: Space) -> Plan:
     guidance = 1.0 if 1.0 in base.eval.guidances else base.eval.guidances[0]
     base = replace(base, eval=replace(base.eval, samplers=base.eval.samplers[:1], guidances=(guidance,),
                                       n=base.eval.n[:1], sampling_seeds=1, every=0))  # fmt: skip
+    base = scoring(base, [base.main_average])
     arms = as_saved(parse_arms(config.specs, base), config.specs, saved)
     resolved = resolve_arms(arms, base, path)
     for arm in arms.values():

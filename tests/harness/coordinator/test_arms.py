@@ -56,7 +56,7 @@ def test_overrides_change_only_what_they_name():
         (["rope2d;train.lr=0"], "expected a number above 0"),
         (["rope2d;train.lr=fast"], "--train.lr got 'fast', expected a number"),
         (["rope2d;train.batch=1.5"], "--train.batch got '1.5', expected a whole number"),
-        (["rope2d;train.schedule=cosin"], "expected one of constant, cosine. Did you mean 'cosine'?"),
+        (["rope2d;train.schedule=cosin"], "unknown schedule 'cosin'. Did you mean 'cosine'?"),
         (["rope2d;model.qk-norm=maybe"], "--model.qk-norm got 'maybe', expected true or false"),
         (["rope2d;model.no-qk-norm=true"], "Did you mean '--model.qk-norm'?"),
         (["rope2d;train.lr=1;train.lr=2"], "train.lr is given twice; give it once"),
