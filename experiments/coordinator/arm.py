@@ -52,7 +52,10 @@ class Arm:
         if not named:
             label = _slug(POS_EMBEDS.canonical(spec), overrides)
         spec = POS_EMBEDS.canonical(spec, stored=stored)
-        overrides = tuple((key, canonical_value(key, value, stored=stored)) for key, value in overrides)
+        try:
+            overrides = tuple((key, canonical_value(key, value, stored=stored)) for key, value in overrides)
+        except UserError as error:
+            raise UserError(f"arm '{text}': {error}") from None
         if not re.fullmatch(LABEL, label):
             raise UserError(f"arm '{text}': label got '{label}', expected 1 to 80 of A-Z a-z 0-9 . _ -")
         return cls(label, spec, overrides)

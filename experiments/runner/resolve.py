@@ -29,8 +29,10 @@ from experiments.records.run_folder import RunFolder
 from experiments.scoring.extractors.base import Extractor
 from experiments.scoring.extractors.load import load_extractor
 from rope_dit.config import TrainConfig, check
+from rope_dit.densities.base import build_density
 from rope_dit.errors import UserError
 from rope_dit.model import DiT
+from rope_dit.registry import AVERAGES, COUPLINGS, OBJECTIVES, SCHEDULES
 
 BF16_MIN_DIM = (
     128  # on CPUs with bf16 instructions narrower models train faster in fp32 (python -m experiments.bench)
@@ -92,6 +94,7 @@ def resolve(asked: RunConfig, ranks: int = 0) -> Resolved:
     check_pictures(config, images)
     for sampler in config.eval.sampler_specs:  # only the solver's own file can judge its options
         sampler.build()
+    check_items(config.train)
     with torch.device("meta"):
         build_model(config, images)
     check_writable(folder.path)
@@ -144,6 +147,16 @@ def as_begun(config: RunConfig, found: Mapping[str, str], folder: RunFolder) -> 
     if there is None or read_identity(there.identity) != found:
         return config
     return keeping(config, there.settings.train.averages, folder.path)
+
+
+def check_items(train: TrainConfig) -> None:
+    """Raise UserError for options of the training's items that only their own files can judge."""
+    OBJECTIVES.bind(train.objective)()
+    COUPLINGS.bind(train.coupling)()
+    build_density(train.density)
+    SCHEDULES.bind(train.schedule)(0.0)
+    for average in train.averages:
+        AVERAGES.bind(average)(0)
 
 
 def find_run(config: RunConfig, found: Mapping[str, str]) -> RunFolder | None:
