@@ -49,9 +49,8 @@ class Naming:
         """From the params of its MLflow run."""
         ns = tuple(map(int, params["eval.n"].split()))
         decay = params.get("train.ema_decay")  # as it was called when there was one average
-        average = (
-            average_name(params["train.averages"].split()[0]) if decay is None else f"{float(decay):.9g}"
-        )
+        kept = params.get("train.averages", "").split()
+        average = average_name(kept[0]) if kept else f"{float(decay):.9g}" if decay else ""
         return cls(ns[0], int(params["eval.every_n"]), int(params["train.steps"]), ns, average)
 
 
@@ -88,7 +87,7 @@ def score_points(scores: Iterable[Score], naming: Naming) -> Iterator[Point]:
         named_so = re.search(r"_n\d+$", key.metric)  # as the file of an extractor may be
         main = key.n == naming.main_n and not named_so
         metric = key.metric if main else rough_metric(key.metric, key.n)
-        average = "" if key.ema == naming.average else key.ema
+        average = "" if naming.average in ("", key.ema) else key.ema
         yield (
             score_name(metric, spec.slug, key.guidance, key.sampling_seed, average),
             key.train_step,

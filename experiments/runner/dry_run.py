@@ -22,7 +22,7 @@ def describe(resolved: Resolved) -> str:
     own = sum(p.numel() for p in model.pos_embed.parameters())
     flops = forward_flops(resolved)
     training, sampling = estimated_seconds(resolved)
-    lines = [f"{key:<26}{value}" for key, value in sorted(flatten(config).items())]
+    lines = [f"{key:<26}{value or '-'}" for key, value in sorted(flatten(config).items())]
     lines += [
         f"{'run folder':<26}{resolved.folder.path}",
         f"{'device':<26}{device_text(resolved.device)}",

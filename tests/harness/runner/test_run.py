@@ -142,7 +142,7 @@ def test_dry_run_tells_and_writes_nothing(tmp_path):
     result = call("run", *SMOKE, "--dry-run", "--variant", "learned+rope2d", "--eval.guidances", "1", "3")
     assert result.code == 0, result.err
     assert not list(tmp_path.iterdir())
-    told = dict((*line.split(None, 1), "")[:2] for line in result.out.splitlines() if "." in line.split()[0])
+    told = dict(line.split(None, 1) for line in result.out.splitlines() if "." in line.split()[0])
     assert told["train.precision"] == "fp32"  # as resolved, not `auto`
     assert told["eval.samplers"] == "euler:grid=uniform,steps=4 heun:grid=uniform,steps=2"
     parameters = re.search(r"^parameters +([\d,]+), of the variant ([\d,]+)$", result.out, re.M)
