@@ -13,7 +13,7 @@ from rope_dit import flow
 from rope_dit.averages.names import RAW
 from rope_dit.checkpoint import Checkpoints, restore
 from rope_dit.config import TrainConfig
-from rope_dit.draws import Batch, Inputs
+from rope_dit.draws import Batch, Draws, Inputs
 from rope_dit.ema import EMA
 from rope_dit.errors import UserError
 from rope_dit.model import DiT
@@ -186,10 +186,10 @@ def train(training: Training, batch: Batch, *, seed: int, until: int, ranks: Ran
     if ranks.size > 1 and training.step < until:
         # DDP packs gradients anew after the first backward pass, and may then add in another order: without
         # a pass whose gradients are forgotten a resumed run would have other bits than an uninterrupted one
-        _backward(training, inputs, losses, ranks)
+        backward(training, inputs, losses, ranks)
         training.model.zero_grad(set_to_none=True)
     while training.step < until:
-        loss, losses_RB, t_B = _backward(training, inputs, losses, ranks)
+        loss, losses_RB, t_B = backward(training, inputs, losses, ranks)
         norm = nn.utils.clip_grad_norm_(weights, config.clip)
         skip = training.guard.skip(training.step, ranks.mean(loss), norm)
         training.meter += ranks.sum(flow.bin_sums(losses_RB, t_B)).masked_fill(skip > 0, 0.0)
@@ -202,10 +202,23 @@ def train(training: Training, batch: Batch, *, seed: int, until: int, ranks: Ran
         yield Step(training.step, learning_rate(config, config.lr, training.step - 1), norm)
 
 
-def _backward(
-    training: Training, inputs: Inputs, losses: Callable[..., Tensor], ranks: Ranks
+def backward(
+    training: Training,
+    inputs: Callable[[int], tuple[Tensor, Tensor, Draws]],
+    losses: Callable[..., Tensor],
+    ranks: Ranks,
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """Set the gradients; returns this rank's mean loss, its losses [1 or 2, B] and its times [B]."""
+    """Set the gradients of the next step, of this rank's share.
+
+    Args:
+        training: whose model; nothing else of it changes.
+        inputs: gives the global batch, see `Inputs`.
+        losses: `flow.loss` with the model as its first argument.
+        ranks: that divide the batch.
+
+    Returns:
+        Mean loss, losses of each picture [1 or 2, B] and their times [B].
+    """
     images, labels, draw = inputs(training.step)
     draw = draw.map(ranks.part)
     with autocast(training.config, images.device):
