@@ -51,7 +51,7 @@ def dispatched(training: Training, batch: Batch, steps: int = STEPS) -> Counter[
         for _ in train(training, batch, seed=0, until=training.step + steps):
             pass
     whole.names.subtract({name: steps * count for name, count in alone.names.items()})
-    return +whole.names
+    return whole.names
 
 
 def dispatched_per_step(resolved: Resolved) -> float:
