@@ -49,6 +49,7 @@ def loss(
     return torch.stack((loss_B, error.square().flatten(1).mean(1)))
 
 
+@torch.no_grad()
 def bin_sums(losses_RB: Tensor, t_B: Tensor) -> Tensor:
     """Sums of each row of losses in tenths of t, and the number of images there: [R + 1, 10], float32.
 
@@ -56,5 +57,5 @@ def bin_sums(losses_RB: Tensor, t_B: Tensor) -> Tensor:
     """
     bins = (t_B * NUM_BINS).long().clamp(0, NUM_BINS - 1)
     outside = bins[:, None] != torch.arange(NUM_BINS, device=t_B.device)
-    sums = losses_RB.detach().float()[:, :, None].masked_fill(outside, 0.0).sum(1)
-    return torch.cat((sums, (~outside).sum(0, dtype=torch.float32)[None]))
+    rows = torch.cat((losses_RB.float(), torch.ones_like(t_B)[None]))
+    return rows[..., None].masked_fill(outside, 0.0).sum(1)

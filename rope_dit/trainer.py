@@ -43,21 +43,25 @@ class Guard:
     """Remembers the first step whose loss or gradient was not finite; only `check` makes the host wait."""
 
     def __init__(self, device: torch.device):
-        self._step = torch.full((), -1, device=device)
+        self._bad = torch.zeros((), dtype=torch.bool, device=device)
+        self._count = torch.zeros((), dtype=torch.int64, device=device)
         self._values = torch.zeros(2, device=device)
+        self._last = -1
 
     def skip(self, step: int, loss: Tensor, norm: Tensor) -> Tensor:
         """Return 1.0 from the first bad step on, else 0.0, on the device: whether all must stay as it is."""
         values = torch.stack((loss, norm)).float()
-        first = (self._step < 0) & ~torch.isfinite(values).all()
-        self._step = torch.where(first, torch.full_like(self._step, step), self._step)
-        self._values = torch.where(first, values, self._values)
-        return (self._step >= 0).float()
+        bad = (values - values).any()  # 0 for numbers; for nan and inf nan, which counts as true
+        self._values = torch.where(bad > self._bad, values, self._values)
+        self._bad = self._bad | bad
+        self._count += self._bad
+        self._last = step
+        return self._bad.float()
 
     def check(self, config: TrainConfig) -> None:
         """Raise Diverged where a step was bad."""
-        if (step := int(self._step)) >= 0:
-            loss, norm = self._values.tolist()
+        if count := int(self._count):
+            (loss, norm), step = self._values.tolist(), self._last + 1 - count
             raise Diverged(step, loss, norm, learning_rate(config, config.lr, step))
 
 

@@ -66,7 +66,7 @@ class Batches:
 
 def to_float(images: Tensor) -> Tensor:
     """uint8 to float32 in [-1, 1]."""
-    return images.float() / 127.5 - 1
+    return images / 127.5 - 1
 
 
 def to_uint8(images: Tensor) -> Tensor:
