@@ -19,7 +19,7 @@ from rope_dit.registry import COUPLINGS
 
 Batch = Callable[[int], tuple[Tensor, Tensor]]
 """step -> images [B, C, H, W] in [-1, 1] and labels [B], a pure function"""
-BLOCK_BYTES = 12 * 2**20
+BLOCK_BYTES = 11 * 2**20
 """of float32 drawn at a time; the generator needs some ten times as much while it works, and more than a
 processor's cache holds makes it slower than a block saves"""
 MOST_STEPS = 256

@@ -119,11 +119,15 @@ def normal(seed: int, stream: Stream, index: Tensor, count: int) -> Tensor:
     """Draw float32 [N, count] standard normals (Box and Muller, 1958); arguments as for `integers`."""
     if index.device.type == "mps":  # which has no float64
         return normal(seed, stream, index.cpu(), count).to(index.device)
-    first, second, third, fourth = _words(seed, stream, index, count)
-    radius = _log(torch.stack((first, third)).double().add_(0.5).mul_(2.0**-32)).mul_(-2.0).sqrt_()
-    cos, sin = _cos_sin_turns(torch.stack((second, fourth)))
+    words = _words(seed, stream, index, count)
+    lengths, turns = torch.stack(words[::2]), torch.stack(words[1::2])
+    del words  # here and below: memory that is free is taken again, and new memory takes long to come
+    lengths = lengths.double().add_(0.5)
+    radius = _minus_two_log(lengths, 32).sqrt_()
+    del lengths
+    cos, sin = _cos_sin_turns(turns, radius)
     # [2, N, blocks] twice -> [N, blocks, 2, 2]; complex numbers are the fastest way to lay pairs side by side
-    pairs = torch.view_as_real(torch.complex(cos.mul_(radius).float(), sin.mul_(radius).float()))
+    pairs = torch.view_as_real(torch.complex(cos.float(), sin.float()))
     return pairs.permute(1, 2, 0, 3).reshape(len(index), -1)[:, :count]
 
 
@@ -132,26 +136,29 @@ def name_index(name: str, device: torch.device) -> Tensor:
     return torch.tensor([zlib.crc32(name.encode())], device=device)
 
 
-def _log(x: Tensor) -> Tensor:
-    """Natural logarithm of positive float64, to 1e-15, from exactly rounded operations alone."""
+def _minus_two_log(x: Tensor, halvings: int) -> Tensor:
+    """-2 log(x / 2^halvings) of positive float64, to 1e-15, from exactly rounded operations alone."""
     mantissa, exponent = torch.frexp(x)  # mantissa in [1/2, 1)
     s = (mantissa - math.sqrt(0.5)).div_(mantissa.add_(math.sqrt(0.5)))
-    series = _polynomial(s * s, [1 / (2 * k + 1) for k in range(11)])
-    return series.mul_(s.mul_(2)).add_(exponent.double().sub_(0.5).mul_(math.log(2)))
+    series = _polynomial(s * s, [1 / (2 * k + 1) for k in range(11)])  # of atanh(s) / s
+    return series.mul_(s.mul_(-4)).add_(exponent.double().sub_(halvings + 0.5).mul_(-2 * math.log(2)))
 
 
-def _cos_sin_turns(word: Tensor) -> tuple[Tensor, Tensor]:
-    """Cosine and sine of 2 pi word / 2^32, float64: eighth turns by polynomials, the rest by symmetry."""
-    turned = word + 2**29
-    quadrant, rest = turned >> 30, turned.bitwise_and_(2**30 - 1).sub_(2**29)  # of 4 and 0 the same is left
-    angle = rest.double().mul_(math.pi / 2 * 2.0**-30)  # within +-pi/4
+def _cos_sin_turns(word: Tensor, radius: Tensor) -> tuple[Tensor, Tensor]:
+    """Cosine and sine of 2 pi word / 2^32 times radius, float64; word is overwritten.
+
+    Eighth turns by polynomials, the rest by symmetry.
+    """
+    quadrant = word.add_(2**29) >> 30  # 0 to 4, and 4 is 0
+    odd, opposite = (quadrant & 1).bool(), (quadrant & 2).bool()
+    del quadrant
+    angle = word.bitwise_and_(2**30 - 1).sub_(2**29).double().mul_(math.pi / 2 * 2.0**-30)  # within +-pi/4
     square = angle * angle
     cos = _polynomial(square, [(-1) ** k / math.factorial(2 * k) for k in range(9)])
     sin = _polynomial(square, [(-1) ** k / math.factorial(2 * k + 1) for k in range(9)]).mul_(angle)
-    odd = (quadrant & 1).bool()
-    cos, sin = torch.where(odd, sin, cos), torch.where(odd, cos, sin)
-    cos = torch.where(((quadrant + 1) & 2).bool(), -cos, cos)
-    return cos, torch.where((quadrant & 2).bool(), -sin, sin)
+    del angle, square
+    radius = torch.where(opposite, -radius, radius)
+    return torch.where(odd, -sin, cos).mul_(radius), torch.where(odd, cos, sin).mul_(radius)
 
 
 def _polynomial(x: Tensor, coefficients: Sequence[float]) -> Tensor:

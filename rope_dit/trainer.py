@@ -48,15 +48,15 @@ class Guard:
         self._values = torch.zeros(2, device=device)
         self._last = -1
 
-    def skip(self, step: int, loss: Tensor, norm: Tensor) -> Tensor:
-        """Return 1.0 from the first bad step on, else 0.0, on the device: whether all must stay as it is."""
+    def bad(self, step: int, loss: Tensor, norm: Tensor) -> Tensor:
+        """Whether all must stay as it is, on the device: true from the first bad step on."""
         values = torch.stack((loss, norm)).float()
         bad = (values - values).any()  # 0 for numbers; for nan and inf nan, which counts as true
         self._values = torch.where(bad > self._bad, values, self._values)
         self._bad = self._bad | bad
         self._count += self._bad
         self._last = step
-        return self._bad.float()
+        return self._bad
 
     def check(self, config: TrainConfig) -> None:
         """Raise Diverged where a step was bad."""
@@ -195,8 +195,9 @@ def train(training: Training, batch: Batch, *, seed: int, until: int, ranks: Ran
     while training.step < until:
         loss, losses_RB, t_B = backward(training, inputs, losses, ranks)
         norm = nn.utils.clip_grad_norm_(weights, config.clip)
-        skip = training.guard.skip(training.step, ranks.mean(loss), norm)
-        training.meter += ranks.sum(flow.bin_sums(losses_RB, t_B)).masked_fill(skip > 0, 0.0)
+        bad = training.guard.bad(training.step, ranks.mean(loss), norm)
+        training.meter += ranks.sum(flow.bin_sums(losses_RB, t_B)).masked_fill(bad, 0.0)
+        skip = bad.float()
         training.optimizer.step(partial(learning_rate, config, step=training.step), skip)
         training.model.zero_grad(set_to_none=True)
         training.ema.update(weights, training.step, 1 - skip)
