@@ -5,18 +5,25 @@ and whoever reads a number of theirs raises. Tensors on the CPU stay real. What 
 noted, for the host waits at each copy.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
 import pytest
 import torch
 from torch import Tensor, nn
-from torch._subclasses.fake_tensor import FakeTensor, FakeTensorMode, unset_fake_temporarily
+from torch._subclasses.fake_tensor import (
+    DataDependentOutputException,
+    DynamicOutputShapeException,
+    FakeTensor,
+    FakeTensorMode,
+    unset_fake_temporarily,
+)
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 CUDA = torch.device("cuda", 0)
+COPIES = (torch.ops.aten._to_copy.default, torch.ops.aten.copy_.default)
 
 
 class HostWaits(AssertionError):
@@ -32,15 +39,23 @@ class Watch(TorchDispatchMode):
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = kwargs or {}
+        if func.namespace == "aten" and torch.is_inference_mode_enabled():
+            with self:  # operations come as they were called there, and not as what they consist of
+                parts = func.decompose(*args, **kwargs)
+            if parts is not NotImplemented:
+                return parts
         tensors = [leaf for leaf in tree_leaves((args, kwargs)) if isinstance(leaf, Tensor)]
         if func is torch.ops.aten._local_scalar_dense.default and on_cuda(args[0].device):
-            raise HostWaits(f"a number of shape {tuple(args[0].shape)} on {args[0].device} was read")
+            raise HostWaits(f"a number on {args[0].device} was read")
         device = kwargs.get("device")
         if not any(isinstance(t, FakeTensor) for t in tensors) and not (device and on_cuda(device)):
             with unset_fake_temporarily():
                 return func(*args, **kwargs)
-        result = func(*args, **kwargs)
-        if func in (torch.ops.aten._to_copy.default, torch.ops.aten.copy_.default):
+        try:
+            result = func(*args, **kwargs)
+        except (DataDependentOutputException, DynamicOutputShapeException) as error:
+            raise HostWaits(f"{func}: what comes out depends on numbers on the device") from error
+        if func in COPIES:
             begin, end = tensors[-1].device, result.device
             if begin.type != end.type:
                 self.copies.append(f"{begin.type} to {end.type}: {tuple(result.shape)}")
