@@ -20,7 +20,7 @@ from rope_dit.trainer import Training, backward, train
 
 STEPS = 100
 """steps of which the mean is taken"""
-NARROW = {"dim": 16, "num_heads": 2, "depth": 1}
+NARROW: dict[str, Any] = {"dim": 16, "num_heads": 2, "depth": 1}
 
 
 class Dispatched(TorchDispatchMode):
@@ -44,10 +44,12 @@ def dispatched(training: Training, batch: Batch, steps: int = STEPS) -> Counter[
     assert training.config.compile == "off", "what is compiled is not dispatched"
     given = Inputs(training.config, batch, 0, training.model.places)(training.step)
     for _ in range(2):  # the first time makes tables of positions too
-        with Dispatched() as alone:
+        alone = Dispatched()
+        with alone:
             backward(training, lambda step: given, partial(flow.loss, training.model), ONE)
         training.model.zero_grad(set_to_none=True)
-    with Dispatched() as whole:
+    whole = Dispatched()
+    with whole:
         for _ in train(training, batch, seed=0, until=training.step + steps):
             pass
     whole.names.subtract({name: steps * count for name, count in alone.names.items()})

@@ -1,6 +1,6 @@
 """A CUDA device that is not there: tensors on it have shapes and no numbers, and what must not be done fails.
 
-Within `rehearsal()`, tensors on "cuda" are torch's fake ones. They refuse to be mixed with tensors on the CPU,
+Within `rehearsal()`, tensors on "cuda" are torch's fake ones. They refuse to be mixed with others on the CPU,
 and whoever reads a number of theirs raises. Tensors on the CPU stay real. What is copied between the two is
 noted, for the host waits at each copy.
 """

@@ -43,7 +43,9 @@ def test_what_a_step_does_on_top_is_counted(tmp_path):
     batches = make_batches(run)
 
     def count(batch, network=lambda x: x):
-        model = replace(run, config=replace(run.config, model=replace(run.config.model, **NARROW))).build_model()
+        model = replace(
+            run, config=replace(run.config, model=replace(run.config.model, **NARROW))
+        ).build_model()
         model.time.register_forward_hook(lambda module, args, out: network(out))
         return dispatched(Training.fresh(model, run.config.train), batch, steps=5).total()
 

@@ -30,8 +30,8 @@ def network(variant="rope2d"):
 def sample(sampler="euler:steps=3", guidance=2.0, objective="velocity", variant="rope2d"):
     """Pictures of the second chunk; returns what was copied between host and device meanwhile."""
     config = preset("smoke")
-    config = replace(config, train=replace(config.train, precision="fp32", compile="off", objective=objective),
-                     eval=replace(config.eval, chunk=4))  # fmt: skip
+    settings = replace(config.train, precision="fp32", compile="off", objective=objective)
+    config = replace(config, train=settings, eval=replace(config.eval, chunk=4))
     with rehearsal() as watch:
         generator = Generator(moved(network(variant)), config, LABELS, SHAPE, lambda: False)
         generator.load([torch.empty_like(p) for p in generator.model.parameters()])
