@@ -1,4 +1,4 @@
-"""The loss compiles in one piece, and once: nothing in it breaks the graph, nothing of a step compiles it anew.
+"""The loss compiles in one piece, and once: nothing breaks the graph, nothing of a step compiles it anew.
 
 Traced by Dynamo and autograd's tracer, without the compiler of machine code, which is what takes long.
 """
