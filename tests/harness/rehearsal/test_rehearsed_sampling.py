@@ -1,4 +1,4 @@
-"""Sampling and scoring on a GPU, rehearsed without one: see tests/support/rehearsal.py."""
+"""Sampling and scoring on a GPU, rehearsed without one: see rehearsal.py."""
 
 from dataclasses import replace
 
