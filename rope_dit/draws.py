@@ -19,8 +19,9 @@ from rope_dit.registry import COUPLINGS
 
 Batch = Callable[[int], tuple[Tensor, Tensor]]
 """step -> images [B, C, H, W] in [-1, 1] and labels [B], a pure function"""
-BLOCK_BYTES = 16 * 2**20
-"""of float32 drawn at a time; the generator needs some ten times as much while it works"""
+BLOCK_BYTES = 11 * 2**20
+"""of float32 drawn at a time; the generator needs some ten times as much while it works, and more than a
+processor's cache holds makes it slower than a block saves"""
 MOST_STEPS = 256
 COUPLED_STEPS = 8
 """steps that are paired at a time: the host waits for the device once for them"""
@@ -66,6 +67,11 @@ class Blocks:
         return self._rows[row]
 
 
+def block_length(per_step: int) -> int:
+    """Steps to draw at a time, where a step takes so many numbers."""
+    return max(1, min(BLOCK_BYTES // (4 * per_step), MOST_STEPS))
+
+
 class Inputs:
     """What each step is given: pictures, labels and draws of the global batch.
 
@@ -100,7 +106,7 @@ class Inputs:
             return Numbers(self.seed, stream, torch.arange(steps.start, steps.stop, device=device))
 
         def blocks(make: Callable[[range], Tensor], per_step: int) -> Blocks:
-            return Blocks(make, max(1, min(BLOCK_BYTES // (4 * per_step), MOST_STEPS, config.steps)))
+            return Blocks(make, min(block_length(per_step), config.steps))
 
         def noise(steps: range) -> Tensor:
             return numbers(Stream.NOISE, steps).normal(prod(shape)).view(-1, *shape)

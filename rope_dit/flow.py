@@ -5,6 +5,7 @@ Liu et al., "Flow straight and fast", arXiv:2209.03003, equation 1, with x0 nois
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from rope_dit.draws import Draws
 from rope_dit.objectives.base import Objective
@@ -49,6 +50,7 @@ def loss(
     return torch.stack((loss_B, error.square().flatten(1).mean(1)))
 
 
+@torch.no_grad()
 def bin_sums(losses_RB: Tensor, t_B: Tensor) -> Tensor:
     """Sums of each row of losses in tenths of t, and the number of images there: [R + 1, 10], float32.
 
@@ -56,5 +58,5 @@ def bin_sums(losses_RB: Tensor, t_B: Tensor) -> Tensor:
     """
     bins = (t_B * NUM_BINS).long().clamp(0, NUM_BINS - 1)
     outside = bins[:, None] != torch.arange(NUM_BINS, device=t_B.device)
-    sums = losses_RB.detach().float()[:, :, None].masked_fill(outside, 0.0).sum(1)
-    return torch.cat((sums, (~outside).sum(0, dtype=torch.float32)[None]))
+    rows = F.pad(losses_RB.float(), (0, 0, 0, 1), value=1.0)
+    return rows[..., None].masked_fill(outside, 0.0).sum(1)

@@ -63,19 +63,28 @@ class Numbers:
 
 
 def philox(counter: Sequence[Tensor], key: tuple[int, int]) -> tuple[Tensor, ...]:
-    """Philox 4x32-10: four counter words and two key words to four words, all in [0, 2^32) as int64."""
+    """Philox 4x32-10: four counter words and two key words to four words, all in [0, 2^32) as int64.
+
+    The counter is overwritten: new memory takes longer than the arithmetic.
+    """
     c0, c1, c2, c3 = counter
     k0, k1 = key
     for _ in range(_ROUNDS):
-        low0, low1 = c0 * _MULTIPLIERS[0], c2 * _MULTIPLIERS[1]  # int64 wraps; its low 64 bits are exact
-        c0, c1, c2, c3 = (
-            ((low1 >> 32) & _MASK) ^ c1 ^ k0,
-            low1 & _MASK,
-            ((low0 >> 32) & _MASK) ^ c3 ^ k1,
-            low0 & _MASK,
-        )
+        low0, low1 = (
+            c0.mul_(_MULTIPLIERS[0]),
+            c2.mul_(_MULTIPLIERS[1]),
+        )  # int64 wraps; its low 64 bits are exact
+        c0, c2 = _mixed(c1, low1, k0), _mixed(c3, low0, k1)
+        c1, c3 = low1, low0  # their upper halves are cut off where they are used
         k0, k1 = (k0 + _WEYL[0]) & _MASK, (k1 + _WEYL[1]) & _MASK
-    return c0, c1, c2, c3
+    return c0, c1.bitwise_and_(_MASK), c2, c3.bitwise_and_(_MASK)
+
+
+def _mixed(word: Tensor, product: Tensor, key: int) -> Tensor:
+    """Bits of the word, the product's upper half and the key added; overwrites the word where it fits."""
+    high = product >> 32
+    word = word.bitwise_xor_(high) if word.shape == high.shape else word ^ high
+    return word.bitwise_xor_(key).bitwise_and_(_MASK)
 
 
 def integers(seed: int, stream: Stream, index: Tensor, count: int) -> Tensor:
@@ -91,11 +100,16 @@ def integers(seed: int, stream: Stream, index: Tensor, count: int) -> Tensor:
         int64 [N, count]. Row i depends on index[i] alone, column j on j alone, so that a longer draw begins
         with a shorter one.
     """
+    words = _words(seed, stream, index, count)
+    return torch.stack(words, dim=-1).reshape(len(index), -1)[:, :count]
+
+
+def _words(seed: int, stream: Stream, index: Tensor, count: int) -> tuple[Tensor, ...]:
+    """First, second, third and fourth words of all blocks of four, each int64 [N, blocks]."""
     blocks = torch.arange((count + 3) // 4, device=index.device)
     counter = (blocks[None, :], (index & _MASK)[:, None], (index >> 32)[:, None],
                torch.full((), int(stream), device=index.device))  # fmt: skip
-    words = philox(counter, (seed & _MASK, seed >> 32))
-    return torch.stack(words, dim=-1).reshape(len(index), -1)[:, :count]
+    return philox(counter, (seed & _MASK, seed >> 32))
 
 
 def uniform(seed: int, stream: Stream, index: Tensor, count: int) -> Tensor:
@@ -108,10 +122,16 @@ def normal(seed: int, stream: Stream, index: Tensor, count: int) -> Tensor:
     """Draw float32 [N, count] standard normals (Box and Muller, 1958); arguments as for `integers`."""
     if index.device.type == "mps":  # which has no float64
         return normal(seed, stream, index.cpu(), count).to(index.device)
-    words = integers(seed, stream, index, count + count % 2).reshape(len(index), -1, 2)
-    radius = torch.sqrt(-2.0 * _log((words[..., 0].double() + 0.5) * 2.0**-32))
-    cos, sin = _cos_sin_turns(words[..., 1])
-    return torch.stack((radius * cos, radius * sin), dim=-1).float().reshape(len(index), -1)[:, :count]
+    words = _words(seed, stream, index, count)
+    lengths, turns = torch.stack(words[::2]), torch.stack(words[1::2])
+    del words  # here and below: memory that is free is taken again, and new memory takes long to come
+    lengths = lengths.double().add_(0.5)
+    radius = _minus_two_log(lengths, 32).sqrt_()
+    del lengths
+    cos, sin = _cos_sin_turns(turns, radius)
+    # [2, N, blocks] twice -> [N, blocks, 2, 2]; complex numbers are the fastest way to lay pairs side by side
+    pairs = torch.view_as_real(torch.complex(cos.float(), sin.float()))
+    return pairs.permute(1, 2, 0, 3).reshape(len(index), -1)[:, :count]
 
 
 def name_index(name: str, device: torch.device) -> Tensor:
@@ -119,29 +139,35 @@ def name_index(name: str, device: torch.device) -> Tensor:
     return torch.tensor([zlib.crc32(name.encode())], device=device)
 
 
-def _log(x: Tensor) -> Tensor:
-    """Natural logarithm of positive float64, to 1e-15, from exactly rounded operations alone."""
+def _minus_two_log(x: Tensor, halvings: int) -> Tensor:
+    """-2 log(x / 2^halvings) of positive float64, to 1e-15, from exactly rounded operations alone."""
     mantissa, exponent = torch.frexp(x)  # mantissa in [1/2, 1)
-    s = (mantissa - math.sqrt(0.5)) / (mantissa + math.sqrt(0.5))
-    return (exponent.double() - 0.5) * math.log(2) + 2 * s * _polynomial(
-        s * s, [1 / (2 * k + 1) for k in range(11)]
-    )
+    s = (mantissa - math.sqrt(0.5)).div_(mantissa.add_(math.sqrt(0.5)))
+    series = _polynomial(s * s, [1 / (2 * k + 1) for k in range(11)])  # of atanh(s) / s
+    return series.mul_(s.mul_(-4)).add_(exponent.double().sub_(halvings + 0.5).mul_(-2 * math.log(2)))
 
 
-def _cos_sin_turns(word: Tensor) -> tuple[Tensor, Tensor]:
-    """Cosine and sine of 2 pi word / 2^32, float64: eighth turns by polynomials, the rest by symmetry."""
-    quadrant, rest = ((word + 2**29) >> 30) & 3, ((word + 2**29) & (2**30 - 1)) - 2**29
-    angle = rest.double() * (math.pi / 2 * 2.0**-30)  # within +-pi/4
+def _cos_sin_turns(word: Tensor, radius: Tensor) -> tuple[Tensor, Tensor]:
+    """Cosine and sine of 2 pi word / 2^32 times radius, float64; word is overwritten.
+
+    Eighth turns by polynomials, the rest by symmetry.
+    """
+    quadrant = word.add_(2**29) >> 30  # 0 to 4, and 4 is 0
+    odd, opposite = (quadrant & 1).bool(), (quadrant & 2).bool()
+    del quadrant
+    angle = word.bitwise_and_(2**30 - 1).sub_(2**29).double().mul_(math.pi / 2 * 2.0**-30)  # within +-pi/4
     square = angle * angle
     cos = _polynomial(square, [(-1) ** k / math.factorial(2 * k) for k in range(9)])
-    sin = angle * _polynomial(square, [(-1) ** k / math.factorial(2 * k + 1) for k in range(9)])
-    cos, sin = torch.where(quadrant % 2 == 0, cos, sin), torch.where(quadrant % 2 == 0, sin, cos)
-    return torch.where((quadrant == 1) | (quadrant == 2), -cos, cos), torch.where(quadrant >= 2, -sin, sin)
+    sin = _polynomial(square, [(-1) ** k / math.factorial(2 * k + 1) for k in range(9)]).mul_(angle)
+    del angle, square
+    radius = torch.where(opposite, -radius, radius)
+    return torch.where(odd, -sin, cos).mul_(radius), torch.where(odd, cos, sin).mul_(radius)
 
 
 def _polynomial(x: Tensor, coefficients: Sequence[float]) -> Tensor:
     """Horner's rule in separate operations: a fused multiply-add would round differently."""
-    result = torch.full_like(x, coefficients[-1])
-    for c in reversed(coefficients[:-1]):
-        result = result * x + c
-    return result
+    *rest, highest = coefficients
+    result = x * highest
+    for c in reversed(rest[1:]):
+        result.add_(c).mul_(x)
+    return result.add_(rest[0])

@@ -13,7 +13,7 @@ from rope_dit import flow
 from rope_dit.averages.names import RAW
 from rope_dit.checkpoint import Checkpoints, restore
 from rope_dit.config import TrainConfig
-from rope_dit.draws import Batch, Inputs
+from rope_dit.draws import Batch, Draws, Inputs
 from rope_dit.ema import EMA
 from rope_dit.errors import UserError
 from rope_dit.model import DiT
@@ -43,21 +43,25 @@ class Guard:
     """Remembers the first step whose loss or gradient was not finite; only `check` makes the host wait."""
 
     def __init__(self, device: torch.device):
-        self._step = torch.full((), -1, device=device)
+        self._bad = torch.zeros((), dtype=torch.bool, device=device)
+        self._count = torch.zeros((), dtype=torch.int64, device=device)
         self._values = torch.zeros(2, device=device)
+        self._last = -1
 
-    def skip(self, step: int, loss: Tensor, norm: Tensor) -> Tensor:
-        """Return 1.0 from the first bad step on, else 0.0, on the device: whether all must stay as it is."""
+    def bad(self, step: int, loss: Tensor, norm: Tensor) -> Tensor:
+        """Whether all must stay as it is, on the device: true from the first bad step on."""
         values = torch.stack((loss, norm)).float()
-        first = (self._step < 0) & ~torch.isfinite(values).all()
-        self._step = torch.where(first, torch.full_like(self._step, step), self._step)
-        self._values = torch.where(first, values, self._values)
-        return (self._step >= 0).float()
+        bad = (values - values).any()  # 0 for numbers; for nan and inf nan, which counts as true
+        self._values = torch.where(bad > self._bad, values, self._values)
+        self._bad = self._bad | bad
+        self._count += self._bad
+        self._last = step
+        return self._bad
 
     def check(self, config: TrainConfig) -> None:
         """Raise Diverged where a step was bad."""
-        if (step := int(self._step)) >= 0:
-            loss, norm = self._values.tolist()
+        if count := int(self._count):
+            (loss, norm), step = self._values.tolist(), self._last + 1 - count
             raise Diverged(step, loss, norm, learning_rate(config, config.lr, step))
 
 
@@ -186,13 +190,14 @@ def train(training: Training, batch: Batch, *, seed: int, until: int, ranks: Ran
     if ranks.size > 1 and training.step < until:
         # DDP packs gradients anew after the first backward pass, and may then add in another order: without
         # a pass whose gradients are forgotten a resumed run would have other bits than an uninterrupted one
-        _backward(training, inputs, losses, ranks)
+        backward(training, inputs, losses, ranks)
         training.model.zero_grad(set_to_none=True)
     while training.step < until:
-        loss, losses_RB, t_B = _backward(training, inputs, losses, ranks)
+        loss, losses_RB, t_B = backward(training, inputs, losses, ranks)
         norm = nn.utils.clip_grad_norm_(weights, config.clip)
-        skip = training.guard.skip(training.step, ranks.mean(loss), norm)
-        training.meter += ranks.sum(flow.bin_sums(losses_RB, t_B)).masked_fill(skip > 0, 0.0)
+        bad = training.guard.bad(training.step, ranks.mean(loss), norm)
+        training.meter += ranks.sum(flow.bin_sums(losses_RB, t_B)).masked_fill(bad, 0.0)
+        skip = bad.float()
         training.optimizer.step(partial(learning_rate, config, step=training.step), skip)
         training.model.zero_grad(set_to_none=True)
         training.ema.update(weights, training.step, 1 - skip)
@@ -202,10 +207,23 @@ def train(training: Training, batch: Batch, *, seed: int, until: int, ranks: Ran
         yield Step(training.step, learning_rate(config, config.lr, training.step - 1), norm)
 
 
-def _backward(
-    training: Training, inputs: Inputs, losses: Callable[..., Tensor], ranks: Ranks
+def backward(
+    training: Training,
+    inputs: Callable[[int], tuple[Tensor, Tensor, Draws]],
+    losses: Callable[..., Tensor],
+    ranks: Ranks,
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """Set the gradients; returns this rank's mean loss, its losses [1 or 2, B] and its times [B]."""
+    """Set the gradients of the next step, of this rank's share.
+
+    Args:
+        training: whose model; nothing else of it changes.
+        inputs: gives the global batch, see `Inputs`.
+        losses: `flow.loss` with the model as its first argument.
+        ranks: that divide the batch.
+
+    Returns:
+        Mean loss, losses of each picture [1 or 2, B] and their times [B].
+    """
     images, labels, draw = inputs(training.step)
     draw = draw.map(ranks.part)
     with autocast(training.config, images.device):

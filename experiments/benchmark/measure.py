@@ -8,6 +8,7 @@ from statistics import median
 import torch
 
 from experiments.benchmark import workloads
+from experiments.benchmark.dispatched import dispatched_per_step
 from experiments.benchmark.workloads import Workload
 from experiments.cli.plugins import plugin_errors
 from experiments.config.run import RunConfig
@@ -42,15 +43,16 @@ def measure(config: RunConfig, rounds: int, steps: int) -> str:
                 wait_for(resolved.device)
                 times += [time.perf_counter() - begun] if number else []
         harness.mirror.close("FINISHED", "finished")
+        operations = dispatched_per_step(resolved)
     head = (
         f"preset {config.preset}, {config.variant}, batch {train.batch}, {train.precision}, "
         f"compile {train.compile}, {device_text(resolved.device)}, torch {torch.__version__}\n"
         f"{flops / 1e6:.1f} MFLOP a picture forward; matrix products at the model's shapes: "
         + ", ".join(f"{rate / 1e9:.0f} GFLOP/s {name}" for name, rate in rates.items())
     )
-    return "\n".join(
-        [head, *rows(timed, seconds, rates[train.precision]), *ratios(timed, seconds, train.save_seconds)]
-    )
+    last = f"operations dispatched a training step outside loss and backward, uncompiled: {operations:.1f}"
+    table = rows(timed, seconds, rates[train.precision])
+    return "\n".join([head, *table, *ratios(timed, seconds, train.save_seconds), last])
 
 
 def rows(timed: list[Workload], seconds: Seconds, matmul: float) -> list[str]:

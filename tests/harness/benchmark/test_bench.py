@@ -16,6 +16,7 @@ def test_the_table_has_every_line():
         assert re.search(rf"^{line} +\d", text, re.M), line
     assert re.search(r"plain eager DiT: +\d+\.\d{3} \(", text)
     assert re.search(r"bare loop: +\d+\.\d{3} \(", text)
+    assert re.search(r"outside loss and backward, uncompiled: \d+\.\d$", text)
     assert re.search(r"\d+ GFLOP/s fp32, \d+ GFLOP/s bf16", text)
 
 

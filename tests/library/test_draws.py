@@ -1,0 +1,71 @@
+"""Draws are made for a block of steps at a time; how long it is changes no bit."""
+
+from dataclasses import replace
+
+import pytest
+import torch
+from tiny import CONFIG, batch, copies, model, same
+
+from rope_dit import draws
+from rope_dit.draws import Blocks, Inputs, block_length
+from rope_dit.trainer import Training, train
+
+LENGTHS = [1, 2, 3, 5, 256]
+STEPS = [*range(12), 4, 11, 0]
+"""from the start to the end, then again from the middle, the end and the start"""
+SETTINGS = [{}, {"density": "stratified+uniform"}, {"coupling": "ot"}, {"label_dropout": 0.5}]
+
+
+def given(config, steps, places):
+    """What a step is given, as one tuple of tensors a step; `Inputs` begins at the first of `steps`."""
+    inputs = Inputs(config, batch, 7, places)
+    for step in steps:
+        images, labels, draw = inputs(step)
+        drawn = (draw.t_B, draw.noise_BCHW, draw.drop_B, draw.places_BN)
+        yield images, labels, *(tensor for tensor in drawn if tensor is not None)
+
+
+@pytest.mark.parametrize("settings", SETTINGS, ids=str)
+@pytest.mark.parametrize("places", [0, 3])
+def test_blocks_change_no_bit(monkeypatch, settings, places):
+    config = replace(CONFIG, **settings)
+    monkeypatch.setattr(draws, "MOST_STEPS", 1)
+    alone = {step: next(given(config, [step], places)) for step in set(STEPS)}
+    assert len(alone[0]) == 6 if places else 5
+    assert not torch.equal(alone[0][2], alone[1][2])
+    for length in LENGTHS:
+        monkeypatch.setattr(draws, "MOST_STEPS", length)
+        for step, got in zip(STEPS, given(config, STEPS, places), strict=True):
+            assert all(map(torch.equal, got, alone[step])), (length, step)
+
+
+@pytest.mark.parametrize("begin", [1, 4, 7])
+def test_a_training_taken_up_in_the_middle_of_a_block_is_the_same(monkeypatch, begin):
+    def trained(*parts):
+        training = Training.fresh(model(), CONFIG)
+        for length, until in parts:
+            monkeypatch.setattr(draws, "MOST_STEPS", length)
+            for _ in train(training, batch, seed=0, until=until):
+                pass
+        return copies(training)
+
+    assert same(trained((5, begin), (3, 12)), trained((1, 12)))
+
+
+def test_a_block_is_made_once_and_holds_its_own_steps():
+    made = []
+
+    def make(steps):
+        made.append(steps)
+        return torch.arange(steps.start, steps.stop)
+
+    block = Blocks(make, 4)
+    assert [int(block(step)) for step in range(10)] == list(range(10))
+    assert made == [range(4), range(4, 8), range(8, 12)]
+
+
+def test_a_block_s_memory_is_bounded():
+    assert block_length(10**9) == 1
+    assert block_length(1) == draws.MOST_STEPS
+    per_step = draws.BLOCK_BYTES // 40
+    assert block_length(per_step) * per_step * 4 <= draws.BLOCK_BYTES
