@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 import tyro
 
-from experiments.config.registries import METRICS
+from experiments.config.registries import EXTRACTORS, METRICS
 from rope_dit.config import ModelConfig, TrainConfig, check, check_finite, option
 from rope_dit.errors import UserError
 from rope_dit.guidance_spec import GuidanceSpec
@@ -15,6 +15,7 @@ from rope_dit.registry import POS_EMBEDS
 from rope_dit.samplers.spec import SamplerSpec
 
 PathOrNone = Annotated[Path | None, tyro.conf.arg(metavar="PATH", help_behavior_hint="(default: none)")]
+EXTRACTOR_HELP = f"{' | '.join(EXTRACTORS.names())}, as name or name:PATH; --list extractors"
 LABEL = r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,79}"
 LIMITS = {  # more is a slip of the finger, and would fill the memory before anybody could say so
     "model.dim": 65_536,
@@ -64,10 +65,9 @@ class EvalConfig:
     """pictures a score is made of; the first is the one that counts, more show the bias"""
     sampling_seeds: Annotated[int, tyro.conf.arg(aliases=("--sampling-seeds",))] = 1
     """how often the final scoring is repeated with other noise"""
-    extractor: str = "digits"
-    """inception | digits | cifar10 | PATH of a file that train_extractor wrote"""
+    extractor: Annotated[str, tyro.conf.arg(help=EXTRACTOR_HELP)] = "digits"
     inception_weights: PathOrNone = None
-    """file with the FID paper's Inception weights, where they cannot be downloaded"""
+    """file with the FID paper's Inception weights, as in inception:PATH, where they cannot be downloaded"""
     every: int = 0
     """score the averaged weights every so many training steps; 0: only at the end"""
     every_n: int = 500
