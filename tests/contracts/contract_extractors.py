@@ -88,7 +88,7 @@ def how_pictures_are_cut_up_and_ordered_does_not_matter(spec: str) -> None:
 
 
 def the_same_again(spec: str) -> None:
-    """From the loaded network and from one loaded anew, inside autocast too; the pictures stay as they are."""
+    """From this network and from one loaded anew, inside autocast too; the pictures stay as they are."""
     made, pictures, features = of(spec)
     before, again = pictures.clone(), loaded(spec)
     assert (again.name, again.sha256, again.dim) == (made.name, made.sha256, made.dim)

@@ -82,7 +82,7 @@ def numerics(names: Iterable[str], values: Callable[[str], Values], rtol: float,
 def data(
     names: Iterable[str], values: Callable[[str], Values], rtol: float, registry: Registry[Any] | None = None
 ) -> Kind:
-    """Files that ship; their own hash tells them apart. A registry's other things are held by theirs alone."""
+    """Files that ship; their own hash tells them apart, and alone holds a registry's other things."""
     meant = "remove its line from the file"
     return Kind(lambda: names, lambda name: 1, values, rtol, rtol, meant, registry)
 

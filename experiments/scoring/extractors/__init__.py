@@ -10,7 +10,7 @@ One of your own, in a folder that is given as --plugins, whose weights lie at `m
     def mine(argument: str, device: torch.device) -> Extractor:
         return Extractor.of("mine", Mine(Path(argument)), device, dim=384)
 
-Its docstring's first line stands in `--list`. `Mine` is a torch module that turns uint8 [B, C, H, W] into features [B, 384] and class scores [B, K]. Scores
-are called `fd_mine`. What is known by name is known by its weights and by the file's code: change either, and
-old scores are never mixed with new ones.
+Its docstring's first line stands in `--list`. `Mine` is a torch module that turns uint8 [B, C, H, W] into
+features [B, 384] and class scores [B, K]. Scores are called `fd_mine`. An extractor is known by its weights
+and by what its file says: where either changes, old scores are never mixed with new ones.
 """

@@ -74,10 +74,14 @@ def plugin():
     forget_plugins()
 
 
+def keep_contract(name):
+    for check in contract_extractors.CHECKS:
+        check(name)
+
+
 def test_it_keeps_the_contract(plugin):
     plugin()
-    for check in contract_extractors.CHECKS:
-        check("edges")
+    keep_contract("edges")
 
 
 @pytest.mark.parametrize(
@@ -95,22 +99,22 @@ def test_it_keeps_the_contract(plugin):
 def test_the_contract_finds_what_breaks_it(plugin, change, to):
     plugin(change, to)
     with pytest.raises(AssertionError):
-        for check in contract_extractors.CHECKS:
-            check("edges")
+        keep_contract("edges")
 
 
 def test_runs_and_scores_take_it_by_name(plugin, copy):
     plugin()
     assert "edges" in call("run", "--plugins", "own", "--list", "extractors").out
-    made = call("run", *QUICK, "--plugins", "own", "--eval.extractor", "edges", "--out", "mine")
+    own = ("--plugins", "own")
+    made = call("run", *QUICK, *own, "--eval.extractor", "edges", "--out", "mine")
     assert made.code == 0, made.err
     assert {row["extractor"] for row in rows(Path("mine"))} == {"edges"}
     assert "fd_edges" in {row["metric"] for row in rows(Path("mine"))}
-    added = call("evaluate", "run", "--plugins", "own", "--extractor", "edges", "--samplers", "heun:steps=1")
+    added = call("evaluate", "run", *own, "--extractor", "edges", "--samplers", "heun:steps=1")
     assert added.code == 0, added.err
     assert {row["extractor"] for row in rows(copy)} == {"digits", "edges"}
     plugin("- 0.5", "- 0.25")
-    other = call("evaluate", "run", "--plugins", "own", "--extractor", "edges", "--samplers", "rk4:steps=1")
+    other = call("evaluate", "run", *own, "--extractor", "edges", "--samplers", "rk4:steps=1")
     assert "run was scored with another extractor edges" in other.err
 
 
@@ -118,8 +122,9 @@ def test_runs_and_scores_take_it_by_name(plugin, copy):
 def test_studies_take_it_by_name(plugin, monkeypatch):
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "")
     plugin()
-    result = call_study("smoke", "--eval.every", "0", "--samplers", "euler:steps=1", "--eval.n", "20",
-                        "--seeds", 1, "--plugins", "own", "--eval.extractor", "edges", "--name", "own")  # fmt: skip
+    own = ("--plugins", "own", "--eval.extractor", "edges", "--name", "own")
+    scored = ("--eval.every", "0", "--samplers", "euler:steps=1", "--eval.n", "20")
+    result = call_study("smoke", *scored, "--seeds", 1, *own)
     assert result.code == 0, result.err
     assert "primary endpoint: fd_edges (lower is better)" in result.out
     text = Path("reports/own/report.md").read_text()
