@@ -30,8 +30,8 @@ def example(arms: Sequence[str] = ARMS, seeds: int = 3, better: str = "lower") -
         better: direction of its endpoint, 'lower' as of a distance or 'higher' as of a share.
     """
     definition = _definition(arms, seeds, better)
-    cells = pd.DataFrame([{"arm": arm, "seed": seed, "state": "done", "message": "", "run_id": f"{arm}-{seed}"}
-                          for arm, seed in product(arms, range(seeds))])  # fmt: skip
+    cells = pd.DataFrame(product(arms, range(seeds)), columns=["arm", "seed"])
+    cells = cells.assign(state="done", message="", run_id=cells["arm"] + "-" + cells["seed"].map(str))
     scores = [score for cell in cells.to_dict("records") for score in _scores(definition, cell)]
     frame = load.score_frame([f"{score.key.arm}-{score.key.seed}" for score in scores], scores)
     runs = _runs(cells)

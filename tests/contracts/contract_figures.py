@@ -6,7 +6,6 @@ from functools import cache
 from xml.etree import ElementTree
 
 import matplotlib as mpl
-import pytest
 from matplotlib import pyplot
 from matplotlib.axes import Axes
 from matplotlib.colors import to_hex

@@ -1,7 +1,8 @@
 """Metrics, one file each: from the features of generated and real pictures to numbers.
 
 A metric is a class registered in `METRICS`, with two claims and one method. `values` says what it returns
-and which direction is better, `min_images` how many pictures it needs on each side, and
+and which direction is better, `min_images` how many pictures it needs on each side (and `follows_order`
+that another order of the pictures changes it a little), and
 `measure(generated, real)` takes two `Features` and returns a dict with the keys of `values`.
 Metrics see features and nothing else: they import the registry, the extractors' types and errors.
 """
