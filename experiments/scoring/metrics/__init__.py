@@ -1,9 +1,9 @@
 """Metrics, one file each: from the features of generated and real pictures to numbers.
 
 A metric is a class registered in `METRICS`, with two claims and one method. `values` says what it returns
-and which direction is better, `min_images` how many pictures it needs on each side (and `follows_order`
-that another order of the pictures changes it a little), and
-`measure(generated, real)` takes two `Features` and returns a dict with the keys of `values`.
+and which direction is better, `min_images` how many pictures it needs on each side, and
+`measure(generated, real)` takes two `Features` and returns a dict with the keys of `values`. A third claim,
+`follows_order = True`, is for one that another order of the pictures changes a little.
 Metrics see features and nothing else: they import the registry, the extractors' types and errors.
 """
 

@@ -15,7 +15,6 @@ from painting import cache_folder_fixture, no_network_fixture, noise, refusal  #
 from experiments.config.run import DataConfig
 from experiments.datasets import Images, load
 from experiments.datasets.base import stratified_split
-from rope_dit.errors import UserError
 
 # Images
 
