@@ -62,6 +62,8 @@ def without_pictures_it_says_what_to_do(spec: str) -> None:
         assert re.search(r":PATH|--data", str(found))
         assert len(str(found)) <= 200
         assert all(line.isprintable() for line in (str(found), *found.details))
+    else:
+        assert found.name == spec
 
 
 def it_is_images_that_fit_their_labels(spec: str) -> None:
