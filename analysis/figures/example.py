@@ -1,9 +1,10 @@
 """A small made-up study: what every figure is tried with, whoever wrote it. Formulas, nothing random."""
 
 import io
-from collections.abc import Iterator, Sequence
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import product
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -68,16 +69,16 @@ def _definition(arms: Sequence[str], seeds: int, better: str) -> Definition:
     )  # fmt: skip
 
 
-def _scores(definition: Definition, cell: dict[str, object]) -> Iterator[Score]:
+def _scores(definition: Definition, cell: Mapping[Hashable, Any]) -> Iterator[Score]:
     """What one run was scored: every sampler at its end, the first one with fewer pictures on the way too."""
-    end, arm, seed = definition.endpoint, str(cell["arm"]), int(str(cell["seed"]))
+    end, arm, seed = definition.endpoint, cell["arm"], cell["seed"]
     points = [(sampler, _N, _STEPS[-1]) for sampler in _SAMPLERS]
     points += [(end.sampler, _FEW, step) for step in _STEPS]
     place = [one.label for one in definition.arms].index(arm)
     for sampler, n, step in points:
         nfe = _SAMPLERS[sampler]
         cost = 20 - 2 * place + 0.3 * seed**2 + 0.2 * place * seed + 8 / nfe + 40 / n + 2000 / step
-        here = {"arm": arm, "seed": seed, "sampler": sampler, "n": n, "train_step": step}
+        here: dict[str, Any] = {"arm": arm, "seed": seed, "sampler": sampler, "n": n, "train_step": step}
         here |= {"nfe": float(nfe), "grid": "uniform", "n_real": 1437}
         yield Score(
             key=ScoreKey(**{**end.fields(), **here}),
@@ -90,7 +91,7 @@ def _scores(definition: Definition, cell: dict[str, object]) -> Iterator[Score]:
 def _runs(cells: pd.DataFrame) -> pd.DataFrame:
     """Runs of these cells, paired, with the columns of `load.runs` but for the settings."""
     seeds = cells["seed"].map(str)
-    same = {
+    same: dict[str, Any] = {
         "status": "FINISHED", "outcome": "finished", "study": "example", "device": "cpu", "torch": "2",
         "git_commit": "c" * 40, "command": "", "host": "here", "folder": "", "message": "",
         "parameters": 1000, "parameters_variant": 10, "flops_per_image": 2_000_000,
@@ -106,9 +107,9 @@ def _curves(cells: pd.DataFrame) -> pd.DataFrame:
     tenths = {f"loss_by_t/{k}": 1 + (k - 4) ** 2 / 20 for k in range(10)}
     levels = {"train/loss": 1.5, "train/lr": 1e-3, "train/grad_norm": 0.5, **tenths}
     rows = [
-        {"run_id": cell.run_id, "arm": cell.arm, "seed": cell.seed, "key": key, "step": step,
-         "value": level * (1 + 100 / step + len(cell.arm) / 50 + cell.seed / 100),
+        {"run_id": cell["run_id"], "arm": cell["arm"], "seed": cell["seed"], "key": key, "step": step,
+         "value": level * (1 + 100 / step + len(cell["arm"]) / 50 + cell["seed"] / 100),
          "time": pd.Timestamp(step, unit="s", tz="UTC")}
-        for cell, (key, level), step in product(cells.itertuples(), levels.items(), _STEPS)
+        for cell, (key, level), step in product(cells.to_dict("records"), levels.items(), _STEPS)
     ]  # fmt: skip
     return pd.DataFrame(rows)
