@@ -4,9 +4,11 @@ import json
 from dataclasses import asdict
 from pathlib import Path
 
+import optuna
 import pytest
 from studies import QUICK, call_study, plan_of, trials_of
 
+from analysis import load
 from experiments.config.endpoint import EndpointConfig
 from experiments.config.study import StudyConfig, study
 from experiments.config.text import from_json, to_json
@@ -201,24 +203,26 @@ def test_what_was_tuned_is_confirmed_at_the_same_endpoint():
 def test_a_study_of_what_is_better_the_higher_it_is(tmp_path):
     """From the command to the report: the announcement, Optuna, the store, verdicts and figures."""
     args = ("smoke", *QUICK, "--endpoint.metric", "recall", "--endpoint.sampler", "heun:steps=1")
-    arms = ("--variants", "none", "--arms", "slow=none;train.lr=1e-9", "--seeds", 3, "--name", "r")
+    arms = ("--variants", "none", "--arms", "slow=none;train.lr=1e-9", "--seeds", 2, "--name", "r")
     result = call_study(*args, *arms)
     assert result.code == 0, result.err
     assert f"primary endpoint: recall_digits (higher is better), sampler {HEUN}" in result.out
     again = call_study("smoke", *QUICK, *arms)
     assert again.code == 0, again.err
-    assert "6 runs, 6 of them done" in again.out
+    assert "4 runs, 4 of them done" in again.out
     definition = read_definition(connect(f"sqlite:///{tmp_path}/mlflow.db"), "r")
     assert definition is not None
     assert (definition.endpoint.metric, definition.endpoint.better) == ("recall_digits", "higher")
-    trials = {(t[1]["arm"], t[1]["seed"]): t[2] for t in trials_of(tmp_path, "r")}
+    scores = load.scores("r", f"sqlite:///{tmp_path}/mlflow.db")
+    rows = scores[(scores["metric"] == "recall_digits") & (scores["sampler"] == HEUN)]
+    values = {(row.arm, row.seed): row.value for row in rows.itertuples()}
+    assert {(t[1]["arm"], t[1]["seed"]): t[2] for t in trials_of(tmp_path, "r")} == values
+    [optuna_study] = optuna.get_all_study_summaries(f"sqlite:///{tmp_path}/studies/r/optuna.db")
+    assert optuna_study.direction.name == "MAXIMIZE"
     text = Path("reports/r/report.md").read_text()
     assert "Recall (digits) (higher is better)" in text
     for name in ("forest", "seeds", "pairs"):
         assert Path(f"reports/r/figures/{name}.svg").is_file()
-    higher = [trials["slow", seed] > trials["none", seed] for seed in range(3)]
-    if len(set(higher)) == 1 and "is better than none" in text:
-        assert higher[0]
 
 
 def test_a_search_keeps_the_highest(tmp_path):
