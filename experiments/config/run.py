@@ -125,7 +125,7 @@ class RunConfig:
     out: PathOrNone = None
     """run folder, instead of one in --runs that is named after the variant, the seed and the fingerprint"""
     plugins: PathOrNone = None
-    """folder of your own files that register variants, samplers, grids, data sets or metrics"""
+    """folder of your own files that register variants, samplers, data sets, extractors, metrics and more"""
     until: int = 0
     """train to this step only, score there and end; 0: to the last. A later call goes on from there"""
     dry_run: bool = False

@@ -56,7 +56,7 @@ class StudyConfig:
     device: Literal["auto", "cuda", "mps", "cpu"] = "auto"
     """auto: the first of cuda, mps, cpu that is there"""
     plugins: PathOrNone = None
-    """folder of your own files that register variants, samplers, grids, data sets or metrics"""
+    """folder of your own files that register variants, samplers, data sets, extractors, metrics and more"""
     dry_run: bool = False
     """print the endpoint, the cells and the time estimate, and train nothing"""
     launch: Annotated[LaunchConfig, tyro.conf.arg(name="")] = field(default_factory=LaunchConfig)
