@@ -103,6 +103,7 @@ def contents_of(study: Study, curves: pd.DataFrame, drawings: Mapping[str, Drawi
         taus=tables.ranking_table(study),
         spreads=tables.spread_table(study),
         sizes=tables.infinity_table(study),
+        averages=tables.average_table(study),
         figures=drawings,
         made=now(),
     )
@@ -148,6 +149,7 @@ def _frames(contents: Contents) -> Iterator[tuple[str, pd.DataFrame]]:
     yield "ranking.csv", contents.taus
     yield "spreads.csv", contents.spreads
     yield "sizes.csv", contents.sizes
+    yield "averages.csv", contents.averages
     yield "scores.csv", study.scores
     yield "score_groups.csv", provenance.score_groups(study)
     yield "pairing.csv", study.pairing

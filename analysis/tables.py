@@ -124,6 +124,21 @@ def infinity_table(study: Study) -> pd.DataFrame:
     return pd.DataFrame(found).astype({"n": "float64"})
 
 
+def average_table(study: Study) -> pd.DataFrame:
+    """The endpoint by average of the weights: average, arm, mean, low, high, half, seeds; none where one is.
+
+    The endpoint's own average comes first.
+    """
+    rows = comparable(endpoint_rows(study.scores, study.definition, "ema"))
+    names = sorted(set(rows["ema"]), key=lambda name: (name != study.definition.endpoint.ema, name))
+    found = []
+    for name in names if len(names) > 1 else ():
+        for arm in study.arms:
+            own = rows.loc[(rows["ema"] == name) & (rows["arm"] == arm), "value"]
+            found.append({"average": name, "arm": arm, **_interval(own)})
+    return pd.DataFrame(found, columns=["average", "arm", "mean", "low", "high", "half", "seeds"])
+
+
 def final_scores(study: Study) -> pd.DataFrame:
     """Scores of the endpoint's metric, n and guidance at the last step, under every sampler."""
     return comparable(endpoint_rows(study.scores, study.definition, "sampler"))

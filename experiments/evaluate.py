@@ -36,6 +36,8 @@ class EvaluateConfig:
     """guidance weights"""
     guidance_interval: Annotated[tuple[float, float] | None, _as_run("FLOAT FLOAT")] = None
     """times between which guidance acts"""
+    averages: Annotated[tuple[str, ...], _as_run("SPEC ...")] = ()
+    """averages of the weights, of those that the run kept, or raw"""
     n: Annotated[tuple[int, ...], _as_run("INT ...")] = ()
     """pictures a score is made of"""
     sampling_seeds: Annotated[int | None, _as_run("INT")] = None
@@ -60,15 +62,14 @@ def command(args: list[str], stop: StopFlag) -> int:
     from experiments.scoring.jobs import final_jobs
 
     resolved, training = open_run(config)
-    scorer, jobs = make_scorer(resolved, stop), final_jobs(config.eval)
-    scorer.generator.load(training.ema.profiles[scorer.ema])
+    scorer, jobs = make_scorer(resolved, stop), final_jobs(resolved.config)
     with resolved.folder.lock():
         resolved.folder.open_metrics(training.step)
         if not scorer.missing(training.step, jobs):
             print(f"{wanted.run} has all these scores; nothing to do.")
         mirror = Mirror(resolved.folder, config.study)
         try:
-            scorer.score(training.step, jobs)
+            scorer.score(training.step, jobs, training.profiles())
             scorer.clean()
         finally:
             mirror.close("FINISHED", "finished")  # which the training is, whatever became of this

@@ -15,7 +15,7 @@ import tyro
 
 from experiments.cli.arguments import parse
 from experiments.cli.main import OK, StopFlag, main
-from experiments.config.run import EvalConfig, PathOrNone
+from experiments.config.run import EvalConfig, PathOrNone, RunConfig
 from experiments.runner.reopen import open_run, read_config
 from rope_dit.config import check
 from rope_dit.errors import UserError
@@ -40,6 +40,8 @@ class SampleConfig:
     """sampler spec"""
     guidance: Annotated[float | None, _first("FLOAT")] = None
     """classifier-free guidance weight"""
+    average: Annotated[str | None, _first("SPEC")] = None
+    """average of the weights, of those that the run kept, or raw"""
     sampling_seed: int = 0
     """seed of noise and classes"""
     plugins: PathOrNone = None
@@ -68,27 +70,28 @@ def command(args: list[str], stop: StopFlag) -> int:
     """Sample and write; returns the exit code."""
     wanted = parse(SampleConfig, None, args, "python -m experiments.sample", __doc__)
     config = read_config(wanted.run)
-    evaluation = chosen(config.eval, wanted)
+    evaluation = chosen(config, wanted)
     from experiments.runner.execute import make_generator
     from experiments.runner.write_samples import sampled, write
     from experiments.scoring.jobs import final_jobs
-    from rope_dit import ema
 
     resolved, training = open_run(replace(config, eval=evaluation))
     generator = make_generator(resolved, stop)
-    generator.load(training.ema.profiles[ema.name(config.train.ema_decay)])
-    job = final_jobs(evaluation)[0]
+    job = final_jobs(resolved.config)[0]
+    generator.load(training.profiles()[job.average])
     pictures, labels = sampled(generator, job, wanted.n, wanted.sampling_seed, stop)
     write(wanted.out, pictures, labels)
     print(f"{wanted.n} pictures in {wanted.out}")
     return OK
 
 
-def chosen(evaluation: EvalConfig, wanted: SampleConfig) -> EvalConfig:
-    """The run's settings with the sampler and the guidance that were asked for, if any."""
+def chosen(config: RunConfig, wanted: SampleConfig) -> EvalConfig:
+    """The run's settings with the sampler, guidance and average that were asked for, if any."""
+    evaluation = config.eval
+    average = config.train.averages[0] if wanted.average is None else wanted.average
     samplers = evaluation.samplers if wanted.sampler is None else (wanted.sampler,)
     guidances = evaluation.guidances if wanted.guidance is None else (wanted.guidance,)
-    return replace(evaluation, samplers=samplers, guidances=guidances)
+    return replace(evaluation, samplers=samplers, guidances=guidances, averages=(average,))
 
 
 if __name__ == "__main__":

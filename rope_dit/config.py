@@ -5,14 +5,15 @@ Every field here changes the weights of a run and is part of its fingerprint, ex
 
 import math
 from dataclasses import MISSING, dataclass, fields
-from typing import Any, Literal, get_type_hints
+from typing import Annotated, Any, Literal, get_type_hints
 
 from rope_dit.errors import UserError
+from rope_dit.registry import AVERAGES, COUPLINGS, DENSITIES, OBJECTIVES, OPTIMIZERS, SCHEDULES, Registry
 
 NUMERICS = 1
 """version of model, flow, trainer and randomness together, part of every run's identity; raised by whoever
 changes a golden value of theirs on purpose"""
-NOT_WEIGHTS = frozenset({"log_every", "save_seconds"})
+NOT_WEIGHTS = frozenset({"averages", "log_every", "save_seconds"})
 
 
 @dataclass(frozen=True)
@@ -24,6 +25,21 @@ class Neutral:
     """
 
     value: Any
+
+
+@dataclass(frozen=True)
+class SpecOf:
+    """The setting is a spec of this registry, or several; written as `Annotated[str, SpecOf(OBJECTIVES)]`."""
+
+    registry: Registry[Any]
+
+
+def spec_fields(config_type: Any) -> dict[str, Registry[Any]]:
+    """Registries of those fields that are specs, by the field's name."""
+    hints = get_type_hints(config_type, include_extras=True)
+    marks = {name: getattr(hint, "__metadata__", ()) for name, hint in hints.items()}
+    found = {name: [m.registry for m in all_ if isinstance(m, SpecOf)] for name, all_ in marks.items()}
+    return {name: registries[0] for name, registries in found.items() if registries}
 
 
 def neutral(config_type: Any, name: str) -> Any:
@@ -112,28 +128,36 @@ class ModelConfig:
 
 @dataclass(frozen=True, kw_only=True)
 class TrainConfig:
-    """Optimisation. AdamW; the loss is the rectified flow's mean squared error on the velocity."""
+    """Optimisation. What can be one of several things is a spec: a registered name with its options."""
 
     steps: int = 1600
     """optimizer steps"""
     batch: int = 64
     """pictures per step"""
+    objective: Annotated[str, SpecOf(OBJECTIVES), Neutral("velocity")] = "velocity"
+    """what the network predicts, and where the loss is taken: velocity, x:loss=velocity; --list objectives"""
+    density: Annotated[str, SpecOf(DENSITIES)] = "logit_normal"
+    """how training times are drawn: logit_normal:mean=0.5, uniform, stratified+uniform; --list densities"""
+    coupling: Annotated[str, SpecOf(COUPLINGS), Neutral("independent")] = "independent"
+    """which noise goes with which picture of a batch: independent, ot; --list couplings"""
+    optimizer: Annotated[str, SpecOf(OPTIMIZERS), Neutral("adamw")] = "adamw"
+    """adamw, or muon:lr=0.02 for the blocks' matrices; --list optimizers"""
     lr: float = 2e-3
-    """learning rate after the warm-up"""
-    schedule: Literal["constant", "cosine"] = "cosine"
-    """what the learning rate does after the warm-up; cosine ends at 0"""
+    """AdamW's learning rate after the warm-up"""
+    schedule: Annotated[str, SpecOf(SCHEDULES)] = "cosine"
+    """what the learning rate does after the warm-up: constant, cosine, linear, wsd; --list schedules"""
     warmup_steps: int = 100
     """steps over which the learning rate rises linearly"""
     beta2: float = 0.99
     """AdamW's second decay (beta1 is 0.9)"""
     weight_decay: float = 0.0
-    """AdamW's decoupled weight decay, on matrices only"""
+    """decoupled weight decay, on matrices only"""
+    decay_tables: Annotated[bool, Neutral(True)] = False
+    """decay tables too: embeddings of classes and positions, and all else that a variant has"""
     clip: float = 1.0
     """largest gradient norm; larger gradients are scaled down"""
-    ema_decay: float = 0.99
-    """decay of the averaged weights, warmed up as min(decay, (1 + step) / (10 + step))"""
-    t_density: Literal["uniform", "logit_normal"] = "logit_normal"
-    """how training times are drawn; logit_normal is sigmoid of a standard normal"""
+    averages: Annotated[tuple[str, ...], SpecOf(AVERAGES)] = ("warmup:decay=0.99",)
+    """averages of the weights that are kept; the first is the one that counts; --list averages"""
     label_dropout: float = 0.1
     """share of pictures trained with the null class; 0 leaves the null class out, and guidance with it"""
     flip: bool = False
@@ -162,7 +186,8 @@ class TrainConfig:
             check(getattr(self, name) > 0, f"train.{option(name)}", getattr(self, name), "a number above 0")
         for name in ("weight_decay", "warmup_steps", "threads", "save_seconds"):
             check(getattr(self, name) >= 0, f"train.{option(name)}", getattr(self, name), "0 or more")
-        for name in ("beta2", "ema_decay", "label_dropout"):
+        check(len(self.averages) > 0, "train.averages", "nothing", "at least one, such as warmup:decay=0.99")
+        for name in ("beta2", "label_dropout"):
             check(
                 0 <= getattr(self, name) < 1,
                 f"train.{option(name)}",

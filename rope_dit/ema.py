@@ -1,26 +1,25 @@
-"""Averages of the weights: a dictionary from a profile's name to its weights."""
+"""Averages of the weights: a dictionary from an average's name to its weights."""
 
 from collections.abc import Sequence
 
 import torch
 from torch import Tensor
 
-
-def name(decay: float) -> str:
-    """Name of a profile by its decay, as a ScoreKey has it: `0.999`; the weights themselves are `raw`."""
-    return f"{decay:.9g}"
+from rope_dit.averages.names import average_name
+from rope_dit.registry import AVERAGES
 
 
 class EMA:
-    """Exponential moving averages of weights, one a profile, kept in float32.
+    """Averages of weights, kept in float32.
 
-    The decay is warmed up as min(decay, (1 + step) / (10 + step)), so that early averages forget the initial
-    weights (the schedule of TensorFlow's ExponentialMovingAverage with num_updates).
+    Args:
+        weights: to average.
+        specs: which averages, such as `warmup:decay=0.99`.
     """
 
-    def __init__(self, weights: Sequence[Tensor], decays: Sequence[float]):
-        self._decays = {name(decay): decay for decay in decays}
-        self.profiles = {key: [w.detach().clone().float() for w in weights] for key in self._decays}
+    def __init__(self, weights: Sequence[Tensor], specs: Sequence[str]):
+        self._shares = {average_name(spec): AVERAGES.bind(spec) for spec in specs}
+        self.profiles = {key: [w.detach().clone().float() for w in weights] for key in self._shares}
 
     @torch.no_grad()
     def update(self, weights: Sequence[Tensor], step: int, keep: Tensor) -> None:
@@ -29,7 +28,6 @@ class EMA:
         `keep` stays on the device: a lerp with it as its weight would make the host wait.
         """
         for key, average in self.profiles.items():
-            share = 1 - min(self._decays[key], (1 + step) / (10 + step))
             move = torch._foreach_sub(list(weights), average)
-            torch._foreach_mul_(move, share * keep)
+            torch._foreach_mul_(move, self._shares[key](step) * keep)
             torch._foreach_add_(average, move)

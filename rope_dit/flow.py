@@ -1,45 +1,15 @@
-"""Rectified flow: the straight path from noise to data, its velocity, the densities of t, and the loss.
+"""Rectified flow: the straight path from noise to data, its velocity, and the loss.
 
 Liu et al., "Flow straight and fast", arXiv:2209.03003, equation 1, with x0 noise and x1 data.
 """
 
-from collections.abc import Callable
-from dataclasses import dataclass
-
 import torch
 from torch import Tensor, nn
 
-from rope_dit.config import TrainConfig
-from rope_dit.randomness import Stream, normal, uniform
+from rope_dit.draws import Draws
+from rope_dit.objectives.base import Objective
 
 NUM_BINS = 10
-
-
-@dataclass(frozen=True)
-class Draws:
-    """What chance decides in one step: t [B] in (0, 1), noise [B, C, H, W], labels to drop, bool [B]."""
-
-    t_B: Tensor
-    noise_BCHW: Tensor
-    drop_B: Tensor
-
-    def map(self, change: Callable[[Tensor], Tensor]) -> "Draws":
-        """Apply `change` to each tensor, as to take some of the rows."""
-        return Draws(change(self.t_B), change(self.noise_BCHW), change(self.drop_B))
-
-
-def draws(config: TrainConfig, seed: int, step: int, shape: tuple[int, ...], device: torch.device) -> Draws:
-    """Draw for the global batch of `step`; every number is a function of (seed, stream, step, position)."""
-    place = torch.device("cpu") if device.type == "mps" else device  # MPS has no float64
-    index, batch = torch.full((1,), step, device=place), shape[0]  # torch.tensor would make the host wait
-    if config.t_density == "logit_normal":  # Esser et al., arXiv:2403.03206, section 3.1, scale 1
-        # in float64, because devices differ in the last bit of an exponential
-        t_B = torch.sigmoid(normal(seed, Stream.TIME, index, batch)[0].double()).float()
-    else:
-        t_B = uniform(seed, Stream.TIME, index, batch)[0]
-    noise = normal(seed, Stream.NOISE, index, torch.Size(shape).numel()).view(shape)
-    drop_B = uniform(seed, Stream.LABEL_DROPOUT, index, batch)[0] < config.label_dropout
-    return Draws(t_B.to(device), noise.to(device), drop_B.to(device))
 
 
 def interpolate(x0: Tensor, x1: Tensor, t_B: Tensor) -> Tensor:
@@ -53,22 +23,38 @@ def target(x0: Tensor, x1: Tensor) -> Tensor:
     return x1 - x0
 
 
-def loss(model: nn.Module, x1_BCHW: Tensor, labels_B: Tensor, draw: Draws, null_label: int | None) -> Tensor:
-    """Mean squared error on the velocity for each image, [B]; its mean is the training loss."""
+def loss(
+    model: nn.Module,
+    objective: Objective,
+    x1_BCHW: Tensor,
+    labels_B: Tensor,
+    draw: Draws,
+    null_label: int | None,
+) -> Tensor:
+    """Losses of each picture, [1 or 2, B]; the mean of the first row is the training loss.
+
+    The second is the squared error of the velocity that samplers would follow, without gradients; it is there
+    only where the first is another thing.
+    """
     if null_label is not None:
         labels_B = labels_B.masked_fill(draw.drop_B, null_label)
     x_t = interpolate(draw.noise_BCHW, x1_BCHW, draw.t_B)
-    v_BCHW: Tensor = model(x_t, draw.t_B, labels_B)
-    error = v_BCHW.float() - target(draw.noise_BCHW, x1_BCHW)
-    return error.square().flatten(1).mean(1)
+    moved = {} if draw.places_BN is None else {"places_BN": draw.places_BN}
+    out_BCHW: Tensor = model(x_t, draw.t_B, labels_B, **moved)
+    loss_B = objective.losses(out_BCHW, x_t, draw.noise_BCHW, x1_BCHW, draw.t_B)
+    if objective.trains_velocity:
+        return loss_B[None]
+    v_BCHW = objective.velocity(out_BCHW.detach().float(), x_t, draw.t_B)
+    error = v_BCHW - target(draw.noise_BCHW, x1_BCHW)
+    return torch.stack((loss_B, error.square().flatten(1).mean(1)))
 
 
-def bin_sums(loss_B: Tensor, t_B: Tensor) -> Tensor:
-    """Sum of losses and number of images in each tenth of t: [2, 10], float32 on the device.
+def bin_sums(losses_RB: Tensor, t_B: Tensor) -> Tensor:
+    """Sums of each row of losses in tenths of t, and the number of images there: [R + 1, 10], float32.
 
     Not by index_add_, which on CUDA adds in any order and so gives other bits each time.
     """
     bins = (t_B * NUM_BINS).long().clamp(0, NUM_BINS - 1)
     outside = bins[:, None] != torch.arange(NUM_BINS, device=t_B.device)
-    sums = loss_B.detach().float()[:, None].masked_fill(outside, 0.0).sum(0)
-    return torch.stack((sums, (~outside).sum(0, dtype=torch.float32)))
+    sums = losses_RB.detach().float()[:, :, None].masked_fill(outside, 0.0).sum(1)
+    return torch.cat((sums, (~outside).sum(0, dtype=torch.float32)[None]))

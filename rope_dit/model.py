@@ -43,6 +43,7 @@ class DiT(nn.Module):
         super().__init__()
         self.config, self.channels = config, channels
         grid = self._grid(*image_size)
+        self.places = 0
         self.pos_embed = build(
             variant, Geometry(config.dim, config.num_heads, config.head_dim, config.depth, grid)
         )

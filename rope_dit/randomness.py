@@ -10,6 +10,7 @@ needs no generator state, and all arms of a seed see the same data, noise and ti
 import math
 import zlib
 from collections.abc import Sequence
+from dataclasses import dataclass
 from enum import IntEnum
 
 import torch
@@ -35,6 +36,30 @@ class Stream(IntEnum):
     EVAL_NOISE = 9
     EVAL_CLASS = 10
     SDE_NOISE = 11
+    POSITION = 12
+
+
+@dataclass(frozen=True)
+class Numbers:
+    """Random numbers of one stream for some steps.
+
+    Args:
+        seed: training seed.
+        stream: what they are for.
+        index: steps, int64 [S], on the device where they are wanted.
+    """
+
+    seed: int
+    stream: Stream
+    index: Tensor
+
+    def uniform(self, count: int) -> Tensor:
+        """Uniforms, float32 [S, count]."""
+        return uniform(self.seed, self.stream, self.index, count)
+
+    def normal(self, count: int) -> Tensor:
+        """Standard normals, float32 [S, count]."""
+        return normal(self.seed, self.stream, self.index, count)
 
 
 def philox(counter: Sequence[Tensor], key: tuple[int, int]) -> tuple[Tensor, ...]:

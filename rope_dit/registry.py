@@ -18,7 +18,7 @@ import itertools
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from functools import cached_property
+from functools import cached_property, partial
 from importlib.machinery import SourceFileLoader
 from pathlib import Path
 from typing import Any, Generic, Literal, TypeVar
@@ -93,10 +93,12 @@ class Registry(Generic[T]):
         variable: the name by which files register, as in `@POS_EMBEDS.register("rope2d")`.
         package: the package whose folder is scanned.
         plural: of `kind`, where an 's' does not make it.
+        joins: whether a spec may join several by '+'.
     """
 
-    def __init__(self, kind: str, variable: str, package: str, plural: str = ""):
+    def __init__(self, kind: str, variable: str, package: str, plural: str = "", joins: bool = False):
         self.kind, self.variable, self.package, self.plural = kind, variable, package, plural or f"{kind}s"
+        self.joins = joins
         self._made: dict[str, Any] = {}
         self._entries: dict[str, Entry] | None = None
         REGISTRIES[self.plural] = self
@@ -155,6 +157,12 @@ class Registry(Generic[T]):
         made: T = self._made[name]
         return made
 
+    def bind(self, spec: str) -> Callable[..., Any]:
+        """Return what `spec` names with all of its options given: a class to call, or a function."""
+        part = Part.parse(spec)
+        made: Any = self.load(part.name)
+        return partial(made, **self[part.name].resolve(part))
+
     def canonical(self, spec: str, *, stored: bool = False) -> str:
         """Return `spec` with all options, keys and parts sorted, so that equal things have equal text.
 
@@ -164,6 +172,8 @@ class Registry(Generic[T]):
         Raises:
             UserError: a name or option is unknown, a value does not fit, or a name comes twice.
         """
+        if "+" in spec and not self.joins:
+            raise UserError(f"{self.kind} got '{spec}', expected one; these are not joined by '+'.")
         parts = [self._canonical_part(Part.parse(text), stored) for text in spec.split("+")]
         names = [part.name for part in parts]
         if twice := {name for name in names if names.count(name) > 1}:
@@ -287,11 +297,11 @@ def _fits(value: object, kind: type) -> bool:
     return type(value) in ((int, float) if kind is float else (kind,))
 
 
-POS_EMBEDS: Registry[Any] = Registry("variant", "POS_EMBEDS", "rope_dit.pos_embed")
+POS_EMBEDS: Registry[Any] = Registry("variant", "POS_EMBEDS", "rope_dit.pos_embed", joins=True)
 SOLVERS: Registry[Any] = Registry("sampler", "SOLVERS", "rope_dit.samplers")
 GRIDS: Registry[Any] = Registry("grid", "GRIDS", "rope_dit.grids")
 OBJECTIVES: Registry[Any] = Registry("objective", "OBJECTIVES", "rope_dit.objectives")
-DENSITIES: Registry[Any] = Registry("density", "DENSITIES", "rope_dit.densities", "densities")
+DENSITIES: Registry[Any] = Registry("density", "DENSITIES", "rope_dit.densities", "densities", True)
 COUPLINGS: Registry[Any] = Registry("coupling", "COUPLINGS", "rope_dit.couplings")
 OPTIMIZERS: Registry[Any] = Registry("optimizer", "OPTIMIZERS", "rope_dit.optimizers")
 SCHEDULES: Registry[Any] = Registry("schedule", "SCHEDULES", "rope_dit.schedules")

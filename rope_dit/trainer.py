@@ -1,22 +1,29 @@
 """The training loop, an iterator of steps. It knows no tracker, no checkpoint and no data set."""
 
 import contextlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from math import cos, pi
+from functools import partial
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from rope_dit import flow
+from rope_dit.averages.names import RAW
 from rope_dit.checkpoint import Checkpoints, restore
 from rope_dit.config import TrainConfig
+from rope_dit.draws import Batch, Inputs
 from rope_dit.ema import EMA
+from rope_dit.errors import UserError
 from rope_dit.model import DiT
+from rope_dit.objectives.base import Objective
+from rope_dit.optimizers.base import Optimizer
 from rope_dit.ranks import ONE, Ranks
+from rope_dit.registry import OBJECTIVES, OPTIMIZERS, SCHEDULES
 
-Batch = Callable[[int], tuple[Tensor, Tensor]]
+LOSSES = ("loss", "velocity_loss")
+"""what curves call the trained loss, and the squared error of the velocity that it implies"""
 CHECKED_EACH_STEP = frozenset({"cpu"})
 """devices on which a look at the loss costs nothing, so that a bad step is reported at once"""
 
@@ -51,7 +58,7 @@ class Guard:
         """Raise Diverged where a step was bad."""
         if (step := int(self._step)) >= 0:
             loss, norm = self._values.tolist()
-            raise Diverged(step, loss, norm, learning_rate(config, step))
+            raise Diverged(step, loss, norm, learning_rate(config, config.lr, step))
 
 
 @dataclass
@@ -63,10 +70,12 @@ class Training:
 
     config: TrainConfig
     model: DiT
-    optimizer: torch.optim.AdamW
+    objective: Objective
+    optimizer: Optimizer
     ema: EMA
     meter: Tensor
-    """sums of loss and counts in ten bins of t since the last `curves`, [2, 10]"""
+    """sums of the loss, of the velocity's where that is another, and counts, in ten bins of t since the last
+    `curves`, [2 or 3, 10]"""
     guard: Guard
     step: int = 0
     """steps made"""
@@ -74,19 +83,13 @@ class Training:
     @classmethod
     def fresh(cls, model: DiT, config: TrainConfig) -> "Training":
         """Optimizer and averages for a model whose weights are set."""
-        weights = list(model.parameters())
-        matrices, vectors = [p for p in weights if p.dim() > 1], [p for p in weights if p.dim() <= 1]
-        groups = [
-            {"params": matrices, "weight_decay": config.weight_decay},
-            {"params": vectors, "weight_decay": 0.0},
-        ]
-        device = weights[0].device
-        optimizer = torch.optim.AdamW(groups, lr=config.lr, betas=(0.9, config.beta2), fused=True)
-        for p in weights:  # made here, not at the first step, so that a checkpoint always has the same layout
-            zeros = {key: torch.zeros_like(p) for key in ("exp_avg", "exp_avg_sq")}
-            optimizer.state[p] = {"step": torch.zeros((), device=device), **zeros}
-        meter = torch.zeros(2, flow.NUM_BINS, device=device)
-        return cls(config, model, optimizer, EMA(weights, [config.ema_decay]), meter, Guard(device))
+        weights = dict(model.named_parameters())
+        device = next(iter(weights.values())).device
+        objective = OBJECTIVES.bind(config.objective)()
+        meter = torch.zeros(3 - objective.trains_velocity, flow.NUM_BINS, device=device)
+        optimizer = OPTIMIZERS.bind(config.optimizer)(weights, config)
+        averages = EMA(list(weights.values()), config.averages)
+        return cls(config, model, objective, optimizer, averages, meter, Guard(device))
 
     def resume(self, checkpoints: Checkpoints, ranks: Ranks = ONE) -> None:
         """Go back to the newest whole checkpoint, where there is one. Raises what `Checkpoints.load` does."""
@@ -94,6 +97,7 @@ class Training:
         def load() -> int | None:
             found = checkpoints.load()
             if found is not None:
+                self._check_averages(found[1])
                 restore(found[1], self.tensors())
             return found and found[0]
 
@@ -102,14 +106,29 @@ class Training:
             self.step, self.guard = step, Guard(self.meter.device)
         ranks.spread(self.tensors().values())
 
+    def _check_averages(self, kept: Mapping[str, Tensor]) -> None:
+        """Raise UserError where an average is asked for that a checkpoint does not hold."""
+        first, _ = next(self.model.named_parameters())
+        ends = f".{first}"
+        of_first = [key for key in kept if key.startswith("ema.") and key.endswith(ends)]
+        names = [key.removeprefix("ema.").removesuffix(ends) for key in of_first]
+        if missing := [name for name in self.ema.profiles if name not in names]:
+            raise UserError(
+                f"train.averages: the run did not keep '{missing[0]}'; it has {', '.join(names)}. "
+                "Leave it out, or train anew with another --out."
+            )
+
     def tensors(self) -> dict[str, Tensor]:
         """What a checkpoint holds: everything but the step, by name."""
-        found = {"meter": self.meter}
+        found = {"meter": self.meter, **self.optimizer.tensors()}
         for i, (name, p) in enumerate(self.model.named_parameters()):
             found[f"model.{name}"] = p
-            found |= {f"adamw.{key}.{name}": value for key, value in self.optimizer.state[p].items()}
             found |= {f"ema.{key}.{name}": weights[i] for key, weights in self.ema.profiles.items()}
         return found
+
+    def profiles(self) -> dict[str, list[Tensor]]:
+        """Weights by which pictures can be made: each average by its name, and `raw`."""
+        return self.ema.profiles | {RAW: [p.detach() for p in self.model.parameters()]}
 
     def save(self, checkpoints: Checkpoints) -> None:
         """Write a checkpoint. Raises Diverged, and OSError where it cannot be written."""
@@ -117,12 +136,19 @@ class Training:
         checkpoints.save(self.step, self.tensors())
 
     def curves(self) -> dict[str, float]:
-        """Mean loss since the last call, overall and by tenth of t. Raises Diverged."""
+        """Means since the last call: of the loss, overall and by tenth of t, and so of the velocity's.
+
+        Raises Diverged.
+        """
         self.guard.check(self.config)
-        sums, counts = self.meter.tolist()
+        *sums, counts = self.meter.tolist()
         self.meter.zero_()
-        bins = {f"loss_by_t/{i}": s / n for i, (s, n) in enumerate(zip(sums, counts, strict=True)) if n}
-        return {"train/loss": sum(sums) / sum(counts), **bins}
+        found = {f"train/{name}": sum(row) / sum(counts) for name, row in zip(LOSSES, 2 * sums, strict=False)}
+        for name, row in zip(LOSSES, sums, strict=False):
+            found |= {
+                f"{name}_by_t/{i}": s / n for i, (s, n) in enumerate(zip(row, counts, strict=True)) if n
+            }
+        return found
 
 
 @dataclass(frozen=True)
@@ -156,46 +182,47 @@ def train(training: Training, batch: Batch, *, seed: int, until: int, ranks: Ran
     """
     config, weights = training.config, list(training.model.parameters())
     losses = ranks.share(compiled(config), training.model)
+    inputs = Inputs(config, batch, seed, training.model.places)
     if ranks.size > 1 and training.step < until:
         # DDP packs gradients anew after the first backward pass, and may then add in another order: without
         # a pass whose gradients are forgotten a resumed run would have other bits than an uninterrupted one
-        _backward(training, *batch(training.step), seed, losses, ranks)
-        training.optimizer.zero_grad(set_to_none=True)
+        _backward(training, inputs, losses, ranks)
+        training.model.zero_grad(set_to_none=True)
     while training.step < until:
-        lr = learning_rate(config, training.step)
-        loss, loss_B, t_B = _backward(training, *batch(training.step), seed, losses, ranks)
+        loss, losses_RB, t_B = _backward(training, inputs, losses, ranks)
         norm = nn.utils.clip_grad_norm_(weights, config.clip)
         skip = training.guard.skip(training.step, ranks.mean(loss), norm)
-        training.meter += ranks.sum(flow.bin_sums(loss_B, t_B)).masked_fill(skip > 0, 0.0)
-        adamw_step(training.optimizer, lr, skip)
+        training.meter += ranks.sum(flow.bin_sums(losses_RB, t_B)).masked_fill(skip > 0, 0.0)
+        training.optimizer.step(partial(learning_rate, config, step=training.step), skip)
+        training.model.zero_grad(set_to_none=True)
         training.ema.update(weights, training.step, 1 - skip)
         training.step += 1
         if training.meter.device.type in CHECKED_EACH_STEP:
             training.guard.check(config)
-        yield Step(training.step, lr, norm)
+        yield Step(training.step, learning_rate(config, config.lr, training.step - 1), norm)
 
 
 def _backward(
-    training: Training, images: Tensor, labels: Tensor, seed: int, losses: Callable[..., Tensor], ranks: Ranks
+    training: Training, inputs: Inputs, losses: Callable[..., Tensor], ranks: Ranks
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """Set the gradients; returns this rank's mean loss, its losses [B] and its times [B]."""
-    config, null_label = training.config, training.model.null_label
-    draw = flow.draws(config, seed, training.step, images.shape, images.device).map(ranks.part)
-    with autocast(config, images.device):
-        loss_B = losses(ranks.part(images), ranks.part(labels), draw, null_label)
-    loss = loss_B.mean()
+    """Set the gradients; returns this rank's mean loss, its losses [1 or 2, B] and its times [B]."""
+    images, labels, draw = inputs(training.step)
+    draw = draw.map(ranks.part)
+    with autocast(training.config, images.device):
+        losses_RB = losses(
+            training.objective, ranks.part(images), ranks.part(labels), draw, training.model.null_label
+        )
+    loss = losses_RB[0].mean()
     loss.backward()
-    return loss.detach(), loss_B.detach(), draw.t_B
+    return loss.detach(), losses_RB.detach(), draw.t_B
 
 
-def learning_rate(config: TrainConfig, step: int) -> float:
-    """Learning rate of `step` (from 0): a linear warm-up, then constant or half a cosine down to 0."""
+def learning_rate(config: TrainConfig, highest: float, step: int) -> float:
+    """Learning rate of `step` (from 0): a linear warm-up to the highest, then as the schedule says."""
     if step < config.warmup_steps:
-        return config.lr * (step + 1) / config.warmup_steps
-    if config.schedule == "constant":
-        return config.lr
+        return highest * (step + 1) / config.warmup_steps
     done = (step - config.warmup_steps) / max(1, config.steps - config.warmup_steps)
-    return config.lr * 0.5 * (1 + cos(pi * done))
+    return highest * float(SCHEDULES.bind(config.schedule)(done))
 
 
 def autocast(config: TrainConfig, device: torch.device) -> contextlib.AbstractContextManager[Any]:
@@ -210,12 +237,3 @@ def compiled(config: TrainConfig) -> Callable[..., Tensor]:
     if config.compile == "off":
         return flow.loss
     return torch.compile(flow.loss, mode="reduce-overhead" if config.compile == "graphs" else "default")
-
-
-def adamw_step(optimizer: torch.optim.AdamW, lr: float, skip: Tensor) -> None:
-    """One step of fused AdamW, masked out on the device where `skip` is 1 (the protocol GradScaler uses)."""
-    for group in optimizer.param_groups:
-        group["lr"] = lr
-    optimizer.grad_scale, optimizer.found_inf = None, skip  # type: ignore[attr-defined]
-    optimizer.step()
-    optimizer.zero_grad(set_to_none=True)

@@ -34,7 +34,7 @@ class Contents:
     Attributes:
         study: the study.
         compared: its comparisons; none while it is partial.
-        main, samplers, taus, spreads, sizes: see `analysis.tables`.
+        main, samplers, taus, spreads, sizes, averages: see `analysis.tables`.
         figures: by name, in the order of their places.
         made: when, UTC.
     """
@@ -46,6 +46,7 @@ class Contents:
     taus: pd.DataFrame
     spreads: pd.DataFrame
     sizes: pd.DataFrame
+    averages: pd.DataFrame
     figures: Mapping[str, Drawing]
     made: datetime
 
@@ -84,6 +85,7 @@ def _values(c: Contents) -> dict[str, Any]:
         "taus": text_tables.rankings(c.taus),
         "spreads": text_tables.spreads(c.spreads),
         "sizes": text_tables.sizes(c.sizes, study),
+        "averages": text_tables.averages(c.averages, study),
         "cells": text_tables.cells(study),
         "groups": text_tables.groups(study),
         "machines": text_tables.machines(study),

@@ -174,6 +174,17 @@ def sizes(table: pd.DataFrame, study: Study) -> TextTable:
     return TextTable([_ARM, *heads], rows, [row[0] for row in rows])
 
 
+def averages(table: pd.DataFrame, study: Study) -> TextTable:
+    """Arms by average of the weights."""
+    better = study.definition.endpoint.better
+    columns = [Column("Weights", number=False), *(Column(arm, better) for arm in study.arms)]
+    rows = []
+    for name, own in table.groupby("average", sort=False):
+        scores = {row["arm"]: plus_minus(row["mean"], row["half"]) for row in own.to_dict("records")}
+        rows.append([str(name), *(scores[arm] for arm in study.arms)])
+    return TextTable(columns, rows)
+
+
 def cells(study: Study) -> TextTable:
     """A line a cell: what became of it and which run it is."""
     names = ["Seed", "State", "Run", "Fingerprint", "Commit", "Started"]

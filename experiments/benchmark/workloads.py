@@ -25,8 +25,8 @@ from experiments.runner.record import Record
 from experiments.runner.resolve import Resolved, choose_device, resolve_train
 from experiments.scoring.extractors.load import load_extractor
 from experiments.scoring.generate import Generator
-from rope_dit import flow
 from rope_dit.checkpoint import Checkpoints
+from rope_dit.draws import Inputs
 from rope_dit.guidance_spec import GuidanceSpec
 from rope_dit.samplers.spec import SamplerSpec
 from rope_dit.trainer import Training, train
@@ -134,8 +134,7 @@ def plain(resolved: Resolved, batches: Batches, steps: int, flops: float, precis
     _, channels, side, _ = resolved.images.train.shape
     network = PlainDiT(side, channels, NUM_CLASSES, model.patch, model.dim, model.depth, model.num_heads)
     step = train_step(network.to(resolved.device), bf16=precision == "bf16")
-    images, labels = batches(0)
-    draw = flow.draws(config, 0, 0, images.shape, resolved.device)
+    images, labels, draw = Inputs(config, batches, 0)(0)
 
     def run() -> None:
         for _ in range(steps):

@@ -11,13 +11,14 @@ from collections.abc import Mapping
 from dataclasses import MISSING, fields, is_dataclass, replace
 from typing import Any, TypeVar
 
+from experiments.config.canonical import canonical, spec_identity
+from experiments.config.former import upgraded, upgraded_identity
 from experiments.config.run import RunConfig
 from experiments.config.source_hashes import versions_of
 from experiments.config.text import flatten, from_json
-from rope_dit.config import NOT_WEIGHTS, NUMERICS, neutral
+from rope_dit.config import NOT_WEIGHTS, NUMERICS, neutral, spec_fields
 from rope_dit.errors import UserError
-from rope_dit.registry import POS_EMBEDS
-from rope_dit.samplers.spec import SamplerSpec
+from rope_dit.registry import POS_EMBEDS, Registry
 
 C = TypeVar("C")
 SOURCE = "variant source"
@@ -47,9 +48,23 @@ def identity(config: RunConfig, data_fingerprint: str, device_type: str, ranks: 
 
 
 def _settings(part: str, config: Any) -> dict[str, str]:
+    kind, specs = type(config), spec_fields(type(config))
     changing = [f.name for f in fields(config) if f.name not in NOT_WEIGHTS]
-    values = {name: getattr(config, name) for name in changing}
-    return flatten({part: {k: v for k, v in values.items() if v != neutral(type(config), k)}})
+    values = {name: getattr(config, name) for name in changing if name not in specs}
+    found = flatten({part: {k: v for k, v in values.items() if v != neutral(kind, k)}})
+    for name, registry in specs.items():
+        if name in changing:
+            before, key = neutral(kind, name), f"{part}.{name}"
+            said = spec_identity(key, registry, getattr(config, name))
+            found |= (
+                {} if before is not MISSING and said == _neutral_identity(key, registry, before) else said
+            )
+    return found
+
+
+def _neutral_identity(key: str, registry: Registry[Any], before: str) -> Mapping[str, str]:
+    """What the identity would say of a setting's neutral value."""
+    return spec_identity(key, registry, registry.canonical(before, stored=True))
 
 
 def _without_idle(found: Mapping[str, str]) -> dict[str, str]:
@@ -57,6 +72,8 @@ def _without_idle(found: Mapping[str, str]) -> dict[str, str]:
     idle = set()
     if found.get("model.conditional") == "False":  # there is no class to leave out
         idle.add("train.label_dropout")
+    if float(found.get("train.weight_decay", "0")) == 0:  # nothing is decayed
+        idle.add("train.decay_tables")
     if found.get("device") != "cpu":  # threads change the order of sums on CPUs only
         idle.add("train.threads")
     return {key: text for key, text in found.items() if key not in idle}
@@ -68,7 +85,7 @@ def read_identity(saved: Mapping[str, str]) -> dict[str, str]:
     Source hashes of before items had versions are looked up among those of all variants that shipped. One
     that is not known stays, so that the run is refused by that name, unless the files that are here have it.
     """
-    found = dict(saved)
+    found = upgraded_identity(saved)
     sha256, spec = found.get(SOURCE), found.get("variant", "")
     if sha256 is not None:
         versions = versions_of(spec, sha256)
@@ -111,18 +128,11 @@ def run_name(config: RunConfig, sha256: str) -> str:
 
 def read_settings(written: Mapping[str, Any]) -> RunConfig:
     """Settings out of a record, with what was not known then at its neutral value. Raises UserError."""
-    config = from_json(RunConfig, dict(written))
+    config = from_json(RunConfig, upgraded(written))
     try:
-        return specs_as_before(config)
+        return canonical(config, stored=True)
     except UserError:  # a plug-in that is not here; whoever builds it says so
         return config
-
-
-def specs_as_before(config: RunConfig) -> RunConfig:
-    """Settings whose specs have all options, those that are missing as was done before they were there."""
-    samplers = tuple(str(SamplerSpec.parse(text, stored=True)) for text in config.eval.samplers)
-    variant = POS_EMBEDS.canonical(config.variant, stored=True)
-    return replace(config, variant=variant, eval=replace(config.eval, samplers=samplers))
 
 
 def as_before(asked: C, written: Mapping[str, Any], default: C) -> C:

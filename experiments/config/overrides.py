@@ -39,6 +39,10 @@ def _read(argument: Argument, name: str, text: str) -> Any:
         if text.lower() not in ("true", "false"):
             raise UserError(f"{name} got '{text}', expected true or false.")
         return text.lower() == "true"
+    if argument.most > 1:  # a list is a/b/c
+        values = text.split("/")
+        argument.check(name, values)
+        return tuple(values)
     argument.check(name, [text])
     return argument.type(text) if argument.type in (int, float) else text
 

@@ -6,8 +6,8 @@ from rope_dit.errors import UserError, nearest
 
 _CIFAR = ModelConfig(dim=256, depth=6, num_heads=8, patch=4)
 _CIFAR_TRAIN = TrainConfig(
-    steps=100_000, batch=128, lr=3e-4, schedule="constant", warmup_steps=1000, beta2=0.99, ema_decay=0.9999,
-    flip=True, log_every=100, save_seconds=60.0,
+    steps=100_000, batch=128, lr=3e-4, schedule="constant", warmup_steps=1000, beta2=0.99,
+    averages=("warmup:decay=0.9999",), flip=True, log_every=100, save_seconds=60.0,
 )  # fmt: skip
 _CIFAR_EVAL = EvalConfig(
     samplers=("euler:steps=50", "heun:steps=25"),
@@ -22,7 +22,7 @@ PRESETS = {
     "smoke": RunConfig(
         preset="smoke",
         model=ModelConfig(dim=16, depth=2, num_heads=2),
-        train=TrainConfig(steps=20, batch=32, warmup_steps=2, ema_decay=0.9, log_every=5),
+        train=TrainConfig(steps=20, batch=32, warmup_steps=2, averages=("warmup:decay=0.9",), log_every=5),
         eval=EvalConfig(samplers=("euler:steps=4", "heun:steps=2"), n=(100,), chunk=25, every=10, every_n=50),
     ),
     "cifar10": RunConfig(
@@ -57,7 +57,7 @@ PRESETS = {
             warmup_steps=2500,
             beta2=0.99,
             weight_decay=0.03,
-            ema_decay=0.9999,
+            averages=("warmup:decay=0.9999",),
             flip=True,
             log_every=100,
             save_seconds=120.0,

@@ -8,7 +8,8 @@ from typing import Annotated, Literal
 import tyro
 
 from experiments.config.registries import EXTRACTORS, METRICS
-from rope_dit.config import ModelConfig, TrainConfig, check, check_finite, option
+from rope_dit.averages.names import average_name
+from rope_dit.config import ModelConfig, Neutral, TrainConfig, check, check_finite, option
 from rope_dit.errors import UserError
 from rope_dit.guidance_spec import GuidanceSpec
 from rope_dit.registry import POS_EMBEDS
@@ -68,6 +69,12 @@ class EvalConfig:
     extractor: Annotated[str, tyro.conf.arg(help=EXTRACTOR_HELP)] = "digits"
     inception_weights: PathOrNone = None
     """file with the FID paper's Inception weights, as in inception:PATH, where they cannot be downloaded"""
+    averages: Annotated[
+        tuple[str, ...],
+        Neutral(()),
+        tyro.conf.arg(metavar="SPEC ...", help_behavior_hint="(default: all in train.averages)"),
+    ] = ()
+    """averages of the weights whose pictures are scored, of those in train.averages, or raw"""
     every: int = 0
     """score the averaged weights every so many training steps; 0: only at the end"""
     every_n: int = 500
@@ -159,6 +166,16 @@ class RunConfig:
     def arm_name(self) -> str:
         """What scores and tags call the arm: its label, or the canonical spec of the variant."""
         return self.arm or POS_EMBEDS.canonical(self.variant)
+
+    @property
+    def averages(self) -> tuple[str, ...]:
+        """Names of the averages whose pictures are scored."""
+        return tuple(map(average_name, self.eval.averages or self.train.averages))
+
+    @property
+    def main_average(self) -> str:
+        """Name of the average that counts: it draws the curve, and a study's endpoint is of it."""
+        return average_name(self.train.averages[0])
 
     @property
     def last_step(self) -> int:

@@ -7,6 +7,8 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
+from experiments.config.canonical import canonical_value
+from experiments.config.former import upgraded_override
 from experiments.config.overrides import override
 from experiments.config.run import LABEL, RunConfig
 from experiments.config.text import flatten
@@ -14,7 +16,7 @@ from experiments.records.definition import ArmRecord
 from rope_dit.errors import UserError
 from rope_dit.registry import POS_EMBEDS
 
-SHARED = ("train.steps", "train.threads", "train.log-every", "train.save-seconds")
+SHARED = ("train.steps", "train.threads", "train.averages", "train.log-every", "train.save-seconds")
 """what all arms of a study have in common, because the primary endpoint or the results' bits depend on it"""
 
 
@@ -43,11 +45,17 @@ class Arm:
         head, *rest = text.split(";")
         label, named, spec = _split_label(head)
         overrides = tuple(_override(part, text) for part in rest)
+        if stored:
+            overrides = tuple(upgraded_override(*one) for one in overrides)
         if twice := {key for key, _ in overrides if [k for k, _ in overrides].count(key) > 1}:
             raise UserError(f"arm '{text}': {min(twice)} is given twice; give it once.")
         if not named:
             label = _slug(POS_EMBEDS.canonical(spec), overrides)
         spec = POS_EMBEDS.canonical(spec, stored=stored)
+        try:
+            overrides = tuple((key, canonical_value(key, value, stored=stored)) for key, value in overrides)
+        except UserError as error:
+            raise UserError(f"arm '{text}': {error}") from None
         if not re.fullmatch(LABEL, label):
             raise UserError(f"arm '{text}': label got '{label}', expected 1 to 80 of A-Z a-z 0-9 . _ -")
         return cls(label, spec, overrides)

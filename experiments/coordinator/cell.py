@@ -69,10 +69,10 @@ class Cell:
     def is_scored(self) -> bool:
         """Whether scores.csv has all final scores of the step that the run is to reach."""
         keys = [score.key for score in self.folder.scores() if score.key.train_step == self.config.last_step]
-        there = {(key.sampler, key.guidance, key.sampling_seed, key.n) for key in keys}
+        there = {(key.sampler, key.guidance, key.ema, key.sampling_seed, key.n) for key in keys}
         wanted = {
-            (str(job.sampler), str(job.guidance), job.sampling_seed, n)
-            for job in final_jobs(self.config.eval)
+            (str(job.sampler), str(job.guidance), job.average, job.sampling_seed, n)
+            for job in final_jobs(self.config)
             for n in job.ns
         }
         return wanted <= there

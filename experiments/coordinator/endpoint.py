@@ -9,7 +9,6 @@ from experiments.config.registries import METRICS
 from experiments.config.run import EvalConfig
 from experiments.records.definition import Endpoint
 from experiments.scoring.metrics import value_name
-from rope_dit import ema
 from rope_dit.config import check
 from rope_dit.errors import UserError, nearest
 from rope_dit.guidance_spec import GuidanceSpec
@@ -31,7 +30,7 @@ def endpoint_of(base: "RunConfig", extractor: str, chosen: EndpointConfig) -> En
     first = config.guidance_specs if chosen.guidance else plain or config.guidance_specs
     return Endpoint(
         metric=value_name(value, extractor), extractor=extractor, sampler=str(config.sampler_specs[0]),
-        guidance=str(first[0]), ema=ema.name(base.train.ema_decay), n=config.n[0],
+        guidance=str(first[0]), ema=base.main_average, n=config.n[0],
         train_step=base.train.steps, sampling_seed=0, better=directions()[value],
     )  # fmt: skip
 

@@ -14,6 +14,7 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from experiments.config.canonical import scoring
 from experiments.config.endpoint import EndpointConfig
 from experiments.config.identity import read_settings
 from experiments.config.run import RunConfig
@@ -27,7 +28,12 @@ from rope_dit.durable import write_durably
 from rope_dit.errors import UserError
 from rope_dit.words import differing
 
-GROWING = ("eval.samplers", "eval.guidances", "eval.sampling_seeds")  # what may be added to a study
+GROWING = (
+    "eval.averages",
+    "eval.samplers",
+    "eval.guidances",
+    "eval.sampling_seeds",
+)  # what may be added to a study
 ELSEWHERE = ("data.name", "data.root", *(f"train.{name}" for name in NOT_WEIGHTS))
 ELSEWHERE += ("eval.extractor", "eval.inception_weights")  # its name and hash are what is frozen
 _PARTS = ("data", "model", "train", "eval")
@@ -194,7 +200,9 @@ def grow(saved: Plan, asked: Plan) -> Plan:
         )
     return replace(
         asked,
-        base=replace(asked.base, eval=evaluation),
+        base=scoring(
+            replace(asked.base, eval=evaluation), _join([*saved.base.averages, *asked.base.averages])
+        ),
         arms={**saved.arms, **asked.arms},
         seeds=_join([*saved.seeds, *asked.seeds]),
         comparisons=_join([*saved.comparisons, *asked.comparisons]),

@@ -4,6 +4,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from experiments.config.canonical import canonical_like, keeping
+from experiments.config.former import upgraded
 from experiments.config.identity import as_before
 from experiments.config.launch import usable_cores
 from experiments.config.run import RunConfig
@@ -13,6 +15,7 @@ from experiments.coordinator.cell import Cell
 from experiments.coordinator.endpoint import check_endpoint, in_front, said
 from experiments.coordinator.plan import Plan, grow, read_plan, read_saved
 from experiments.runner.resolve import Resolved, resolve
+from rope_dit.config import check
 from rope_dit.errors import UserError, nearest
 from rope_dit.samplers.spec import SamplerSpec
 
@@ -64,10 +67,15 @@ def shared_settings(config: StudyConfig, path: Path, saved: Plan | None) -> RunC
     A study that is older than some settings keeps their neutral values.
     """
     base = config.run()
-    if written := read_saved(path):
-        base = as_before(base, written.base, study(config.preset).run())
+    if saved and (written := read_saved(path)):
+        base = as_before(base, upgraded(written.base), study(config.preset).run())
         samplers = samplers_as_saved(base.eval.samplers, saved)
         base = replace(base, eval=replace(base.eval, samplers=samplers))
+    base = canonical_like(base, saved.base if saved else None)
+    base = keeping(base, saved.base.train.averages, path) if saved else base
+    first = f"{base.main_average}, the first of train.averages, on which verdicts stand, among them"
+    scored = base.averages + (saved.base.averages if saved else ())
+    check(base.main_average in scored, "eval.averages", " ".join(scored), first)
     base = replace(base, eval=in_front(base.eval, config.endpoint, saved))
     threads = base.train.threads or (saved.base.train.threads if saved else threads_of_a_run(config))
     return replace(

@@ -13,6 +13,7 @@ import time
 from pathlib import Path
 
 from experiments.cli.main import StopFlag, main
+from experiments.config.former import upgraded
 from experiments.config.run import RunConfig
 from experiments.config.text import from_json
 from experiments.records.run_folder import RunFolder
@@ -27,7 +28,7 @@ def command(args: list[str], stop: StopFlag) -> int:
     if not args or args[0].startswith("-"):
         raise UserError("expected the file of a cell, such as studies/digits/cells/rope2d-s0.json.")
     try:
-        config = from_json(RunConfig, json.loads(Path(args[0]).read_text()))
+        config = from_json(RunConfig, upgraded(json.loads(Path(args[0]).read_text())))
     except (OSError, ValueError) as error:
         raise UserError(f"cell {args[0]}: {error}; start the study again.") from None
     _stop_with_launcher()

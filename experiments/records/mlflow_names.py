@@ -7,7 +7,9 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from experiments.config.former import upgraded
 from experiments.records.score import NOTHING, Score
+from rope_dit.averages.names import average_name
 from rope_dit.guidance_spec import GuidanceSpec
 from rope_dit.samplers.spec import SamplerSpec
 
@@ -26,35 +28,42 @@ class Naming:
         rough_n: pictures of the scores during training.
         last_step: step at which training ends.
         ns: all numbers of pictures of the final scores.
+        average: name of the averaged weights whose scores count.
     """
 
     main_n: int
     rough_n: int
     last_step: int
     ns: tuple[int, ...]
+    average: str = ""
 
     @classmethod
     def of_config(cls, config: Mapping[str, Any]) -> "Naming":
         """From the settings in config.json."""
         evaluation = config["eval"]
-        ns = tuple(evaluation["n"])
-        return cls(ns[0], evaluation["every_n"], config["train"]["steps"], ns)
+        ns, train = tuple(evaluation["n"]), upgraded(config)["train"]
+        return cls(ns[0], evaluation["every_n"], train["steps"], ns, average_name(train["averages"][0]))
 
     @classmethod
     def of_params(cls, params: Mapping[str, str]) -> "Naming":
         """From the params of its MLflow run."""
         ns = tuple(map(int, params["eval.n"].split()))
-        return cls(ns[0], int(params["eval.every_n"]), int(params["train.steps"]), ns)
+        decay = params.get("train.ema_decay")  # as it was called when there was one average
+        kept = params.get("train.averages", "").split()
+        average = average_name(kept[0]) if kept else f"{float(decay):.9g}" if decay else ""
+        return cls(ns[0], int(params["eval.every_n"]), int(params["train.steps"]), ns, average)
 
 
-def score_name(metric: str, sampler: str, guidance: str, sampling_seed: int | None) -> str:
-    """Name of a score in MLflow.
+def score_name(metric: str, sampler: str, guidance: str, sampling_seed: int | None, average: str = "") -> str:
+    """Name of a score in MLflow; an `average` is named where it is not the one that counts.
 
     >>> score_name("fd_digits", "heun-25", "cfg:weight=3", 1)
     'fd_digits/heun-25-cfg3-seed1'
     """
     seed = f"-seed{sampling_seed}" if sampling_seed else ""
-    return f"{metric}/{sampler}-{GuidanceSpec.parse(guidance).slug}{seed}"
+    return (
+        f"{metric}/{sampler}-{GuidanceSpec.parse(guidance).slug}{seed}{f'-ema-{average}' if average else ''}"
+    )
 
 
 def rough_metric(metric: str, n: int | None) -> str:
@@ -78,8 +87,9 @@ def score_points(scores: Iterable[Score], naming: Naming) -> Iterator[Point]:
         named_so = re.search(r"_n\d+$", key.metric)  # as the file of an extractor may be
         main = key.n == naming.main_n and not named_so
         metric = key.metric if main else rough_metric(key.metric, key.n)
+        average = "" if naming.average in ("", key.ema) else key.ema
         yield (
-            score_name(metric, spec.slug, key.guidance, key.sampling_seed),
+            score_name(metric, spec.slug, key.guidance, key.sampling_seed, average),
             key.train_step,
             score.value,
             score.time,
@@ -87,7 +97,7 @@ def score_points(scores: Iterable[Score], naming: Naming) -> Iterator[Point]:
         yield f"real_floor/{metric}", key.train_step, score.real_floor, score.time
         final = key.train_step == naming.last_step and (key.n != naming.rough_n or key.n in naming.ns)
         if final and key.nfe is not None:
-            curve = score_name(f"by_nfe/{metric}", spec.family, key.guidance, key.sampling_seed)
+            curve = score_name(f"by_nfe/{metric}", spec.family, key.guidance, key.sampling_seed, average)
             yield curve, round(key.nfe), score.value, score.time
 
 

@@ -22,7 +22,7 @@ def describe(resolved: Resolved) -> str:
     own = sum(p.numel() for p in model.pos_embed.parameters())
     flops = forward_flops(resolved)
     training, sampling = estimated_seconds(resolved)
-    lines = [f"{key:<26}{value}" for key, value in sorted(flatten(config).items())]
+    lines = [f"{key:<26}{value or '-'}" for key, value in sorted(flatten(config).items())]
     lines += [
         f"{'run folder':<26}{resolved.folder.path}",
         f"{'device':<26}{device_text(resolved.device)}",
@@ -40,7 +40,7 @@ def estimated_seconds(resolved: Resolved) -> tuple[float, float]:
     config = resolved.config
     step, forward = _time(resolved)
     curves = config.train.steps // config.eval.every if config.eval.every else 0
-    jobs = [*final_jobs(config.eval), *curve_jobs(config.eval) * curves]
+    jobs = [*final_jobs(config), *curve_jobs(config) * curves]
     forwards = sum((job.sampler.nfe or 150) * (1 + (job.guidance.weight != 1)) * max(job.ns) for job in jobs)
     return config.train.steps * step, forwards * forward
 

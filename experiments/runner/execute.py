@@ -17,7 +17,6 @@ from experiments.scoring.generate import Generator
 from experiments.scoring.jobs import curve_jobs, final_jobs
 from experiments.scoring.reference import Reference
 from experiments.scoring.score import Scorer
-from rope_dit import ema
 from rope_dit.checkpoint import Checkpoints
 from rope_dit.errors import Stopped
 from rope_dit.ranks import ONE, Ranks
@@ -41,8 +40,7 @@ def execute(resolved: Resolved, stop: StopFlag, ranks: Ranks = ONE) -> int:
     record = ranks.leading(lambda: begin(resolved, training, batches, scorer, ranks), nobody)
     with record.kept(training), ranks.lost():
         train_and_score(resolved, training, batches, checkpoints, record, scorer, stop, ranks)
-        scorer.generator.load(training.ema.profiles[scorer.ema])
-        scorer.score(training.step, final_jobs(config.eval))
+        scorer.score(training.step, final_jobs(config), training.profiles())
         scorer.clean()
     return OK
 
@@ -53,7 +51,7 @@ def begin(resolved: Resolved, training: Training, batches: Batches, scorer: Scor
     folder.open_metrics(training.step)
     if folder.record is None:
         folder.create(resolved.identity, config, pairing(resolved, batches), origin(resolved, ranks.size))
-    if training.step >= config.last_step and not scorer.unscored(training.step, final_jobs(config.eval)):
+    if training.step >= config.last_step and not scorer.unscored(training.step, final_jobs(config)):
         print(f"{folder.path} is finished; nothing to do.")
     else:
         where = f"{device_text(resolved.device)}, {config.train.precision}"
@@ -112,11 +110,9 @@ def train_and_score(
 
 def score_curve(resolved: Resolved, training: Training, scorer: Scorer | None) -> None:
     """Score the averaged weights where this step is due, and has no scores yet."""
-    config, step = resolved.config.eval, training.step
-    if scorer and config.every and step and step % config.every == 0:
-        if scorer.missing(step, curve_jobs(config)):
-            scorer.generator.load(training.ema.profiles[scorer.ema])
-            scorer.score(step, curve_jobs(config))
+    every, step = resolved.config.eval.every, training.step
+    if scorer and every and step and step % every == 0:
+        scorer.score(step, curve_jobs(resolved.config), training.profiles())
 
 
 def save(training: Training, checkpoints: Checkpoints, ranks: Ranks) -> None:
@@ -161,10 +157,10 @@ def make_batches(resolved: Resolved) -> Batches:
 def make_scorer(resolved: Resolved, stop: StopFlag, ranks: Ranks = ONE) -> Scorer:
     """The scorer of a run. Raises UserError where the extractor is not to be had or does not fit."""
     config, reference = resolved.config, Reference(resolved.images, resolved.extractor, stop, ranks)
-    profile, generator = ema.name(config.train.ema_decay), make_generator(resolved, stop)
+    generator = make_generator(resolved, stop)
     record = resolved.folder.record  # a run keeps the name under which it was scored first
     arm = record.settings.arm_name if record else config.arm_name
-    return Scorer(arm, config.seed, profile, generator, reference, resolved.folder, stop, ranks)
+    return Scorer(arm, config.seed, generator, reference, resolved.folder, stop, ranks)
 
 
 def make_generator(resolved: Resolved, stop: StopFlag) -> Generator:

@@ -14,7 +14,7 @@ from experiments.config.overrides import command_line
 from experiments.datasets.batches import Batches
 from experiments.runner.dry_run import forward_flops
 from experiments.runner.resolve import Resolved, build_model, device_text
-from rope_dit import flow
+from rope_dit.draws import Inputs
 from rope_dit.registry import POS_EMBEDS
 
 PAIRED_STEPS = 100
@@ -24,9 +24,9 @@ def pairing(resolved: Resolved, batches: Batches) -> dict[str, str]:
     """SHA-256 of the first 100 steps' inputs and of the shared initial weights: paired runs agree in both."""
     config = resolved.config
     inputs, weights = hashlib.sha256(), hashlib.sha256()
+    given = Inputs(config.train, batches, config.seed)
     for step in range(min(PAIRED_STEPS, config.train.steps)):
-        images, labels = batches(step)
-        draw = flow.draws(config.train, config.seed, step, images.shape, images.device)
+        images, labels, draw = given(step)
         for tensor in (images, labels, draw.t_B, draw.noise_BCHW, draw.drop_B):
             inputs.update(tensor.cpu().numpy().tobytes())
     for name, p in sorted(resolved.build_model().named_parameters()):

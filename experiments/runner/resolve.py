@@ -9,15 +9,17 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch import nn
 
 from experiments.cli.plugins import plugin_errors
+from experiments.config.canonical import canonical, keeping
+from experiments.config.former import upgraded
 from experiments.config.identity import (
     as_before,
     fingerprint,
     identity,
     read_identity,
     run_name,
-    specs_as_before,
 )
 from experiments.config.launch import usable_cores
 from experiments.config.presets import preset
@@ -28,9 +30,10 @@ from experiments.records.run_folder import RunFolder
 from experiments.scoring.extractors.base import Extractor
 from experiments.scoring.extractors.load import load_extractor
 from rope_dit.config import TrainConfig, check
+from rope_dit.densities.base import build_density
 from rope_dit.errors import UserError
 from rope_dit.model import DiT
-from rope_dit.registry import POS_EMBEDS
+from rope_dit.registry import AVERAGES, COUPLINGS, OBJECTIVES, OPTIMIZERS, SCHEDULES
 
 BF16_MIN_DIM = (
     128  # on CPUs with bf16 instructions narrower models train faster in fp32 (python -m experiments.bench)
@@ -90,10 +93,9 @@ def resolve(asked: RunConfig, ranks: int = 0) -> Resolved:
     config, found, folder = place(asked, device, images, ranks)
     torch.set_num_threads(config.train.threads)
     check_pictures(config, images)
-    for sampler in config.eval.sampler_specs:  # only the solver's own file can judge its options
-        sampler.build()
     with torch.device("meta"):
-        build_model(config, images)
+        model = build_model(config, images)
+    check_specs(config, model)
     check_writable(folder.path)
     folder.check_free_for(found)
     return Resolved(asked, config, device, images, found, folder)
@@ -111,7 +113,8 @@ def place(
 ) -> tuple[RunConfig, dict[str, str], RunFolder]:
     """Settings, identity and folder of a run: of the one that is there already, or else of a new one.
 
-    A run that is older than some settings is gone on with under their neutral values.
+    A run that is older than some settings is gone on with under their neutral values, and any run with the
+    averages that it was begun with.
     """
     check_writable(asked.out or asked.runs)
     there = RunFolder(asked.out).record if asked.out else None
@@ -124,16 +127,25 @@ def place(
     new, old = decided(asked), decided(before(asked, there.config if there else {}))
     if asked.out:
         known = read_identity(there.identity) if there else {}
-        return *(old if old[1] == known else new), RunFolder(asked.out)
+        config, found = old if old[1] == known else new
+        return as_begun(config, found, RunFolder(asked.out)), found, RunFolder(asked.out)
     for config, found in (new, old):
         if folder := find_run(config, found):
-            return config, found, folder
+            return as_begun(config, found, folder), found, folder
     return *new, RunFolder(asked.runs / run_name(new[0], fingerprint(new[1])))
 
 
 def before(asked: RunConfig, written: Mapping[str, Any]) -> RunConfig:
     """What is asked for, but with settings and options that a record may not know at neutral values."""
-    return specs_as_before(as_before(asked, written, preset(asked.preset)))
+    return canonical(as_before(asked, upgraded(written), preset(asked.preset)), stored=True)
+
+
+def as_begun(config: RunConfig, found: Mapping[str, str], folder: RunFolder) -> RunConfig:
+    """Settings with the averages of the run that is there already. Raises UserError where it lacks one."""
+    there = folder.record
+    if there is None or read_identity(there.identity) != found:
+        return config
+    return keeping(config, there.settings.train.averages, folder.path)
 
 
 def find_run(config: RunConfig, found: Mapping[str, str]) -> RunFolder | None:
@@ -159,6 +171,22 @@ def check_pictures(config: RunConfig, images: Images) -> None:
     for part, pictures in (("train", images.train), ("held-out", images.held_out)):
         got = f"{len(pictures)} {part} pictures"
         check(len(pictures) >= halves, "--data", got, f"at least {halves}, which the metrics need")
+
+
+def check_specs(config: RunConfig, model: DiT) -> None:
+    """Make what specs name, for only an item's own file can judge its options. Raises UserError."""
+    train = config.train
+    for sampler in config.eval.sampler_specs:
+        sampler.build()
+    build_density(train.density)
+    OBJECTIVES.bind(train.objective)()
+    COUPLINGS.bind(train.coupling)()
+    SCHEDULES.bind(train.schedule)(0.0)
+    for average in train.averages:
+        AVERAGES.bind(average)(0)
+    shapes = {name: p.shape for name, p in model.named_parameters()}
+    weights = {name: nn.Parameter(torch.empty(shape)) for name, shape in shapes.items()}  # none is filled
+    OPTIMIZERS.bind(train.optimizer)(weights, train)
 
 
 def build_model(config: RunConfig, images: Images) -> DiT:
@@ -196,9 +224,7 @@ def device_text(device: torch.device) -> str:
 def resolve_settings(config: RunConfig, device: torch.device) -> RunConfig:
     """Settings with device, precision, compile and threads decided, and specs with all their options."""
     train = resolve_train(config.train, config.model.dim, device)
-    evaluation = replace(config.eval, samplers=tuple(map(str, config.eval.sampler_specs)))
-    variant = POS_EMBEDS.canonical(config.variant)
-    return replace(config, variant=variant, device=device.type, train=train, eval=evaluation)  # type: ignore[arg-type]
+    return canonical(replace(config, device=device.type, train=train))  # type: ignore[arg-type]
 
 
 def resolve_train(train: TrainConfig, dim: int, device: torch.device) -> TrainConfig:

@@ -2,9 +2,9 @@
 
 from experiments.cli.imports import heavy_imports
 from experiments.cli.main import OK, StopFlag
+from experiments.config.canonical import canonical
 from experiments.config.run import RunConfig
 from experiments.records.mlflow_store import tracking_uri
-from rope_dit.registry import POS_EMBEDS
 
 
 def run(config: RunConfig, stop: StopFlag) -> int:
@@ -28,5 +28,5 @@ def run(config: RunConfig, stop: StopFlag) -> int:
 
 def check_cheaply(config: RunConfig) -> None:
     """What can be checked before torch is imported, so that a typo is answered at once. Raises UserError."""
-    POS_EMBEDS.canonical(config.variant)
+    canonical(config)
     tracking_uri()

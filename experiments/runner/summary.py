@@ -12,7 +12,9 @@ def summary(folder: RunFolder, mirror: Mirror) -> str:
     scores = folder.scores()
     last = max(score.key.train_step for score in scores)
     lines = [f"{'score':<20}{'value':>10}  {'better':<7}{'real floor':>10}  {'n':>6}  {'NFE':>6}  sampler"]
-    lines += [_line(score) for score in scores if score.key.train_step == last]
+    shown = [score for score in scores if score.key.train_step == last]
+    several = len({score.key.ema for score in shown} - {NOTHING}) > 1
+    lines += [_line(score, several) for score in shown]
     speeds = sorted(value for key, _, value, _ in folder.points() if key == "train/images_per_second")
     if speeds:
         lines.append(f"training: {speeds[len(speeds) // 2]:.0f} pictures/s (median)")
@@ -26,11 +28,12 @@ def summary(folder: RunFolder, mirror: Mirror) -> str:
     return "\n".join(lines)
 
 
-def _line(score: Score) -> str:
+def _line(score: Score, several: bool) -> str:
     key = score.key
     guidance = GuidanceSpec() if key.guidance == NOTHING else GuidanceSpec.parse(key.guidance)
     guided = "" if guidance.weight == 1 else f", guidance {guidance.short}"
     seed = f", sampling seed {key.sampling_seed}" if key.sampling_seed else ""
+    average = f", average {key.ema}" if several and key.ema != NOTHING else ""
     nfe = NOTHING if key.nfe is None else format(key.nfe, ".4g")
     values = f"{score.value:>10.4g}  {score.better:<7}{score.real_floor:>10.4g}"
-    return f"{key.metric:<20}{values}  {key.n or NOTHING:>6}  {nfe:>6}  {key.sampler}{guided}{seed}"
+    return f"{key.metric:<20}{values}  {key.n or NOTHING:>6}  {nfe:>6}  {key.sampler}{guided}{seed}{average}"

@@ -18,6 +18,7 @@ from rope_dit.guidance import Counted, Guided
 from rope_dit.guidance_spec import GuidanceSpec
 from rope_dit.model import DiT
 from rope_dit.randomness import Stream, integers, normal
+from rope_dit.registry import OBJECTIVES
 from rope_dit.samplers.spec import SamplerSpec
 from rope_dit.trainer import autocast
 
@@ -45,6 +46,7 @@ class Generator:
         self.device = next(model.parameters()).device
         self.chunk = config.eval.chunk
         self._sorted_labels = torch.from_numpy(np.sort(labels)).to(self.device)
+        self._objective = OBJECTIVES.bind(config.train.objective)()
         compiles = config.train.compile != "off"
         self._network = torch.compile(self.model) if compiles else self.model
 
@@ -83,5 +85,6 @@ class Generator:
         if self.stop():
             raise Stopped
         with autocast(self.config.train, self.device):
-            v_BCHW: Tensor = self._network(x_BCHW, t_B, labels_B).float()
+            out_BCHW: Tensor = self._network(x_BCHW, t_B, labels_B)
+        v_BCHW: Tensor = self._objective.velocity(out_BCHW.float(), x_BCHW, t_B)
         return v_BCHW

@@ -6,7 +6,7 @@ Does only what is missing, so it can be killed at any moment and called again.
 import hashlib
 import shutil
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -38,7 +38,6 @@ class Scorer:
     Args:
         arm: canonical spec of the variant.
         seed: training seed.
-        ema: name of the weight profile that is scored.
         generator: makes the pictures of a job.
         reference: the real pictures, and the extractor that turns pictures into features.
         folder: where scores, pictures and unfinished samples go.
@@ -48,7 +47,6 @@ class Scorer:
 
     arm: str
     seed: int
-    ema: str
     generator: Generator
     reference: Reference
     folder: RunFolder
@@ -80,14 +78,18 @@ class Scorer:
         metrics = [value_name(value, name) for metric in METRICS for value in metric.claims["values"]]
 
         def done(job: Job, n: int) -> bool:
-            made = (step, str(job.sampler), str(job.guidance), job.sampling_seed, n, self.ema)
+            made = (step, str(job.sampler), str(job.guidance), job.sampling_seed, n, job.average)
             return all((*made, metric) in there for metric in metrics)
 
         return [job for job in jobs if not all(done(job, n) for n in job.ns)]
 
-    def score(self, step: int, jobs: list[Job]) -> None:
-        """Sample and score each missing job at training step `step`, and write a sample grid of it."""
+    def score(self, step: int, jobs: list[Job], profiles: Mapping[str, Sequence[Tensor]]) -> None:
+        """Sample and score each missing job at training step `step`, and write a sample grid of it.
+
+        `profiles` are the weights at that step by the names that jobs have for them.
+        """
         for job in self.missing(step, jobs):
+            self.generator.load(profiles[job.average])
             self.reference.make()
             samples = self._sample(step, job)
             self.ranks.first(partial(self._measure, step, job, samples))
@@ -158,7 +160,7 @@ class Scorer:
                 tokens="trained",
                 extrapolation="none",
                 classes="data",
-                ema=self.ema,
+                ema=job.average,
                 extractor=name,
                 metric=value_name(value, name),
                 n=n,

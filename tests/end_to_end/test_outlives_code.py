@@ -25,6 +25,7 @@ from studies import call_study, plan_of
 from analysis import load
 from analysis.report import compute
 from experiments.coordinator.cell import FINAL
+from experiments.records.mlflow_store import connect, tracking_uri
 from rope_dit.checkpoint import Checkpoints
 
 ARCHIVE = Path(__file__).parent / "old" / "written_by_2cdd03a.tar.xz"
@@ -141,6 +142,20 @@ def test_a_finished_run_is_sampled_from(old, same_machine):
         assert (found["arr_1"] == expected["arr_1"]).all()
         if same_machine:
             assert (found["arr_0"] == expected["arr_0"]).all()
+
+
+def test_an_old_run_has_the_average_that_it_kept_and_its_weights(old):
+    before = len(rows(Path("runs/finished")))
+    refused = call("run", *SMOKE, "--train.averages", "power", "--out", "runs/finished")
+    assert refused.code == 2
+    assert "did not keep 'power' from its start; it has 0.9" in refused.err
+    done = call("evaluate", "runs/finished", "--averages", "raw", "--samplers", "rk4:steps=1")
+    assert (done.code, done.err) == (0, "")
+    assert {row["ema"] for row in rows(Path("runs/finished"))[before:]} == {"raw"}
+    client = connect(tracking_uri())
+    number = client.get_experiment_by_name("rope-dit").experiment_id
+    found = [name for run in client.search_runs([number]) for name in run.data.metrics]
+    assert [name for name in found if name.startswith("fd_digits/rk4")] == ["fd_digits/rk4-1-cfg1-ema-raw"]
 
 
 def test_a_run_is_found_again_whatever_its_folder_was_called(old):

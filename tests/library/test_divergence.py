@@ -65,7 +65,7 @@ def test_where_looking_costs_time_divergence_is_noticed_late_but_changes_nothing
     run = Run(tmp_path)
     BAD[how](run, 6)
     with pytest.raises(
-        Diverged, match=rf"at step 6: loss .*lr \(now {learning_rate(CONFIG, 6):g}\)"
+        Diverged, match=rf"at step 6: loss .*lr \(now {learning_rate(CONFIG, CONFIG.lr, 6):g}\)"
     ) as caught:
         run.train()
     assert caught.value.step == 6

@@ -4,9 +4,14 @@ import pytest
 import torch
 from torch import Tensor
 
-from rope_dit.ema import EMA, name
+from rope_dit.averages.names import average_name
+from rope_dit.ema import EMA
 
 ON, OFF = torch.ones(()), torch.zeros(())
+
+
+def warmup(decay: float) -> str:
+    return f"warmup:decay={decay:.9g}"
 
 
 def weights(step: int) -> list[Tensor]:
@@ -16,14 +21,15 @@ def weights(step: int) -> list[Tensor]:
 
 @pytest.mark.parametrize("decays", [[0.999], [0.0, 0.5, 0.9999]])
 def test_warmed_up_average_is_the_plain_formula(decays):
-    ema = EMA(weights(0), decays)
-    expected = {name(decay): [w.double() for w in weights(0)] for decay in decays}
+    ema = EMA(weights(0), [warmup(decay) for decay in decays])
+    expected = {average_name(warmup(decay)): [w.double() for w in weights(0)] for decay in decays}
     for step in range(50):
         ema.update(weights(step + 1), step, ON)
         for decay in decays:
             share = min(decay, (1 + step) / (10 + step))
-            pairs = zip(expected[name(decay)], weights(step + 1), strict=True)
-            expected[name(decay)] = [share * old + (1 - share) * new.double() for old, new in pairs]
+            name = average_name(warmup(decay))
+            pairs = zip(expected[name], weights(step + 1), strict=True)
+            expected[name] = [share * old + (1 - share) * new.double() for old, new in pairs]
     assert ema.profiles.keys() == expected.keys()
     for key, average in ema.profiles.items():
         for got, wanted in zip(average, expected[key], strict=True):
@@ -31,13 +37,13 @@ def test_warmed_up_average_is_the_plain_formula(decays):
 
 
 def test_the_first_update_nearly_forgets_the_initial_weights():
-    ema = EMA([torch.full((2,), 10.0)], [0.999])
+    ema = EMA([torch.full((2,), 10.0)], [warmup(0.999)])
     ema.update([torch.zeros(2)], 0, ON)
     torch.testing.assert_close(ema.profiles["0.999"][0], torch.full((2,), 1.0))
 
 
 def test_keep_0_freezes_to_the_bit():
-    ema = EMA(weights(0), [0.9])
+    ema = EMA(weights(0), [warmup(0.9)])
     ema.update(weights(1), 0, ON)
     before = [w.clone() for w in ema.profiles["0.9"]]
     for step in range(1, 5):
@@ -46,7 +52,7 @@ def test_keep_0_freezes_to_the_bit():
 
 
 def test_constant_weights_stay_to_the_bit():
-    ema = EMA(weights(0), [0.999, 0.5])
+    ema = EMA(weights(0), [warmup(0.999), warmup(0.5)])
     for step in range(20):
         ema.update(weights(0), step, ON)
     for average in ema.profiles.values():
@@ -55,7 +61,7 @@ def test_constant_weights_stay_to_the_bit():
 
 def test_averages_are_float32_copies():
     live = [torch.nn.Parameter(torch.ones(3, dtype=torch.bfloat16))]
-    ema = EMA(live, [0.9])
+    ema = EMA(live, [warmup(0.9)])
     (average,) = ema.profiles["0.9"]
     assert average.dtype == torch.float32
     assert not average.requires_grad
@@ -68,5 +74,5 @@ def test_averages_are_float32_copies():
 
 
 def test_names_tell_decays_apart():
-    decays = [0.0, 0.5, 0.999, 0.9999, 0.999999, 0.99999999]
-    assert [name(decay) for decay in decays] == ["0", "0.5", "0.999", "0.9999", "0.999999", "0.99999999"]
+    names = ["0", "0.5", "0.999", "0.9999", "0.999999", "0.99999999"]
+    assert [average_name(warmup(float(name))) for name in names] == names

@@ -4,6 +4,7 @@ import math
 
 import pytest
 import torch
+from tiny import draws
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -11,6 +12,7 @@ from rope_dit import flow
 from rope_dit.config import ModelConfig, TrainConfig
 from rope_dit.errors import UserError
 from rope_dit.model import DiT, _to_image, _to_patches, attend, time_features
+from rope_dit.objectives.velocity import Velocity
 from rope_dit.pos_embed.base import PosEmbed
 from rope_dit.registry import POS_EMBEDS
 
@@ -99,9 +101,9 @@ def test_a_patch_that_does_not_divide_the_picture_is_refused(size):
 def test_every_weight_gets_a_gradient(variant, options, precision):
     model = awake(make(variant, **OPTIONS[options]))
     x, _, labels = inputs(8)
-    draw = flow.draws(TrainConfig(label_dropout=0.5), 0, 0, x.shape, x.device)
+    draw = draws(TrainConfig(label_dropout=0.5), 0, 0, x.shape)
     with torch.autocast("cpu", precision, enabled=precision != torch.float32):
-        flow.loss(model, x, labels, draw, model.null_label).mean().backward()
+        flow.loss(model, Velocity(), x, labels, draw, model.null_label).mean().backward()
     for name, p in model.named_parameters():
         assert p.grad is not None, name
         assert p.grad.dtype == torch.float32

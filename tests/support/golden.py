@@ -18,10 +18,16 @@ import torch
 from golden_values import (
     RUNS,
     Values,
+    average,
+    coupling,
     dataset,
+    density,
     extractor,
     grid,
     metric,
+    objective,
+    optimizer,
+    schedule,
     solver,
     stream,
     training,
@@ -34,7 +40,18 @@ from experiments.config.registries import EXTRACTORS, METRICS
 from experiments.scoring.extractors.classifier_file import WEIGHTS
 from rope_dit.config import NUMERICS
 from rope_dit.randomness import Stream
-from rope_dit.registry import GRIDS, POS_EMBEDS, SOLVERS, Registry
+from rope_dit.registry import (
+    AVERAGES,
+    COUPLINGS,
+    DENSITIES,
+    GRIDS,
+    OBJECTIVES,
+    OPTIMIZERS,
+    POS_EMBEDS,
+    SCHEDULES,
+    SOLVERS,
+    Registry,
+)
 
 ROOT = Path(__file__).parents[2]
 FOLDER = ROOT / "tests/library/golden"
@@ -93,6 +110,13 @@ KINDS = {
     # float64: functions that differ in the last of 16 digits, and an adaptive solver's steps that follow
     "solvers": registered(SOLVERS, solver, 1e-9),
     "grids": registered(GRIDS, grid, 1e-12),
+    "objectives": registered(OBJECTIVES, objective, 1e-9),
+    "densities": registered(DENSITIES, density, 1e-6),
+    "couplings": registered(COUPLINGS, coupling, 0),
+    # Muon makes its steps in bf16, which every processor adds in another order
+    "optimizers": registered(OPTIMIZERS, optimizer, 1e-2),
+    "schedules": registered(SCHEDULES, schedule, 1e-12),
+    "averages": registered(AVERAGES, average, 1e-12),
     # fewer pictures than dimensions: the square root of a covariance that lacks rank keeps half of its digits
     "metrics": registered(METRICS, metric, 1e-5),
     # float32 convolutions, which every processor sums in another order

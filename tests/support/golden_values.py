@@ -14,11 +14,21 @@ from experiments.scoring.extractors.base import Features
 from experiments.scoring.extractors.classifier_file import WEIGHTS
 from experiments.scoring.extractors.load import load_extractor
 from rope_dit.config import ModelConfig, TrainConfig
+from rope_dit.densities.base import build_density
+from rope_dit.flow import interpolate
 from rope_dit.model import DiT, draw
 from rope_dit.pos_embed.base import Geometry, Site
 from rope_dit.pos_embed.compose import build
-from rope_dit.randomness import Stream, integers, normal
-from rope_dit.registry import GRIDS, SOLVERS
+from rope_dit.randomness import Numbers, Stream, integers, normal
+from rope_dit.registry import (
+    AVERAGES,
+    COUPLINGS,
+    GRIDS,
+    OBJECTIVES,
+    OPTIMIZERS,
+    SCHEDULES,
+    SOLVERS,
+)
 from rope_dit.trainer import Training, train
 
 Values = list[Any]
@@ -146,8 +156,9 @@ RUNS = {
             beta2=0.9,
             weight_decay=0.1,
             clip=0.5,
-            ema_decay=0.5,
-            t_density="uniform",
+            averages=("warmup:decay=0.5",),
+            density="uniform",
+            decay_tables=True,
             label_dropout=0.3,
             flip=True,
         ),
@@ -182,6 +193,58 @@ def velocity(name: str) -> Values:
     t_B = torch.tensor([0.0003, 0.0021], dtype=torch.float64)
     values = spread(dit(noise("pictures", 2, 1, 4, 6), t_B, torch.tensor([0, 3])), 8)
     return values + spread(dit(noise("larger", 2, 1, 4, 8), t_B, torch.tensor([1, 2])), 8)
+
+
+def objective(name: str) -> Values:
+    """Losses and velocities of each pair of prediction and loss, float64, at t from 0 to 1."""
+    x0, x1, out = (noise(text, 5, 1, 2, 2) for text in ("noise", "picture", "output"))
+    t_B = torch.tensor([0.0, 0.03, 0.4, 0.98, 1.0], dtype=torch.float64)
+    x_t = interpolate(x0, x1, t_B)
+    values: list[Any] = []
+    for spec in [*OBJECTIVES[name].specs(), f"{name}:cosine=0.5"]:
+        made = OBJECTIVES.bind(spec)()
+        values += made.losses(out, x_t, x0, x1, t_B).tolist() + spread(made.velocity(out, x_t, t_B))
+    return values
+
+
+def density(name: str) -> Values:
+    """Times of two steps, and quantiles."""
+    made, numbers = build_density(name), Numbers(0, Stream.TIME, torch.arange(2))
+    u = torch.linspace(0.01, 0.99, 9, dtype=torch.float64)
+    return made.draw(numbers, 8).flatten().tolist() + made.quantile(u).tolist()
+
+
+def coupling(name: str) -> Values:
+    """Which noise goes with each of twelve pictures."""
+    images, made_up = noise("pictures", 12, 1, 2, 2).float(), noise("noise", 12, 1, 2, 2).float()
+    numbers = Numbers(0, Stream.COUPLING, torch.zeros(1, dtype=torch.int64))
+    values: list[Any] = []
+    for spec in COUPLINGS[name].specs():
+        order = COUPLINGS.bind(spec)().pair(images, torch.arange(12) % 3, made_up, numbers)
+        values += list(range(12)) if order is None else order.tolist()
+    return values
+
+
+def optimizer(name: str) -> Values:
+    """Squares of the weights after five steps with made-up gradients."""
+    dit = network("plain", "learned")
+    weights = dict(dit.named_parameters())
+    made = OPTIMIZERS.bind(name)(weights, TrainConfig(weight_decay=0.1))
+    for step in range(5):
+        for weight, p in weights.items():
+            p.grad = noise(f"{weight}{step}", *p.shape).float()
+        made.step(lambda highest: highest, torch.zeros(()))
+    return [p.detach().double().square().sum().item() for p in weights.values()]
+
+
+def schedule(name: str) -> Values:
+    """Shares of the highest rate along the training."""
+    return [float(SCHEDULES.bind(name)(i / 16)) for i in range(16)]
+
+
+def average(name: str) -> Values:
+    """How far the average moves in some steps."""
+    return [float(AVERAGES.bind(name)(step)) for step in (0, 1, 2, 10, 100, 1000, 100_000)]
 
 
 def training(name: str) -> Values:

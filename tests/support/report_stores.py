@@ -155,7 +155,8 @@ def made_up(
                 "host": "here", "parameters": "1000", "parameters_variant": "10",
                 "flops_per_image": "2000000"}  # fmt: skip
         run = client.create_run(number, start_time=int(1.8e12) + i, tags=tags)
-        for key, text in {"eval.n": "100 50", "eval.every_n": "50", "train.steps": "20"}.items():
+        params = {"eval.n": "100 50", "eval.every_n": "50", "train.steps": "20"}
+        for key, text in (params | {"train.averages": "warmup:decay=0.9"}).items():
             client.log_param(run.info.run_id, key, text)
         with tempfile.TemporaryDirectory() as files:
             _write_files(Path(files), wanted, arm, seed, value(arm, seed), logged, alike)

@@ -1,9 +1,12 @@
 """A training that takes milliseconds: its settings, network, batches, and copies of all it changes."""
 
+from typing import Any
+
 import torch
 from torch import Tensor
 
 from rope_dit.config import ModelConfig, TrainConfig
+from rope_dit.draws import Draws, Inputs
 from rope_dit.model import DiT
 from rope_dit.trainer import Training
 
@@ -38,6 +41,13 @@ def batch(step: int) -> tuple[Tensor, Tensor]:
 
 def copies(training: Training) -> dict[str, Tensor]:
     return {name: tensor.detach().clone() for name, tensor in training.tensors().items()}
+
+
+def draws(config: TrainConfig, seed: int, step: int, shape: tuple[int, ...], **more: Any) -> Draws:
+    """What chance decides in a step, for pictures of this shape."""
+    device = more.pop("device", "cpu")
+    made_up = torch.zeros(shape, device=device), torch.zeros(shape[0], dtype=torch.int64, device=device)
+    return Inputs(config, lambda step: made_up, seed, **more)(step)[2]
 
 
 def same(a: dict[str, Tensor], b: dict[str, Tensor]) -> bool:

@@ -7,6 +7,8 @@ from typing import Any
 
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution
 
+from experiments.config.canonical import canonical_value
+from experiments.config.former import upgraded_override
 from experiments.config.study import Space
 from experiments.config.text import flatten
 from experiments.config.tuning import Choice, Range
@@ -41,6 +43,7 @@ def configured(arm: Arm, key: str, value: str) -> Arm:
     if "." not in key:
         spec = _option(key).sub(lambda found: f"{found[1]}{value}", arm.spec)
         return replace(arm, spec=POS_EMBEDS.canonical(spec))
+    key, value = upgraded_override(key, value)
     changed = Arm.parse(f"{arm};{key}={value}").overrides[-1]
     return replace(arm, overrides=(*(o for o in arm.overrides if o[0] != changed[0]), changed))
 
@@ -66,13 +69,19 @@ def default_params(arm: Arm, space: Space, plan: Plan) -> dict[str, Any]:
     settings = {key.replace("_", "-"): value for key, value in flatten(arm.config(plan.base)).items()}
     params: dict[str, Any] = {}
     for key, what in space.items():
-        found = _option(key).search(arm.spec)
-        text = settings[key.replace("_", "-")] if "." in key else found[2] if found else ""
+        found, name = _option(key).search(arm.spec), upgraded_override(key, "")[0]  # Optuna has its old name
+        text = settings[name.replace("_", "-")] if "." in key else found[2] if found else ""
         if isinstance(what, Range):
             params[key] = min(max(float(text), what.low), what.high)
         else:
-            params[key] = text if text in what.values else what.values[0]
+            same = {_whole(name, value): value for value in what.values}
+            params[key] = same.get(_whole(name, text), what.values[0])
     return params
+
+
+def _whole(name: str, value: str) -> str:
+    """A value with all options, where it is a setting's and a spec."""
+    return canonical_value(name, value) if "." in name else value
 
 
 def _option(key: str) -> re.Pattern[str]:

@@ -9,9 +9,10 @@ from dataclasses import asdict, replace
 from typing import Any
 
 from experiments.cli.main import FAILED, OK, StopFlag
+from experiments.config.canonical import scoring
 from experiments.config.study import Space, StudyConfig
 from experiments.config.text import to_json
-from experiments.config.tuning import Range, TuneConfig
+from experiments.config.tuning import Choice, TuneConfig
 from experiments.coordinator.ablate import hold, launching
 from experiments.coordinator.arm import parse_arms
 from experiments.coordinator.cell_queue import AllFail, CellQueue
@@ -62,11 +63,13 @@ def plan_tuning(config: StudyConfig, space: Space) -> Plan:
     guidance = 1.0 if 1.0 in base.eval.guidances and not chosen.guidance else base.eval.guidances[0]
     base = replace(base, eval=replace(base.eval, samplers=base.eval.samplers[:1], guidances=(guidance,),
                                       n=base.eval.n[:1], sampling_seeds=1, every=0))  # fmt: skip
+    base = scoring(base, [base.main_average])
     arms = as_saved(parse_arms(config.specs, base), config.specs, saved)
     resolved = resolve_arms(arms, base, path)
     for arm in arms.values():
-        for key in space:
-            configured(arm, key, "0.5" if isinstance(space[key], Range) else "x")
+        for key, what in space.items():
+            for value in what.values if isinstance(what, Choice) else ("0.5",):
+                configured(arm, key, value)
     spent = {"tune": json.dumps(asdict(config.tune)), "space": space_text(space)}
     plan = Plan(
         path, "tune", replace(base, device=resolved[0].config.device), arms,

@@ -68,6 +68,34 @@ for line in {lines!r}:
 """
 
 
+TYPO = """
+import sys
+from experiments import run
+from experiments.cli.main import main
+sys.argv = ["run", *{words!r}.split()]
+try:
+    main(run.command)
+finally:
+    print("torch" in sys.modules)
+"""
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        ("--train.objective velocityy", "unknown objective 'velocityy'. Did you mean 'velocity'?"),
+        ("--train.averages power warmupp", "unknown average 'warmupp'. Did you mean 'warmup'?"),
+        ("--train.optimizer muon:rl=1", "muon: unknown option 'rl'"),
+        ("--eval.averages power", "eval.averages got 'power', expected raw or an average that the run keeps"),
+    ],
+)
+def test_a_typo_in_a_spec_is_told_before_torch_is_imported(tmp_path, words, says):
+    code = TYPO.format(words=words)
+    done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True)
+    assert (done.returncode, done.stdout) == (2, "False\n"), done.stderr
+    assert done.stderr.startswith(f"error: {says}"), done.stderr
+
+
 def test_help_and_lists_import_nothing_heavy(tmp_path):
     lines = ["run --help", "run --preset cifar10 --help", "run --list", "evaluate --help", "sample --help"]
     lines += [
@@ -94,7 +122,8 @@ def test_help_has_every_option_with_the_presets_default(preset):
     }
     for name, value in flatten(PRESETS[preset]).items():
         option = "--data" if name == "data.name" else "--" + name.replace("_", "-")
-        shown_as = {"None": "none", "": "the variant"}.get(value, value)
+        empty = {"--arm": "the variant", "--eval.averages": "all in train.averages"}
+        shown_as = {"None": "none", "": empty.get(option)}.get(value, value)
         if option in places:
             assert f"(default: {shown_as})" in shown[places[option] :][:400], option
     assert all(f" {name}" in shown[places["--preset"] :][:200] for name in PRESETS)

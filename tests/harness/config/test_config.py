@@ -12,17 +12,21 @@ from experiments.config.identity import fingerprint, identity, run_name
 from experiments.config.presets import PRESETS, preset
 from experiments.config.run import RunConfig
 from experiments.config.text import from_json, to_json
-from rope_dit.config import NOT_WEIGHTS, ModelConfig, TrainConfig
+from rope_dit.config import NOT_WEIGHTS, ModelConfig, TrainConfig, spec_fields
 from rope_dit.errors import UserError
 from rope_dit.model import DiT
-from rope_dit.registry import POS_EMBEDS, add_plugins
+from rope_dit.registry import POS_EMBEDS, Part, add_plugins
 
 SMOKE = PRESETS["smoke"]
 SHAPES = {"digits": (1, 8, 8), "cifar10": (3, 32, 32)}
 
 
-def other(value: Any, hint: Any) -> Any:
+def other(value: Any, hint: Any, registry: Any) -> Any:
     """Another valid value of a field of the smoke preset."""
+    if registry is not None:
+        used = [Part.parse(spec).name for spec in (value if isinstance(value, tuple) else (value,))]
+        spec = next(name for name in registry.names() if name not in used)
+        return (spec,) if isinstance(value, tuple) else spec
     if get_origin(hint) is Literal:
         return next(choice for choice in get_args(hint) if choice != value)
     if hint is bool:
@@ -30,11 +34,12 @@ def other(value: Any, hint: Any) -> Any:
     return value / 2 or 0.1 if hint is float else value * 2 or 1
 
 
-def changed(part: str, name: str) -> RunConfig:
-    """The smoke preset with one field of a part changed."""
-    inner = getattr(SMOKE, part)
-    value = other(getattr(inner, name), get_type_hints(type(inner))[name])
-    return replace(SMOKE, **{part: replace(inner, **{name: value})})
+def changed(part: str, name: str, config: RunConfig = SMOKE) -> RunConfig:
+    """The smoke preset, or other settings, with one field of a part changed."""
+    inner = getattr(config, part)
+    registry = spec_fields(type(inner)).get(name)
+    value = other(getattr(inner, name), get_type_hints(type(inner))[name], registry)
+    return replace(config, **{part: replace(inner, **{name: value})})
 
 
 def print_of(config: RunConfig, data: str = "d", device: str = "cpu") -> str:
@@ -47,10 +52,13 @@ WEIGHTS += [("train", f.name) for f in fields(TrainConfig) if f.name not in NOT_
 
 @pytest.mark.parametrize(("part", "name"), WEIGHTS)
 def test_fields_that_change_the_weights_change_the_fingerprint(part, name):
-    config = changed(part, name)
-    assert print_of(config) != print_of(SMOKE)
-    differing = {k for k, v in identity(config, "d", "cpu").items() if v != identity(SMOKE, "d", "cpu")[k]}
-    assert differing == {f"{part}.{name}"}
+    """Where it acts: tables are decayed only where something is, labels dropped only where they are."""
+    usual = changed("train", "weight_decay") if name == "decay_tables" else SMOKE
+    config = changed(part, name, usual)
+    assert print_of(config) != print_of(usual)
+    differing = {key for key, _ in identity(config, "d", "cpu").items() ^ identity(usual, "d", "cpu").items()}
+    idle = {"weight_decay": {"train.decay_tables"}, "conditional": {"train.label_dropout"}}
+    assert differing == {f"{part}.{name}"} | idle.get(name, set())
 
 
 def test_so_do_seed_variant_data_and_device():

@@ -112,9 +112,10 @@ def test_an_older_record_keeps_its_neutral_values_unless_asked_otherwise():
     assert as_before(usual, {}, usual) == replace(usual, kind="a", late="", inner=Inner(4, True, 0.0))
 
 
-def test_what_is_asked_of_a_new_run_changes_nothing_by_itself():
-    """No setting of today has come later, so records of all times say what they said."""
-    assert as_before(SMOKE, {}, SMOKE) == SMOKE
+def test_what_came_later_is_neutral_in_what_is_asked_of_an_old_run():
+    neutral_train = replace(SMOKE.train, decay_tables=True)
+    assert as_before(SMOKE, {}, SMOKE) == replace(SMOKE, train=neutral_train)
+    assert as_before(SMOKE, to_json(SMOKE), SMOKE) == SMOKE
 
 
 def test_a_setting_at_its_neutral_value_is_in_no_identity():
@@ -166,7 +167,11 @@ def test_one_rank_is_none_and_several_are_another_run():
 def before(config=SMOKE, device="cpu", **more: str) -> dict[str, str]:
     """An identity as commit 2cdd03a wrote it: all settings, and the hash of the variant's files."""
     settings = {"model": asdict(config.model), "train": asdict(config.train)}
-    del settings["train"]["log_every"], settings["train"]["save_seconds"]
+    for later in ("objective", "coupling", "optimizer", "log_every", "save_seconds"):
+        del settings["train"][later]
+    settings["train"]["t_density"] = settings["train"].pop("density")
+    (average,) = settings["train"].pop("averages")
+    settings["train"]["ema_decay"] = float(average.removeprefix("warmup:decay="))
     found = {"variant": "rope2d:theta=100", "variant source": SHIPPED, "seed": "0", "data": "d"}
     return {**found, "device": device, **flatten(settings), **more}
 
@@ -180,7 +185,8 @@ def test_an_identity_of_before_versions_is_today_s(config, device):
 
 
 def test_and_differs_where_it_should():
-    for name, value in {"train.lr": "0.5", "variant": "rope2d:theta=9", "seed": "1", "ranks": "2"}.items():
+    others = {"train.lr": "0.5", "variant": "rope2d:theta=9", "seed": "1", "ranks": "2"}
+    for name, value in (others | {"train.t_density": "uniform", "train.schedule": "constant"}).items():
         assert read_identity(before(**{name: value})) != identity(SMOKE, "d", "cpu"), name
 
 
@@ -189,6 +195,30 @@ def test_a_hash_of_other_files_stays_and_so_differs(sha256):
     found = read_identity(before(**{"variant source": sha256}))
     assert found["variant source"] == sha256
     assert found.items() - identity(SMOKE, "d", "cpu").items() == {("variant source", sha256)}
+
+
+@pytest.mark.parametrize("decay", [0.9, 0.9999])
+@pytest.mark.parametrize("density", ["uniform", "logit_normal"])
+def test_what_became_a_spec_is_the_spec_that_does_the_same(density, decay):
+    train = {"density": density, "averages": (f"warmup:decay={decay}",), "schedule": "constant"}
+    config = replace(SMOKE, train=replace(SMOKE.train, **train))
+    assert before(config)["train.t_density"] == density
+    assert read_identity(before(config)) == identity(config, "d", "cpu")
+    written = to_json(config)
+    written["train"]["t_density"] = written["train"].pop("density")
+    written["train"]["ema_decay"] = decay
+    for later in ("averages", "objective", "coupling", "optimizer"):
+        del written["train"][later]
+    read = read_settings(written)
+    assert read == read_settings(to_json(config))
+    assert read.train.averages == (f"warmup:decay={decay:g}",)
+    assert fingerprint(identity(read, "d", "cpu")) == fingerprint(identity(config, "d", "cpu"))
+
+
+def test_averages_are_no_part_of_who_a_run_is():
+    two = replace(SMOKE, train=replace(SMOKE.train, averages=("power", "warmup:decay=0.5")))
+    assert identity(two, "d", "cpu") == identity(SMOKE, "d", "cpu")
+    assert read_identity(before(**{"train.ema_decay": "0.5"})) == read_identity(before())
 
 
 def test_a_later_version_of_what_shipped_differs_from_a_record_of_the_first(monkeypatch):
@@ -241,7 +271,12 @@ def test_what_is_read_is_left_as_it_was():
 def test_settings_are_read_with_their_specs_written_out():
     read = read_settings(to_json(SMOKE))
     samplers = ("euler:grid=uniform,steps=4", "heun:grid=uniform,steps=2")
-    whole = replace(SMOKE, variant="rope2d:theta=100", eval=replace(SMOKE.eval, samplers=samplers))
+    train = replace(
+        SMOKE.train, objective="velocity:cosine=0,loss=velocity", density="logit_normal:mean=0,std=1"
+    )
+    whole = replace(
+        SMOKE, variant="rope2d:theta=100", train=train, eval=replace(SMOKE.eval, samplers=samplers)
+    )
     assert read == whole
     assert read_settings(to_json(replace(SMOKE, variant="not_here"))).variant == "not_here"
     with pytest.raises(UserError, match="RunConfig has no 'new'"):

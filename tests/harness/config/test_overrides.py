@@ -29,7 +29,10 @@ SMOKE = PRESETS["smoke"]
         ("model.conditional", "False", False),
         ("train.flip", "false", False),
         ("model.mlp", "swiglu", "swiglu"),
-        ("train.t-density", "uniform", "uniform"),
+        ("train.density", "uniform", "uniform"),
+        ("train.objective", "x:loss=x", "x:loss=x"),
+        ("train.averages", "warmup:decay=0.9", ("warmup:decay=0.9",)),
+        ("train.averages", "warmup/power:std=0.1", ("warmup", "power:std=0.1")),
     ],
 )
 def test_a_setting_gets_the_value_that_its_text_says(name, text, value):
@@ -53,6 +56,7 @@ def test_several_are_changed_at_once():
 @pytest.mark.parametrize(
     ("name", "text", "says"),
     [
+        ("train.t-density", "uniform", "unknown option '--train.t-density'. Did you mean '--train.density'?"),
         ("train.lrr", "3", "unknown option '--train.lrr'. Did you mean '--train.lr'?"),
         ("lr", "3", "unknown option '--lr'. Did you mean '--train.lr'?"),
         ("train", "3", "unknown option '--train'"),
@@ -121,6 +125,16 @@ ODD = {
     "switches": {"model": replace(SMOKE.model, qk_norm=True, conditional=False)},
     "choices": {"model": replace(SMOKE.model, mlp="swiglu", norm="rmsnorm", adaln="shared")},
     "numbers": {"train": replace(SMOKE.train, lr=1e-7, weight_decay=1 / 3, save_seconds=1e20, flip=True)},
+    "specs": {
+        "train": replace(
+            SMOKE.train,
+            objective="x:loss=velocity",
+            density="stratified+uniform",
+            optimizer="muon: lr = 0.02",
+            averages=("warmup:decay=0.9", "power"),
+        ),
+        "eval": replace(SMOKE.eval, averages=("raw", "0.9")),
+    },
     "lists": {
         "eval": replace(
             SMOKE.eval,

@@ -13,11 +13,17 @@ import pytest
 from studies import QUICK, call_study, plan_of, trials_of
 
 from experiments.config.study import study, study_file
-from experiments.config.tuning import TuneConfig
+from experiments.config.tuning import Choice, TuneConfig
 from experiments.coordinator.arm import parse_arms
 from experiments.coordinator.plan import Plan
 from experiments.coordinator.tuning.search import rungs
-from experiments.coordinator.tuning.space import default_params, own_space, three_digits
+from experiments.coordinator.tuning.space import (
+    configured,
+    default_params,
+    own_space,
+    read_space,
+    three_digits,
+)
 
 ARGS = (
     "tune", "smoke", *QUICK[:-2], "--eval.n", "100", "--name", "t",
@@ -140,6 +146,58 @@ def test_defaults_outside_the_space_move_to_its_edge():
     arm = plan.arms["rope2d"]
     params = default_params(arm, own_space(arm, space), plan)
     assert params == {"train.lr": 0.002, "train.weight_decay": 0.001, "theta": 100.0}
+
+
+SPECS = {
+    "train.schedule": Choice("constant", "cosine"),
+    "train.objective": Choice("x", "velocity"),
+    "train.optimizer": Choice("muon:lr=0.01", "adamw"),
+}
+
+
+def test_specs_are_chosen_from():
+    plan = plan_for("rope2d")
+    arm = plan.arms["rope2d"]
+    assert default_params(arm, own_space(arm, SPECS), plan) == {
+        "train.schedule": "cosine", "train.objective": "velocity", "train.optimizer": "adamw",
+    }  # fmt: skip
+    chosen = configured(arm, "train.optimizer", "muon:lr=0.01")
+    assert chosen.config(plan.base).train.optimizer == "muon:lr=0.01,momentum=0.95"
+
+
+def test_a_search_of_before_goes_on_under_the_names_it_had():
+    """Optuna draws in the order of the names, so another name would be another search."""
+    space = read_space('{"train.lr": {"low": 0.001, "high": 1, "log": true}, "train.t-density": '
+                       '{"values": ["uniform", "logit_normal"]}}')  # fmt: skip
+    plan = plan_for("rope2d")
+    arm = plan.arms["rope2d"]
+    params = default_params(arm, own_space(arm, space), plan)
+    assert params == {"train.lr": 0.002, "train.t-density": "logit_normal"}
+    chosen = configured(arm, "train.t-density", "uniform")
+    assert chosen.overrides == (("train.density", "uniform"),)
+    assert configured(arm, "train.t-density", "logit_normal").config(plan.base).train.density == (
+        "logit_normal:mean=0,std=1"
+    )
+
+
+FILE = """
+from experiments.config.study import study
+from experiments.config.tuning import Choice
+
+STUDY = study("smoke", name="t")
+SPACE = {"train.schedule": Choice("constant", %r)}
+"""
+
+
+@pytest.mark.parametrize(
+    ("schedule", "says"),
+    [("wsd:decay=0.5", ""), ("wsdd", "unknown schedule 'wsdd'. Did you mean 'wsd'?")],
+)
+def test_a_space_of_specs_is_judged_before_the_search(tmp_path, monkeypatch, schedule, says):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "mine.py").write_text(FILE % schedule)
+    result = call_study("tune", "mine.py", "--eval.n", "100", "--dry-run")
+    assert (result.code, says in result.err) == (2 if says else 0, True), result.err
 
 
 def test_numbers_fit_a_spec():

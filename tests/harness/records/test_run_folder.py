@@ -16,7 +16,7 @@ from dataclasses import replace
 import pytest
 from mirrors import scored
 
-from experiments.config.identity import specs_as_before
+from experiments.config.canonical import canonical
 from experiments.config.presets import PRESETS
 from experiments.records import run_folder as runfolder
 from experiments.records.run_folder import RunFolder
@@ -78,7 +78,7 @@ def stop(process: subprocess.Popen) -> None:
 def test_what_was_created_is_read_back(folder):
     record = folder.record
     assert record.identity == IDENTITY
-    assert record.settings == specs_as_before(PRESETS["smoke"])
+    assert record.settings == canonical(PRESETS["smoke"])
     assert record.config["variant"] == "rope2d"  # as it was asked for
     assert (record.pairing, record.origin) == ({"inputs_sha256": "0"}, {"device": "cpu"})
     assert re.fullmatch("[0-9a-f]{32}", record.id)
@@ -96,7 +96,7 @@ def test_a_record_of_another_version_is_read_as_far_as_it_is_known(folder):
     del written["config"]["eval"]["chunk"], written["config"]["arm"]
     (folder.path / "config.json").write_text(json.dumps(written | {"new": 1}))
     expected = replace(PRESETS["smoke"], eval=replace(PRESETS["smoke"].eval, chunk=250))
-    assert folder.record.settings == specs_as_before(expected)
+    assert folder.record.settings == canonical(expected)
 
 
 def test_settings_that_cannot_be_read_are_an_error_only_for_whoever_wants_them(folder):

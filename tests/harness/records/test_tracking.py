@@ -170,12 +170,15 @@ def names(*scores, naming=NAMING):
 
 
 def test_naming_is_what_a_record_s_settings_say():
-    assert NAMING == Naming(main_n=100, rough_n=50, last_step=20, ns=(100,))
+    assert NAMING == Naming(main_n=100, rough_n=50, last_step=20, ns=(100,), average="0.9")
     several = to_json(replace(SMOKE, eval=replace(SMOKE.eval, n=(200, 100))))
-    assert Naming.of_config(several) == Naming(main_n=200, rough_n=50, last_step=20, ns=(200, 100))
+    assert Naming.of_config(several) == Naming(
+        main_n=200, rough_n=50, last_step=20, ns=(200, 100), average="0.9"
+    )
 
 
-DIGITS = {"train": {"steps": 20}, "eval": {"n": [1000], "every_n": 500}}
+DIGITS = {"train": {"steps": 20, "ema_decay": 0.9}, "eval": {"n": [1000], "every_n": 500}}
+"""as before there were several averages"""
 
 
 @pytest.mark.parametrize(
@@ -211,6 +214,27 @@ def test_names_are_those_that_stores_of_before_have(which, expected):
     assert [point[1:] for point in points] == [(step, 2.5, 1e9), (step, 0.5, 1e9), (nfe, 2.5, 1e9)][
         : len(points)
     ]
+
+
+TWO = replace(SMOKE, train=replace(SMOKE.train, averages=("power:std=0.05", "warmup:decay=0.9")))
+
+
+def test_scores_of_another_average_than_the_run_s_first_are_named_by_it():
+    naming = Naming.of_config(to_json(TWO))
+    assert naming == Naming.of_params(flatten(to_json(TWO)))
+    found = [names(scored(ema=name), naming=naming) for name in ("power-std0.05", "0.9", "raw")]
+    assert [points[0][0] for points in found] == [
+        f"fd_digits/heun-2-cfg1{end}" for end in ("", "-ema-0.9", "-ema-raw")
+    ]
+    assert [points[-1][0] for points in found] == [
+        f"by_nfe/fd_digits/heun-cfg1{end}" for end in ("", "-ema-0.9", "-ema-raw")
+    ]
+
+
+def test_a_store_s_params_of_before_say_the_same_average():
+    params = flatten(DIGITS | {"train": {"steps": 20, "ema_decay": "0.9"}})
+    assert Naming.of_params(params) == Naming.of_config(DIGITS)
+    assert Naming.of_config(DIGITS).average == "0.9"
 
 
 def test_a_curve_keeps_its_name_when_the_final_scores_come():

@@ -1,6 +1,6 @@
 """The loop of a run on a tiny network, with everything that it reports."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -14,6 +14,7 @@ from torch import Tensor
 from experiments.config.presets import PRESETS
 from experiments.runner import execute
 from experiments.runner.execute import train_and_score
+from experiments.scoring.jobs import Job
 from rope_dit import trainer
 from rope_dit.checkpoint import Checkpoints
 from rope_dit.config import TrainConfig
@@ -46,24 +47,19 @@ class Time:
 class Scorer:
     """Scores nothing, and remembers the step and the averages that it was to score."""
 
-    ema = "0.99"
-
     def __init__(self, run: "Run"):
-        self.run, self.generator = run, SimpleNamespace(load=self._load)
+        self.run = run
         self.done: list[int] = []
-        self.weights: list[Tensor] = []
 
-    def _load(self, weights: list[Tensor]) -> None:
-        self.weights = weights
-
-    def missing(self, step: int, jobs: list[Any]) -> list[Any]:
+    def missing(self, step: int, jobs: list[Job]) -> list[Job]:
         return [] if step in self.done else jobs
 
-    def score(self, step: int, jobs: list[Any]) -> None:
-        (profile,) = self.run.training.ema.profiles.values()
-        assert all(a is b for a, b in zip(self.weights, profile, strict=True))
-        assert step == self.run.training.step
-        self.run.events.append(("score", step))
+    def score(self, step: int, jobs: list[Job], profiles: Mapping[str, Sequence[Tensor]]) -> None:
+        (kept,) = self.run.training.ema.profiles.values()
+        for job in self.missing(step, jobs):
+            assert all(a is b for a, b in zip(profiles[job.average], kept, strict=True))
+            assert step == self.run.training.step
+            self.run.events.append(("score", step))
         self.done.append(step)
 
 
@@ -134,7 +130,7 @@ def bad_from(first: int) -> Callable[[int], tuple[Tensor, Tensor]]:
     return bad
 
 
-def stopped(step: int, jobs: object) -> None:
+def stopped(step: int, jobs: object, profiles: object) -> None:
     raise Stopped
 
 

@@ -167,7 +167,7 @@ OTHERS = {
     "swiglu rmsnorm qk-norm": ("--model.mlp", "swiglu", "--model.norm", "rmsnorm", "--model.qk-norm"),
     "shared adaLN": ("--model.adaln", "shared"),
     "uniform times, constant rate, flips": (
-        *("--train.t-density", "uniform", "--train.schedule", "constant", "--train.flip"),
+        *("--train.density", "uniform", "--train.schedule", "constant", "--train.flip"),
         *("--train.weight-decay", "0.1"),
     ),
     "bf16": ("--train.precision", "bf16"),
@@ -303,9 +303,8 @@ def test_a_killed_sampling_goes_on_only_with_chunks_of_its_own(copy, change):
     config = replace(config, eval=replace(config.eval, samplers=("rk4:steps=1",)))
     resolved, state = open_run(config)
     scorer = make_scorer(resolved, lambda: any(copy.glob("samples/*")))
-    scorer.generator.load(state.ema.profiles[scorer.ema])
     with pytest.raises(Stopped):
-        scorer.score(state.step, final_jobs(config.eval))
+        scorer.score(state.step, final_jobs(config), state.profiles())
     assert len(list(copy.glob("samples/*"))) == 1
     for folder in (copy, Path("undisturbed")):
         done = call("run", *SMOKE, "--out", folder, "--eval.samplers", "rk4:steps=1", *change)

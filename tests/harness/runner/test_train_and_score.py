@@ -30,7 +30,7 @@ def test_a_run_logs_its_curves_and_saves_at_its_end(tmp_path):
     assert step == run.step == 12
     assert same(saved, copies(run.training))
     for step, row in run.logs.items():
-        assert row["train/lr"] == learning_rate(CONFIG, step - 1)
+        assert row["train/lr"] == learning_rate(CONFIG, CONFIG.lr, step - 1)
         assert all(row[key] > 0 for key in ("train/loss", "train/grad_norm", *TIMED))
         assert any(key.startswith("loss_by_t/") for key in row)
 

@@ -1,0 +1,20 @@
+"""Names of averages in scores and files. Imports no torch."""
+
+from rope_dit.registry import AVERAGES, Part
+
+RAW = "raw"
+"""the weights themselves"""
+
+
+def average_name(spec: str) -> str:
+    """Short unique name of an average; that of `warmup` is its decay, as it was when there was no other.
+
+    >>> average_name("warmup:decay=0.9990"), average_name("power:std=0.05"), average_name("raw")
+    ('0.999', 'power-std0.05', 'raw')
+    """
+    if spec == RAW:
+        return RAW
+    part = Part.parse(AVERAGES.canonical(spec))
+    if part.name == "warmup":
+        return f"{float(dict(part.options)['decay']):.9g}"
+    return AVERAGES.slug(spec)

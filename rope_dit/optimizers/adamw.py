@@ -1,0 +1,37 @@
+"""AdamW."""
+
+import torch
+from torch import Tensor
+
+from rope_dit.config import TrainConfig
+from rope_dit.optimizers.base import Optimizer, Rate, Weights, groups
+from rope_dit.registry import OPTIMIZERS
+
+
+@OPTIMIZERS.register("adamw")
+class AdamW(Optimizer):
+    """Adam with decoupled weight decay, fused (arXiv:1711.05101); its settings are train.lr, beta2, ..."""
+
+    def __init__(self, weights: Weights, config: TrainConfig):
+        self.weights, self.lr = weights, config.lr
+        found = groups(weights, config, config.lr)
+        self.optimizer = torch.optim.AdamW(found, lr=config.lr, betas=(0.9, config.beta2), fused=True)
+        for p in weights.values():  # made here, so that a checkpoint always has the same layout
+            zeros = {key: torch.zeros_like(p) for key in ("exp_avg", "exp_avg_sq")}
+            self.optimizer.state[p] = {"step": torch.zeros((), device=p.device), **zeros}
+
+    def step(self, rate: Rate, skip: Tensor) -> None:
+        """One step, masked out on the device by the protocol that GradScaler uses."""
+        for group in self.optimizer.param_groups:
+            group["lr"] = rate(self.lr)
+        self.optimizer.grad_scale, self.optimizer.found_inf = None, skip  # type: ignore[attr-defined]
+        self.optimizer.step()
+
+    def tensors(self) -> dict[str, Tensor]:
+        """Steps and both moments of each weight."""
+        state = self.optimizer.state
+        return {
+            f"adamw.{key}.{name}": value
+            for name, p in self.weights.items()
+            for key, value in state[p].items()
+        }

@@ -1,0 +1,10 @@
+"""What holds of every average: in each step it moves some way from where it is to the weights."""
+
+from rope_dit.registry import AVERAGES
+
+
+def moves_some_way_to_the_weights(spec):
+    assert all(0 < AVERAGES.bind(spec)(step) <= 1 for step in (0, 1, 5, 100, 10_000, 10**7))
+
+
+CHECKS = [moves_some_way_to_the_weights]

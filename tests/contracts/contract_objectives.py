@@ -1,0 +1,48 @@
+"""What holds of every objective: one velocity whatever is predicted, and finite losses at both ends of t."""
+
+import torch
+
+from rope_dit.flow import interpolate, target
+from rope_dit.registry import OBJECTIVES
+
+
+def made(spec):
+    return OBJECTIVES.bind(spec)()
+
+
+def pair(count):
+    generator = torch.Generator().manual_seed(0)
+    return (torch.randn(count, 2, 3, 3, generator=generator, dtype=torch.float64) for _ in range(2))
+
+
+def an_exact_network_gives_the_velocity(spec):
+    t_B = torch.linspace(0.05, 0.95, 13, dtype=torch.float64)
+    x0, x1 = pair(13)
+    got = made(spec).velocity(made(spec).truth(x0, x1), interpolate(x0, x1, t_B), t_B)
+    torch.testing.assert_close(got, target(x0, x1), rtol=0, atol=1e-5)
+
+
+def an_exact_network_has_no_loss_and_another_has(spec):
+    t_B, (x0, x1), one = torch.linspace(0.1, 0.9, 5, dtype=torch.float64), pair(5), made(spec)
+    x_t, truth = interpolate(x0, x1, t_B), one.truth(x0, x1)
+    assert one.losses(truth.float(), x_t, x0, x1, t_B).abs().max() < 1e-6
+    assert one.losses(truth.float() + 0.1, x_t, x0, x1, t_B).min() > 1e-5
+
+
+def losses_and_gradients_are_finite_at_both_ends(spec):
+    t_B, (x0, x1) = torch.tensor([0.0, 1e-7, 1 - 1e-7, 1.0], dtype=torch.float64), pair(4)
+    for out in (torch.zeros_like(x0), 3 * torch.sin(5 * x0 + x1)):
+        out.requires_grad_()
+        losses = made(spec).losses(out, interpolate(x0, x1, t_B), x0, x1, t_B)
+        losses.sum().backward()
+        assert losses.shape == (4,)
+        assert losses.isfinite().all()
+        assert out.grad.isfinite().all()
+        assert made(spec).velocity(out, interpolate(x0, x1, t_B), t_B).isfinite().all()
+
+
+CHECKS = [
+    an_exact_network_gives_the_velocity,
+    an_exact_network_has_no_loss_and_another_has,
+    losses_and_gradients_are_finite_at_both_ends,
+]
