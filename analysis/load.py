@@ -120,7 +120,7 @@ def scores(experiment: str, uri: str | None = None) -> pd.DataFrame:
                 with _undamaged(run.info.run_id):
                     found += read_scores(content.decode())
                 run_ids += [run.info.run_id] * (len(found) - len(run_ids))
-    return _score_frame(run_ids, found)
+    return score_frame(run_ids, found)
 
 
 def files(run_ids: Sequence[str], name: str, uri: str | None = None) -> dict[str, bytes]:
@@ -171,7 +171,7 @@ def _logged(log: bytes, scored: Sequence[Score], params: dict[str, str]) -> Iter
         yield metric_name(key), step, value, int(seconds * 1000)
 
 
-def _score_frame(run_ids: Sequence[str], found: Sequence[Score]) -> pd.DataFrame:
+def score_frame(run_ids: Sequence[str], found: Sequence[Score]) -> pd.DataFrame:
     """A row a score, a type a column; values to the last bit."""
     keys = [score.key for score in found]
     columns = {name: [getattr(key, name) for key in keys] for name in KEY_COLUMNS}

@@ -13,14 +13,15 @@ import tyro
 
 from experiments.cli.arguments import parse
 from experiments.cli.main import OK, StopFlag, main
-from experiments.config.run import PathOrNone
+from experiments.config.run import EXTRACTOR_HELP, PathOrNone
 from experiments.records.mlflow_store import tracking_uri
 from experiments.runner.reopen import open_run, read_config
 
 
-def _as_run(metavar: str, *aliases: str) -> Any:
+def _as_run(metavar: str, *aliases: str, about: str | None = None) -> Any:
     """How the help shows a field that is as in the run where it is left out."""
-    return tyro.conf.arg(metavar=metavar, aliases=aliases, help_behavior_hint="(default: as in the run)")
+    hint = "(default: as in the run)"
+    return tyro.conf.arg(metavar=metavar, aliases=aliases, help=about, help_behavior_hint=hint)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,8 +42,7 @@ class EvaluateConfig:
     """pictures a score is made of"""
     sampling_seeds: Annotated[int | None, _as_run("INT")] = None
     """how often, with other noise"""
-    extractor: Annotated[str | None, _as_run("NAME")] = None
-    """inception | digits | cifar10 | PATH"""
+    extractor: Annotated[str | None, _as_run("NAME", about=EXTRACTOR_HELP)] = None
     inception_weights: Annotated[Path | None, _as_run("PATH")] = None
     """file with the FID paper's Inception weights"""
     plugins: PathOrNone = None

@@ -25,7 +25,8 @@ from rope_dit.registry import Registry
 
 SECTIONS = ("figures", "samplers", "spread")
 """of the page, where figures may stand"""
-_MOST_BYTES = 2_000_000  # of a PNG that stands in the page itself
+MOST_BYTES = 2_000_000
+"""of a PNG, which may stand in the page itself"""
 _DPI = 192  # twice a screen's
 
 
@@ -90,6 +91,15 @@ class StudyFigure:
         """Return the figure, or None where the study has nothing for it."""
         raise NotImplementedError
 
+    def example(self) -> Material:
+        """What the figure is tried with: a made-up study. Override it where that has nothing for the figure.
+
+        Everything that holds of all figures is tested with what is drawn from it.
+        """
+        from analysis.figures.example import example
+
+        return example()
+
 
 FIGURES: Registry[type[StudyFigure]] = Registry("figure", "FIGURES", "analysis.figures")
 
@@ -133,17 +143,21 @@ def draw(material: Material) -> dict[str, Drawing]:
         check(one.section in SECTIONS, f"figure {name}: section", one.section, f"one of {known}")
     drawings = {}
     for name in sorted(made, key=lambda name: (SECTIONS.index(made[name].section), made[name].place, name)):
-        one, found = made[name], made[name].draw(material)
-        if found is not None:
-            drawings[name] = Drawing(name, one, one.caption(material), _png(found), _svg(found, name))
+        if (found := made[name].draw(material)) is not None:
+            drawings[name] = drawing(name, made[name], found, material)
     return drawings
+
+
+def drawing(name: str, one: StudyFigure, found: Figure, material: Material) -> Drawing:
+    """What `one` drew, as files."""
+    return Drawing(name, one, one.caption(material), _png(found), _svg(found, name))
 
 
 def _png(figure: Figure) -> bytes:
     for dpi in (_DPI, _DPI // 2):
         file = io.BytesIO()
         figure.savefig(file, format="png", dpi=dpi, transparent=True)
-        if file.tell() <= _MOST_BYTES:
+        if file.tell() <= MOST_BYTES:
             break
     return file.getvalue()
 

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 import tyro
 
-from experiments.config.registries import METRICS
+from experiments.config.registries import EXTRACTORS, METRICS
 from rope_dit.averages.names import average_name
 from rope_dit.config import ModelConfig, Neutral, TrainConfig, check, check_finite, option
 from rope_dit.errors import UserError
@@ -16,6 +16,7 @@ from rope_dit.registry import POS_EMBEDS
 from rope_dit.samplers.spec import SamplerSpec
 
 PathOrNone = Annotated[Path | None, tyro.conf.arg(metavar="PATH", help_behavior_hint="(default: none)")]
+EXTRACTOR_HELP = f"{' | '.join(EXTRACTORS.names())}, as name or name:PATH; --list extractors"
 LABEL = r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,79}"
 LIMITS = {  # more is a slip of the finger, and would fill the memory before anybody could say so
     "model.dim": 65_536,
@@ -65,10 +66,9 @@ class EvalConfig:
     """pictures a score is made of; the first is the one that counts, more show the bias"""
     sampling_seeds: Annotated[int, tyro.conf.arg(aliases=("--sampling-seeds",))] = 1
     """how often the final scoring is repeated with other noise"""
-    extractor: str = "digits"
-    """inception | digits | cifar10 | PATH of a file that train_extractor wrote"""
+    extractor: Annotated[str, tyro.conf.arg(help=EXTRACTOR_HELP)] = "digits"
     inception_weights: PathOrNone = None
-    """file with the FID paper's Inception weights, where they cannot be downloaded"""
+    """file with the FID paper's Inception weights, as in inception:PATH, where they cannot be downloaded"""
     averages: Annotated[
         tuple[str, ...],
         Neutral(()),
@@ -132,7 +132,7 @@ class RunConfig:
     out: PathOrNone = None
     """run folder, instead of one in --runs that is named after the variant, the seed and the fingerprint"""
     plugins: PathOrNone = None
-    """folder of your own files that register variants, samplers, grids, data sets or metrics"""
+    """folder of your own files that register variants, samplers, data sets, extractors, metrics and more"""
     until: int = 0
     """train to this step only, score there and end; 0: to the last. A later call goes on from there"""
     dry_run: bool = False

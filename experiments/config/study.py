@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal
 import tyro
 
 from experiments.config import presets
+from experiments.config.endpoint import EndpointConfig
 from experiments.config.launch import LaunchConfig
 from experiments.config.run import LABEL, DataConfig, EvalConfig, PathOrNone, RunConfig
 from experiments.config.tuning import Choice, Range, TuneConfig
@@ -55,11 +56,12 @@ class StudyConfig:
     device: Literal["auto", "cuda", "mps", "cpu"] = "auto"
     """auto: the first of cuda, mps, cpu that is there"""
     plugins: PathOrNone = None
-    """folder of your own files that register variants, samplers, grids, data sets or metrics"""
+    """folder of your own files that register variants, samplers, data sets, extractors, metrics and more"""
     dry_run: bool = False
     """print the endpoint, the cells and the time estimate, and train nothing"""
     launch: Annotated[LaunchConfig, tyro.conf.arg(name="")] = field(default_factory=LaunchConfig)
     tune: TuneConfig = field(default_factory=TuneConfig)
+    endpoint: EndpointConfig = field(default_factory=EndpointConfig)
     data: DataConfig = field(default_factory=DataConfig)
     model: ModelConfig = field(default_factory=ModelConfig)
     train: TrainConfig = field(default_factory=TrainConfig)
@@ -96,10 +98,12 @@ def study(preset: str = "digits", **fields: Any) -> StudyConfig:
 
     Args:
         preset: where data, model, train and eval come from.
-        fields: other fields of StudyConfig; a mapping for data, model, train or eval changes some of its own.
+        fields: other fields of StudyConfig; a mapping for data, model, train, eval or endpoint changes some
+            of its own.
     """
     run = presets.preset(preset)
     parts = {part: getattr(run, part) for part in ("data", "model", "train", "eval")}
+    parts["endpoint"] = EndpointConfig()
     for part, before in parts.items():
         if isinstance(fields.get(part), Mapping):
             fields[part] = type(before)(**{**before.__dict__, **fields[part]})

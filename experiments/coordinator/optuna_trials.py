@@ -9,7 +9,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import asdict
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import optuna
 from optuna.distributions import BaseDistribution, CategoricalDistribution
@@ -36,6 +36,11 @@ def open_storage(folder: Path) -> optuna.storages.RDBStorage:
             left.unlink()
         return optuna.storages.RDBStorage(url)
     return storage
+
+
+def direction_of(endpoint: Endpoint) -> Literal["minimize", "maximize"]:
+    """Optuna's word for which direction is better."""
+    return "minimize" if endpoint.better == "lower" else "maximize"
 
 
 class Trials:
@@ -65,7 +70,7 @@ class Trials:
         self._study = optuna.create_study(
             storage=open_storage(folder),
             study_name=name,
-            direction="minimize" if endpoint.better == "lower" else "maximize",
+            direction=direction_of(endpoint),
         )
         self._study.set_user_attr("primary endpoint", asdict(endpoint))
         self._running: dict[str, optuna.Trial] = {}

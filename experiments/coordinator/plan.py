@@ -15,13 +15,14 @@ from pathlib import Path
 from typing import Any
 
 from experiments.config.canonical import scoring
+from experiments.config.endpoint import EndpointConfig
 from experiments.config.identity import read_settings
 from experiments.config.run import RunConfig
 from experiments.config.text import flatten, from_json, to_json
 from experiments.coordinator.arm import Arm
 from experiments.coordinator.cell import Cell
+from experiments.coordinator.endpoint import endpoint_of
 from experiments.records.definition import Definition, Endpoint, Look
-from experiments.scoring.metrics import value_name
 from rope_dit.config import NOT_WEIGHTS
 from rope_dit.durable import write_durably
 from rope_dit.errors import UserError
@@ -33,7 +34,8 @@ GROWING = (
     "eval.guidances",
     "eval.sampling_seeds",
 )  # what may be added to a study
-ELSEWHERE = ("data.name", "data.root", "eval.inception_weights", *(f"train.{name}" for name in NOT_WEIGHTS))
+ELSEWHERE = ("data.name", "data.root", *(f"train.{name}" for name in NOT_WEIGHTS))
+ELSEWHERE += ("eval.extractor", "eval.inception_weights")  # its name and hash are what is frozen
 _PARTS = ("data", "model", "train", "eval")
 
 
@@ -54,6 +56,7 @@ class Plan:
         planned_seeds: as many as at the first start.
         looks: when the whole study was reported, and with how many seeds.
         created: seconds since 1970.
+        chosen: what of the primary endpoint was chosen; the rest is as usual.
     """
 
     path: Path
@@ -68,6 +71,7 @@ class Plan:
     planned_seeds: int
     looks: tuple[Look, ...] = ()
     created: float = field(default_factory=time.time)
+    chosen: EndpointConfig = field(default_factory=EndpointConfig)
 
     @property
     def name(self) -> str:
@@ -86,19 +90,7 @@ class Plan:
 
     def endpoint(self) -> Endpoint:
         """The primary endpoint: the one score on which verdicts stand."""
-        config = self.base.eval
-        plain = [guidance for guidance in config.guidance_specs if guidance.weight == 1]
-        return Endpoint(
-            metric=value_name("fd", self.facts["extractor"]),
-            extractor=self.facts["extractor"],
-            sampler=str(config.sampler_specs[0]),
-            guidance=str((plain or config.guidance_specs)[0]),
-            ema=self.base.main_average,
-            n=config.n[0],
-            train_step=self.base.train.steps,
-            sampling_seed=0,
-            better="lower",
-        )
+        return endpoint_of(self.base, self.facts["extractor"], self.chosen)
 
     def definition(self) -> Definition:
         """What the tracking store keeps of it."""
@@ -128,7 +120,7 @@ class Plan:
             created=self.created, kind=self.kind, base=to_json(self.base), seeds=self.seeds,
             arms=tuple(map(str, self.arms.values())), baseline=self.baseline, margin=self.margin,
             comparisons=self.comparisons, facts=self.facts, planned_seeds=self.planned_seeds,
-            looks=self.looks,
+            looks=self.looks, chosen=self.chosen,
         )  # fmt: skip
         self.path.mkdir(parents=True, exist_ok=True)
         write_durably(self.path / "study.json", json.dumps(to_json(saved), indent=1).encode())
@@ -155,6 +147,7 @@ class SavedPlan:
     facts: Mapping[str, str]
     planned_seeds: int
     looks: tuple[Look, ...]
+    chosen: EndpointConfig = field(default_factory=EndpointConfig)
 
 
 def read_saved(path: Path) -> SavedPlan | None:
@@ -179,6 +172,7 @@ def read_plan(path: Path) -> Plan | None:
             path=path, kind=saved.kind, base=read_settings(saved.base), arms={arm.label: arm for arm in arms},
             seeds=saved.seeds, baseline=saved.baseline, margin=saved.margin, comparisons=saved.comparisons,
             facts=saved.facts, planned_seeds=saved.planned_seeds, looks=saved.looks, created=saved.created,
+            chosen=saved.chosen,
         )  # fmt: skip
     except (KeyError, TypeError, AttributeError) as error:
         file = path / "study.json"
@@ -215,6 +209,7 @@ def grow(saved: Plan, asked: Plan) -> Plan:
         planned_seeds=saved.planned_seeds,
         looks=saved.looks,
         created=saved.created,
+        chosen=saved.chosen,
     )
 
 

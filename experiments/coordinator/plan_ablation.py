@@ -12,6 +12,7 @@ from experiments.config.run import RunConfig
 from experiments.config.study import StudyConfig, study
 from experiments.coordinator.arm import Arm, parse_arms
 from experiments.coordinator.cell import Cell
+from experiments.coordinator.endpoint import check_endpoint, in_front, said
 from experiments.coordinator.plan import Plan, grow, read_plan, read_saved
 from experiments.runner.resolve import Resolved, resolve
 from rope_dit.config import check
@@ -33,9 +34,11 @@ def plan_ablation(config: StudyConfig) -> tuple[Plan, Resolved]:
     plan = Plan(
         path, "ablate", base, arms, tuple(range(config.seeds)), baseline_of(config, saved, arms),
         config.margin, comparisons=(), facts=facts(resolved[0]), planned_seeds=config.seeds,
+        chosen=said(config.endpoint, saved),
     )  # fmt: skip
     plan = replace(plan, comparisons=comparisons(plan, config))
     plan = grow(saved, plan) if saved else plan
+    check_endpoint(plan, config.endpoint.extractor, resolved[0].extractor)
     check_runs(plan, arms, resolved)
     return plan, resolved[0]
 
@@ -73,6 +76,7 @@ def shared_settings(config: StudyConfig, path: Path, saved: Plan | None) -> RunC
     first = f"{base.main_average}, the first of train.averages, on which verdicts stand, among them"
     scored = base.averages + (saved.base.averages if saved else ())
     check(base.main_average in scored, "eval.averages", " ".join(scored), first)
+    base = replace(base, eval=in_front(base.eval, config.endpoint, saved))
     threads = base.train.threads or (saved.base.train.threads if saved else threads_of_a_run(config))
     return replace(
         base,
@@ -112,12 +116,8 @@ def check_runs(plan: Plan, arms: Mapping[str, Arm], resolved: Sequence[Resolved]
 
 
 def facts(resolved: Resolved) -> dict[str, str]:
-    """What a study's identity takes from data and extractor. Raises UserError where n is too small."""
-    extractor, n = resolved.extractor, resolved.config.eval.n[0]
-    expected = (
-        f"more than the {extractor.dim} features of {extractor.name}: below, the Frechet distance says little"
-    )
-    check(n > extractor.dim, "eval.n", n, expected)
+    """What a study's identity takes from data and extractor."""
+    extractor = resolved.extractor
     return {
         "extractor": extractor.name,
         "extractor SHA-256": extractor.sha256,

@@ -71,7 +71,7 @@ class Scorer:
         mine = [score for score in scores if score.key.extractor == name]
         if any(score.extractor_sha256 != self.extractor.sha256 for score in mine):
             raise UserError(
-                f"{self.folder.path} was scored with another extractor {name}; give this file another name."
+                f"{self.folder.path} was scored with another extractor {name}; give this one another name."
             )
         there = {(k.train_step, k.sampler, k.guidance, k.sampling_seed, k.n, k.ema, k.metric)
                  for k in (score.key for score in mine)}  # fmt: skip

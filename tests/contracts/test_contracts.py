@@ -23,8 +23,9 @@ def checks(kind: str) -> list[Callable[[str], None]]:
 
 def cases() -> Iterator[object]:
     for kind in KINDS:
+        of_kind = checks(kind)  # which imports the registry
         for spec in (spec for entry in REGISTRIES[kind] for spec in entry.specs()):
-            for check in checks(kind):
+            for check in of_kind:
                 yield pytest.param(check, spec, id=f"{kind}-{spec}-{check.__name__}")
 
 

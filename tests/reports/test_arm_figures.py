@@ -1,13 +1,8 @@
-"""What the figures that set arms against each other show, and what holds for all figures."""
+"""What the figures that set arms against each other show."""
 
-import io
-import warnings
-
-import matplotlib as mpl
 import numpy as np
 import pytest
-from drawn import ARMS, FOUR, endpoint, losses, scores, words
-from matplotlib import pyplot
+from drawn import ARMS, endpoint, losses, scores, words
 from PIL import Image
 
 from analysis import stats
@@ -25,31 +20,6 @@ from analysis.figures.steps import score_against_steps
 def comparisons(seeds=3, better="lower"):
     pairs = [("rope2d", "learned"), ("none", "learned")]
     return stats.compare(endpoint(seeds=seeds), pairs, paired=True, margin=0.05, better=better)
-
-
-def picture(figure):
-    file = io.BytesIO()
-    figure.savefig(file, format="png")
-    return Image.open(file)
-
-
-def every_figure(tmp_path, arms=ARMS, seeds=3):
-    """All figures by name."""
-    Image.new("L", (8, 8), 90).save(tmp_path / "grid.png")
-    four = scores(arms, seeds, samplers=FOUR)
-    pairs = [(arm, "rope2d") for arm in arms if arm != "rope2d"]
-    values = endpoint(arms, seeds)
-    return {
-        "steps": score_against_steps(scores(arms, seeds, (20, 40)), "fd_digits", arms, floor=11.0),
-        "nfe": score_against_nfe(four, "fd_digits", arms, floor=0.1),
-        "forest": forest(stats.compare(values, pairs, paired=True, margin=0.02) if pairs else []),
-        "paired": paired_lines(values, "rope2d"),
-        "pairs": all_pairs(values, paired=True),
-        "grids": sample_grids(dict.fromkeys(arms, tmp_path / "grid.png")),
-        "loss": loss_by_t(losses(arms, seeds), arms),
-        "equal": equal_nfe(four, "fd_digits", arms),
-        "bias": n_bias(scores(arms, seeds, n=(50, 100, 200)), "fd_digits", arms),
-    }
 
 
 def test_forest_shows_intervals_margin_and_verdict():
@@ -150,19 +120,3 @@ def test_nothing_to_draw_is_said():
         (only,) = made.texts
         assert only.get_text().startswith("No ")
         assert not made.axes
-
-
-@pytest.mark.parametrize(("arms", "seeds"), [(ARMS, 3), (ARMS, 1), (["rope2d"], 1)])
-def test_figures_are_transparent_sharp_and_change_nothing_global(tmp_path, arms, seeds):
-    with mpl.rc_context(), warnings.catch_warnings():
-        warnings.simplefilter("error")
-        mpl.rcdefaults()  # an earlier test may have had a figure change them
-        before = dict(mpl.rcParams)
-        for name, made in every_figure(tmp_path, arms, seeds).items():
-            shot = picture(made)
-            assert shot.mode == "RGBA", name
-            assert shot.getpixel((0, 0))[3] == 0, name
-            width, height = made.get_size_inches() * 200
-            assert shot.size == (int(width), int(height)), name
-        assert dict(mpl.rcParams) == before
-    assert pyplot.get_fignums() == []

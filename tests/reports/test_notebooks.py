@@ -60,9 +60,9 @@ def test_every_cell_calls_and_is_explained(path):
         assert not [node for node in ast.walk(ast.parse(source)) if isinstance(node, LOGIC)], source
 
 
-def test_every_figure_stands_in_a_notebook():
-    cells = [cell for path in NOTEBOOKS for cell in code(read(path)) if draws(cell)]
-    assert all(any(f"{name}." in cell.source for cell in cells) for name in FIGURES.names())
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_it_draws_figures_of_the_report(path):
+    assert any(draws(cell) for cell in code(read(path)))
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)

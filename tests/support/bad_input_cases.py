@@ -134,7 +134,7 @@ RUN = [
     ("--eval.every-n 9", "eval.every-n got 9, expected 10 to"),
     # extractors
     ("--eval.extractor cifar10", "extractor cifar10 wants pictures of 3x32x32; got 1x8x8"),
-    ("--eval.extractor inceptionn", "expected inception, digits, cifar10 or a .safetensors file"),
+    ("--eval.extractor inceptionn", "unknown extractor 'inceptionn'. Did you mean 'inception'?"),
     ("--eval.extractor missing.safetensors", "missing.safetensors: No such file"),
     ("--eval.extractor garbage.safetensors", "garbage.safetensors is damaged or no extractor"),
     ("--eval.inception-weights file", "is for extractor inception"),

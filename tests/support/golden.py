@@ -36,8 +36,8 @@ from golden_values import (
 )
 
 import rope_dit
-from experiments.config.registries import METRICS
-from experiments.scoring.extractors.load import WEIGHTS
+from experiments.config.registries import EXTRACTORS, METRICS
+from experiments.scoring.extractors.classifier_file import WEIGHTS
 from rope_dit.config import NUMERICS
 from rope_dit.randomness import Stream
 from rope_dit.registry import (
@@ -96,9 +96,12 @@ def numerics(names: Iterable[str], values: Callable[[str], Values], rtol: float,
     )
 
 
-def data(names: Iterable[str], values: Callable[[str], Values], rtol: float) -> Kind:
-    """Files that ship; their own hash tells them apart."""
-    return Kind(lambda: names, lambda name: 1, values, rtol, rtol, "remove its line from the file")
+def data(
+    names: Iterable[str], values: Callable[[str], Values], rtol: float, registry: Registry[Any] | None = None
+) -> Kind:
+    """Files that ship; their own hash tells them apart, and alone holds a registry's other things."""
+    meant = "remove its line from the file"
+    return Kind(lambda: names, lambda name: 1, values, rtol, rtol, meant, registry)
 
 
 KINDS = {
@@ -117,7 +120,7 @@ KINDS = {
     # fewer pictures than dimensions: the square root of a covariance that lacks rank keeps half of its digits
     "metrics": registered(METRICS, metric, 1e-5),
     # float32 convolutions, which every processor sums in another order
-    "extractors": data(sorted(path.stem for path in WEIGHTS.glob("*.json")), extractor, 1e-4),
+    "extractors": data(sorted(path.stem for path in WEIGHTS.glob("*.json")), extractor, 1e-4, EXTRACTORS),
     "datasets": data(["digits"], dataset, 0),  # the only one whose pictures are on every machine
     "streams": numerics([each.name for each in Stream], stream, 0),  # equal bits everywhere are promised
     # float64, but for what the variant and the time bring in float32

@@ -11,7 +11,8 @@ from experiments.config.run import DataConfig
 from experiments.datasets import load
 from experiments.datasets.batches import Batches
 from experiments.scoring.extractors.base import Features
-from experiments.scoring.extractors.load import WEIGHTS, load_extractor
+from experiments.scoring.extractors.classifier_file import WEIGHTS
+from experiments.scoring.extractors.load import load_extractor
 from rope_dit.config import ModelConfig, TrainConfig
 from rope_dit.densities.base import build_density
 from rope_dit.flow import interpolate

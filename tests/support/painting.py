@@ -1,5 +1,7 @@
 """Folders of pictures for the tests of data sets, and what a refusal of them must look like."""
 
+import contextlib
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -16,12 +18,21 @@ def cache_folder_fixture(tmp_path, monkeypatch):
     return tmp_path / "cache"
 
 
-@pytest.fixture(name="no_network")
-def no_network_fixture(monkeypatch):
+@contextlib.contextmanager
+def no_network():
     """A network in which nobody answers."""
-    for name in ("http_proxy", "https_proxy"):
-        monkeypatch.setenv(name, "http://127.0.0.1:9")  # nothing listens there: refused at once
-    monkeypatch.setenv("no_proxy", "")
+    with pytest.MonkeyPatch.context() as patch:
+        for name in ("http_proxy", "https_proxy"):
+            patch.setenv(name, "http://127.0.0.1:9")  # nothing listens there: refused at once
+        patch.setenv("no_proxy", "")
+        yield
+
+
+@pytest.fixture(name="no_network")
+def no_network_fixture():
+    """As `no_network`, for a whole test."""
+    with no_network():
+        yield
 
 
 @pytest.fixture(name="root")

@@ -20,7 +20,7 @@ from experiments.config.text import from_json
 from experiments.config.tuning import TuneConfig
 from experiments.coordinator.arm import Arm
 from experiments.coordinator.cell import FINAL, Cell
-from experiments.coordinator.optuna_trials import open_storage, scores_by_step
+from experiments.coordinator.optuna_trials import direction_of, open_storage, scores_by_step
 from experiments.coordinator.plan import Plan
 from experiments.coordinator.tuning.space import (
     configured,
@@ -68,13 +68,14 @@ class Search:
 
     def __init__(self, plan: Plan, config: TuneConfig, space: Space, work: Worker):
         self.plan, self.config, self.space, self.work = plan, config, space, work
-        storage = open_storage(plan.path)
+        storage, direction = open_storage(plan.path), direction_of(plan.endpoint())
         self._studies = {
             label: optuna.create_study(
-                storage=storage, study_name=f"{plan.name}/{label}", direction="minimize"
+                storage=storage, study_name=f"{plan.name}/{label}", direction=direction
             )
             for label in plan.arms
         }
+        self._sign = 1 if direction == "minimize" else -1
 
     def run(self) -> list[dict[str, Any]]:
         """Search; returns for each arm what was found, as tuned.json has it."""
@@ -122,10 +123,19 @@ class Search:
                     c.values[step] = value
             out: list[Candidate] = []
             for label, candidates in alive.items():
-                ranked = sorted(candidates, key=lambda c: (c.values.get(step, math.inf), c.number))
+                ranked = self._ranked(candidates, step)
                 kept = math.ceil(len(ranked) / self.config.eta) if step != steps[-1] else len(ranked)
                 alive[label], out = sorted(ranked[:kept], key=lambda c: c.number), out + ranked[kept:]
             self._carry_out([cell for c in out for cell in self._cells(c, step)], settle=True)
+
+    def _ranked(self, candidates: Sequence[Candidate], step: int) -> list[Candidate]:
+        """The best first; those without a value at this step last."""
+
+        def cost(candidate: Candidate) -> tuple[float, int]:
+            value = candidate.values.get(step)
+            return math.inf if value is None else self._sign * value, candidate.number
+
+        return sorted(candidates, key=cost)
 
     def _carry_out(self, cells: Sequence[Cell], settle: bool) -> None:
         """Do what is missing. With `settle`, a run that was killed after its scores is ended properly too."""
@@ -155,8 +165,7 @@ class Search:
 
     def _found(self, arm: Arm, candidates: Sequence[Candidate]) -> dict[str, Any]:
         last = self.plan.base.train.steps
-        ended = [c for c in candidates if last in c.values]
-        best = min(ended, key=lambda c: (c.values[last], c.number), default=candidates[0])
+        best = next(iter(self._ranked([c for c in candidates if last in c.values], last)), candidates[0])
         steps = [max(c.values, default=0) for c in candidates]
         return {
             "default": str(arm), "tuned": str(replace(best.arm, label=f"{arm.label}-tuned")),

@@ -16,6 +16,7 @@ from experiments.config.tuning import Choice, TuneConfig
 from experiments.coordinator.ablate import hold, launching
 from experiments.coordinator.arm import parse_arms
 from experiments.coordinator.cell_queue import AllFail, CellQueue
+from experiments.coordinator.endpoint import check_endpoint, said
 from experiments.coordinator.plan import Plan, grow, read_plan
 from experiments.coordinator.plan_ablation import as_saved, facts, resolve_arms, shared_settings
 from experiments.coordinator.resync import cells_in, sync_definition, sync_runs
@@ -58,7 +59,8 @@ def plan_tuning(config: StudyConfig, space: Space) -> Plan:
     path = (config.studies / config.title).absolute()
     saved = read_plan(path)
     base = shared_settings(config, path, saved)
-    guidance = 1.0 if 1.0 in base.eval.guidances else base.eval.guidances[0]
+    chosen = said(config.endpoint, saved)
+    guidance = 1.0 if 1.0 in base.eval.guidances and not chosen.guidance else base.eval.guidances[0]
     base = replace(base, eval=replace(base.eval, samplers=base.eval.samplers[:1], guidances=(guidance,),
                                       n=base.eval.n[:1], sampling_seeds=1, every=0))  # fmt: skip
     base = scoring(base, [base.main_average])
@@ -72,9 +74,11 @@ def plan_tuning(config: StudyConfig, space: Space) -> Plan:
     plan = Plan(
         path, "tune", replace(base, device=resolved[0].config.device), arms,
         tuple(range(FIRST_SEED, FIRST_SEED + config.tune.seeds)), next(iter(arms)), config.margin, (),
-        {**facts(resolved[0]), **spent}, config.tune.seeds,
+        {**facts(resolved[0]), **spent}, config.tune.seeds, chosen=chosen,
     )  # fmt: skip
-    return grow(saved, plan) if saved else plan
+    plan = grow(saved, plan) if saved else plan
+    check_endpoint(plan, config.endpoint.extractor, resolved[0].extractor)
+    return plan
 
 
 def budget(plan: Plan, config: TuneConfig) -> list[range]:

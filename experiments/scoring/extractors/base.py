@@ -1,6 +1,7 @@
 """What extractors make, and what they are: pictures to features, the same for every network."""
 
-from collections.abc import Sequence
+import hashlib
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -9,6 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from rope_dit.config import check
 from rope_dit.errors import UserError
 
 
@@ -18,7 +20,8 @@ class Features:
 
     Args:
         pool: float32 [N, D] on the CPU, the network's last pooled layer.
-        logits: float32 [N, K] on the CPU, its class scores.
+        logits: float32 [N, K] on the CPU, its class scores; one column of zeros of a network without
+            classes, whose inception score is 1 and says nothing.
     """
 
     pool: Tensor
@@ -63,7 +66,7 @@ class Extractor:
 
     Args:
         name: `inception` only for the published weights; other scores must not be called FID.
-        sha256: of the weights file, in hex.
+        sha256: of the weights, in hex; a file's, or what `hash_of` gives.
         dim: width D of the features.
         channels: image channels that fit; grey pictures are repeated where only the network wants colour.
         size: (height, width) that fits, or None for any.
@@ -80,6 +83,26 @@ class Extractor:
     network: nn.Module
     device: torch.device
     batch: int
+
+    @classmethod
+    def of(
+        cls,
+        name: str,
+        network: nn.Module,
+        device: torch.device,
+        *,
+        dim: int,
+        channels: tuple[int, ...] = (1, 3),
+        size: tuple[int, int] | None = None,
+        batch: int = 64,
+    ) -> "Extractor":
+        """One of a network with its weights in it: in eval mode, fp32, frozen, known by its weights' SHA-256.
+
+        Normalising and resizing belong into the network's `forward`, which is given uint8 pictures.
+        """
+        network = network.eval().requires_grad_(False).float()
+        sha256 = hash_of(network.state_dict())
+        return cls(name, sha256, dim, channels, size, network.to(device), device, batch)
 
     def check_fits(self, shape: Sequence[int]) -> None:
         """Raise UserError if pictures of this [C, H, W] are not what the network was made for."""
@@ -105,6 +128,21 @@ class Extractor:
         with torch.autocast(self.device.type, enabled=False), exact:
             pool, logits = self.network(images)
         return Features(pool.float().cpu(), logits.float().cpu())
+
+
+def hash_of(state: Mapping[str, Tensor]) -> str:
+    """SHA-256 (hex) of a state_dict: names, types, shapes and bytes, in the names' order, on any device."""
+    total = hashlib.sha256()
+    for name, tensor in sorted(state.items()):
+        flat = tensor.detach().cpu().contiguous().reshape(-1)
+        total.update(f"{name} {tensor.dtype} {list(tensor.shape)}\n".encode())
+        total.update(flat.view(torch.uint8).numpy().data)
+    return total.hexdigest()
+
+
+def refuse_argument(name: str, argument: str) -> None:
+    """Raise UserError if anything follows the name of an extractor that takes no argument."""
+    check(not argument, "eval.extractor", f"{name}:{argument}", f"'{name}', which takes nothing after ':'")
 
 
 def in_short(error: Exception) -> str:

@@ -13,7 +13,12 @@ from experiments.scoring.extractors.classifier import Classifier
 from rope_dit.errors import UserError
 
 WEIGHTS = Path(__file__).parent / "weights"
-SHIPPED = ("cifar10", "digits")
+SUFFIX = ".safetensors"
+
+
+def shipped(name: str, device: torch.device) -> Extractor:
+    """One of those that come with the project."""
+    return classifier_from(WEIGHTS / f"{name}{SUFFIX}", device)
 
 
 def classifier_from(path: Path, device: torch.device) -> Extractor:

@@ -8,15 +8,21 @@ from pathlib import Path
 import torch
 from torch_fidelity.feature_extractor_inceptionv3 import URL_INCEPTION_V3, FeatureExtractorInceptionV3
 
+from experiments.config.registries import EXTRACTORS
 from experiments.scoring.extractors.base import Extractor, in_short, read_weights
 from rope_dit.errors import UserError
 
 PUBLISHED = "6726825d"  # first 8 hex digits of the SHA-256 of torch-fidelity's file, as in the file's name
 
 
-def inception(device: torch.device, weights: Path | None = None) -> Extractor:
-    """The extractor with these weights, or with the published ones. Raises UserError for other files."""
-    path = weights or _download()
+@EXTRACTORS.register("inception")
+def inception(argument: str, device: torch.device) -> Extractor:
+    """The FID paper's network; its weights are downloaded once, or lie at PATH: inception:PATH.
+
+    With any other weights it is called `inception_<first 8 digits of their SHA-256>`, so that no score made
+    with them is called FID. Raises UserError for files that do not hold this network.
+    """
+    path = Path(argument) if argument else _download()
     data = read_weights(path)
     sha256 = hashlib.sha256(data).hexdigest()
     try:

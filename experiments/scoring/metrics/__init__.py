@@ -2,7 +2,9 @@
 
 A metric is a class registered in `METRICS`, with two claims and one method. `values` says what it returns
 and which direction is better, `min_images` how many pictures it needs on each side, and
-`measure(generated, real)` takes two `Features` and returns a dict with the keys of `values`.
+`measure(generated, real)` takes two `Features` and returns a dict with the keys of `values`. Two more
+claims: `follows_order = True` where another order of the pictures changes it a little, `needs_rank = True`
+where it says little with no more pictures than features, so that no endpoint may be that.
 Metrics see features and nothing else: they import the registry, the extractors' types and errors.
 """
 

@@ -16,6 +16,7 @@ class Frechet:
 
     values: ClassVar[dict[str, str]] = {"fd": "lower"}
     min_images = 2
+    needs_rank = True  # with no more pictures than features it says little
 
     def measure(self, generated: Features, real: Features) -> dict[str, float]:
         """`fd`; the real pictures' statistics are computed once for each `real`."""

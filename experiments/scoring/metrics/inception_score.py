@@ -12,6 +12,7 @@ class InceptionScore:
 
     values: ClassVar[dict[str, str]] = {"is": "higher"}
     min_images = 10  # one a split
+    follows_order = True  # which pictures are in one split
 
     def measure(self, generated: Features, real: Features) -> dict[str, float]:
         """`is`, from 1 to the number of classes."""

@@ -92,7 +92,7 @@ def test_an_extractor_of_ones_own_and_another_of_its_name(copy):
     safetensors.torch.save_file(tensors, "mine.safetensors", about)
     result = call("evaluate", "run", "--extractor", "mine.safetensors", "--samplers", "rk4:steps=1")
     assert result.code == 2
-    assert result.err == "error: run was scored with another extractor mine; give this file another name.\n"
+    assert result.err == "error: run was scored with another extractor mine; give this one another name.\n"
 
 
 def test_a_metric_that_came_later(copy):

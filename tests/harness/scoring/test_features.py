@@ -1,5 +1,6 @@
 """The extractors that come with the project, and files of extractors that cannot be used."""
 
+import hashlib
 import json
 import shutil
 from collections.abc import Callable
@@ -15,10 +16,11 @@ from experiments.config.registries import METRICS
 from experiments.datasets import Images
 from experiments.scoring.extractors.base import Extractor, Features
 from experiments.scoring.extractors.classifier import Classifier
-from experiments.scoring.extractors.classifier_file import SHIPPED, WEIGHTS
+from experiments.scoring.extractors.classifier_file import WEIGHTS
 from experiments.scoring.extractors.load import load_extractor
 from rope_dit.errors import UserError
 
+SHIPPED = sorted(path.stem for path in WEIGHTS.glob("*.safetensors"))
 LEAST_ACCURACY = {"digits": 0.97, "cifar10": 0.85}
 
 
@@ -174,8 +176,34 @@ def test_names_that_would_mislead(tmp_path: Path) -> None:
             load_extractor(str(copy(tmp_path, name)), "cpu")
 
 
-def test_unknown_extractor(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match=r"got 'digitz', expected inception, digits, cifar10 or"):
-        load_extractor("digitz", "cpu")
-    with pytest.raises(UserError, match=r"eval\.inception-weights is for"):
-        load_extractor("digits", "cpu", tmp_path / "any.pth")
+@pytest.mark.parametrize(
+    ("spec", "says"),
+    [
+        ("digitz", r"unknown extractor 'digitz'. Did you mean 'digits'\? `--list extractors` shows all"),
+        ("digitz:a.safetensors", "Did you mean 'digits'"),
+        ("digits:8", "expected 'digits', which takes nothing after ':'"),
+        ("digits:", "expected 'digits' or 'digits:' and something after it"),
+        ("file", r"expected file:PATH\.safetensors"),
+        ("file:mine.pth", r"expected file:PATH\.safetensors"),
+        ("file:mine.safetensors", "No such file"),
+        ("inception:missing.pth", "No such file"),
+    ],
+)
+def test_what_is_no_extractor_is_refused(spec: str, says: str, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=says):
+        load_extractor(spec, "cpu")
+
+
+@pytest.mark.parametrize("spec", ["digits", "mine.safetensors", "inception:other.pth"])
+def test_weights_of_inception_are_for_it_alone(spec: str, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"eval\.inception-weights is for extractor inception; got"):
+        load_extractor(spec, "cpu", tmp_path / "any.pth")
+
+
+def test_a_path_alone_is_a_file(tmp_path: Path) -> None:
+    (tmp_path / "a:b").mkdir()
+    for folder in (tmp_path, tmp_path / "a:b"):
+        path = copy(folder)
+        short, long = (load_extractor(spec, "cpu") for spec in (str(path), f"file:{path}"))
+        assert (short.name, short.sha256) == (long.name, long.sha256)
+        assert short.sha256 == hashlib.sha256(path.read_bytes()).hexdigest()

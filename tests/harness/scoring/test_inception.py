@@ -43,6 +43,11 @@ def test_other_weights_are_not_called_fid(inception: Extractor) -> None:
     assert inception.name == f"inception_{inception.sha256[:8]}"
 
 
+def test_a_path_says_where_the_weights_are(inception: Extractor, inception_file: Path) -> None:
+    made = load_extractor(f"inception:{inception_file}", "cpu")
+    assert (made.name, made.sha256) == (inception.name, inception.sha256)
+
+
 def test_inception_features_are_torch_fidelitys(inception: Extractor, inception_file: Path) -> None:
     from torch_fidelity.utils import create_feature_extractor
 

@@ -1,0 +1,121 @@
+"""The primary endpoint of a study: what its user chose, held against what the study scores."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, TypeVar
+
+from experiments.config.endpoint import EndpointConfig
+from experiments.config.registries import METRICS
+from experiments.config.run import EvalConfig
+from experiments.records.definition import Endpoint
+from experiments.scoring.metrics import value_name
+from rope_dit.config import check
+from rope_dit.errors import UserError, nearest
+from rope_dit.guidance_spec import GuidanceSpec
+from rope_dit.samplers.spec import SamplerSpec
+
+if TYPE_CHECKING:
+    from experiments.config.run import RunConfig
+    from experiments.coordinator.plan import Plan
+    from experiments.scoring.extractors.base import Extractor
+
+USUAL = "fd"
+T = TypeVar("T")
+
+
+def endpoint_of(base: "RunConfig", extractor: str, chosen: EndpointConfig) -> Endpoint:
+    """The endpoint of a study with these settings, in which `in_front` put what was chosen first."""
+    config, value = base.eval, value_of(chosen.metric, extractor)
+    plain = [guidance for guidance in config.guidance_specs if guidance.weight == 1]
+    first = config.guidance_specs if chosen.guidance else plain or config.guidance_specs
+    return Endpoint(
+        metric=value_name(value, extractor), extractor=extractor, sampler=str(config.sampler_specs[0]),
+        guidance=str(first[0]), ema=base.main_average, n=config.n[0],
+        train_step=base.train.steps, sampling_seed=0, better=directions()[value],
+    )  # fmt: skip
+
+
+def directions() -> dict[str, str]:
+    """Every value of every metric, with the direction that is better."""
+    return {value: better for metric in METRICS for value, better in metric.claims["values"].items()}
+
+
+def value_of(metric: str, extractor: str) -> str:
+    """The value of a metric that is meant: by its own name, or as scores are called, such as fd_digits.
+
+    Raises UserError where there is none.
+    """
+    known = list(directions())
+    for value in known:
+        if (metric or USUAL) in (value, value_name(value, extractor)):
+            return value
+    raise UserError(f"endpoint.metric got '{metric}', expected one of {', '.join(sorted(known))}."
+                    f"{nearest(metric, known)}")  # fmt: skip
+
+
+def in_front(config: EvalConfig, wanted: EndpointConfig, saved: "Plan | None") -> EvalConfig:
+    """Settings of the scoring with the endpoint's sampler, guidance and n first.
+
+    What is not said now is as in the study that is there, if it was said then, and else whatever is first.
+    Raises UserError for what is not among those that are scored.
+    """
+    was, before = saved.chosen if saved else EndpointConfig(), saved.base.eval if saved else config
+    samplers = dict(zip(map(str, config.sampler_specs), config.samplers, strict=True))
+    if wanted.sampler:
+        known = dict(zip(map(str, before.sampler_specs), before.samplers, strict=True)) | samplers
+        texts = [str(SamplerSpec.parse(wanted.sampler, stored=stored)) for stored in (False, True)]
+        spec = _one_of("sampler", next((text for text in texts if text in known), texts[0]), known)
+        config = replace(config, samplers=_first(known[spec], config.samplers))
+    elif was.sampler:
+        spec = str(before.sampler_specs[0])
+        config = replace(config, samplers=_first(samplers.get(spec, spec), config.samplers))
+    if wanted.guidance:
+        guidances = {
+            str(spec): weight
+            for one in (before, config)
+            for spec, weight in zip(one.guidance_specs, one.guidances, strict=True)
+        }
+        weight = guidances[_one_of("guidance", str(GuidanceSpec.parse(wanted.guidance)), guidances)]
+        config = replace(config, guidances=_first(weight, config.guidances))
+    elif was.guidance:
+        config = replace(config, guidances=_first(before.guidances[0], config.guidances))
+    if wanted.n:
+        _one_of("n", wanted.n, dict.fromkeys(config.n))
+    n = wanted.n or (before.n[0] if was.n else 0)
+    return replace(config, n=_first(n, config.n) if n in config.n else config.n)
+
+
+def said(wanted: EndpointConfig, saved: "Plan | None") -> EndpointConfig:
+    """What was chosen, now or when the study began; the extractor is one of the study's facts already."""
+    before = vars(saved.chosen) if saved else {}
+    missing = {key: value for key, value in before.items() if not getattr(wanted, key)}
+    return replace(wanted, **{**missing, "extractor": ""})
+
+
+def check_endpoint(plan: "Plan", got: str, extractor: "Extractor") -> None:
+    """Raise UserError for an endpoint that the study does not score, or that says little.
+
+    Args:
+        plan: the study.
+        got: the extractor that is asked for, '' for any.
+        extractor: the study's.
+    """
+    end, known = plan.endpoint(), (extractor.name, plan.base.eval.extractor)
+    expected = f"{extractor.name}, with which this study scores; choose another by --eval.extractor"
+    check(not got or got in known, "endpoint.extractor", got, expected)
+    value = value_of(plan.chosen.metric, extractor.name)
+    needs = any(value in metric.claims["values"] and metric.claims.get("needs_rank") for metric in METRICS)
+    expected = f"more than the {extractor.dim} features of {extractor.name}: below, "
+    check(end.n > extractor.dim or not needs, "eval.n", end.n, expected + "the Frechet distance says little")
+
+
+def _one_of(name: str, got: T, known: Mapping[T, object]) -> T:
+    if got not in known:
+        scored = ", ".join(map(str, known))
+        raise UserError(f"endpoint.{name} got {got}, expected one of those that are scored: {scored}.")
+    return got
+
+
+def _first(item: T, items: Sequence[T]) -> tuple[T, ...]:
+    """These items, with `item` before all others."""
+    return (item, *(other for other in items if other != item))
