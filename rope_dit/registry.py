@@ -215,8 +215,8 @@ class Registry(Generic[T]):
         parts = [self._without(Part.parse(text), "default") for text in self.canonical(spec).split("+")]
         for name, option in ((p.name, o) for p in parts for o in self[p.name].options.values()):
             if option.type is FreeText:
-                raise UserError(f"{self.kind} '{name}': got the type Text for option '{option.name}', expected "
-                                "str: runs and scores are named after it.")  # fmt: skip
+                raise UserError(f"{self.kind} '{name}': got the type Text for option '{option.name}', "
+                                "expected str: runs and scores are named after it.")  # fmt: skip
         return ".".join(slug(part.name, dict(part.options)) for part in parts)
 
     def _without(self, part: Part, which: Literal["default", "neutral"]) -> Part:

@@ -91,8 +91,9 @@ class Option:
                     return value
         except ValueError:  # more digits than Python reads
             pass
+        default = show(self.default) or "none"
         raise UserError(
-            f"{owner}: option '{self.name}' got '{text}', expected {wanted} (default {show(self.default) or 'none'})."
+            f"{owner}: option '{self.name}' got '{text}', expected {wanted} (default {default})."
         )
 
 

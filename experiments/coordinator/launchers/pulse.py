@@ -1,7 +1,7 @@
 """A file by which nodes hear that the coordinator lives, and when all tasks are to stop.
 
-Nodes of some clusters have no line to the coordinator, but share its folders. `Pulse` is its side; `Listener` is
-that of a node, where it is sent by value, so this needs the standard library alone.
+Nodes of some clusters have no line to the coordinator, but share its folders. `Pulse` is its side; `Listener`
+is that of a node, where it is sent by value, so this needs the standard library alone.
 """
 
 import contextlib

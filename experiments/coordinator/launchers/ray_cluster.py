@@ -35,10 +35,10 @@ class RayLauncher:
     One Ray task a task, with as many CPUs as it has threads and its share of a GPU.
 
     Args:
-        config: how many tasks at a time; 0 for as many as the cluster has room for, which Ray would queue beyond.
+        config: how many tasks at a time; 0 for as many as the cluster has room for; Ray would queue more.
         threads: CPUs of each task.
         device: what tasks compute on; each gets a GPU or its share of one for cuda.
-        address: HOST:PORT of the cluster's head, auto for the one this machine belongs to; nothing to start one.
+        address: HOST:PORT of the cluster's head, auto for this machine's; nothing to start one.
 
     Raises:
         UserError: Ray is not installed, no cluster answers, or none of its nodes could ever hold a task.

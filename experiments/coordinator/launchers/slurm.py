@@ -1,9 +1,9 @@
 """Jobs of a Slurm cluster, through submitit. Slurm begins none of them twice: what a node took is begun again
 by the coordinator, from its checkpoint.
 
-Every node needs this installation at the same path and the study's folders under the same paths (a shared file
-system). Jobs hear by a file there that the coordinator lives (`pulse`): when it is gone, those that run stop
-within a minute, and those that still wait end as soon as they begin.
+Every node needs this installation at the same path and the study's folders under the same paths (a shared
+file system). Jobs hear by a file there that the coordinator lives (`pulse`): when it is gone, those that run
+stop within a minute, and those that still wait end soon after they have begun.
 """
 
 import os
@@ -12,8 +12,8 @@ import signal
 import sys
 import time
 import uuid
+from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 from types import FrameType
 from typing import Any, Literal
 
@@ -64,7 +64,6 @@ class SlurmLauncher:
     """
 
     trial = "cluster=local"
-    starts_slowly = True
 
     def __init__(
         self,
@@ -136,7 +135,7 @@ class SlurmLauncher:
         return ended
 
     def stop(self, grace_seconds: float) -> None:
-        """Ask all tasks to stop, which kill themselves after the grace, and cancel jobs that have not begun."""
+        """Ask all tasks to stop, kill what is left after the grace; jobs that have not begun are cancelled."""
         if self._stopped:
             return
         self._stopped = True
@@ -156,7 +155,7 @@ class SlurmLauncher:
         for one in submitted:
             one.job.cancel(check=False)
 
-    def _wait(self, seconds: float, enough: "Any" = lambda: False) -> None:
+    def _wait(self, seconds: float, enough: Callable[[], bool] = lambda: False) -> None:
         until = time.monotonic() + seconds
         self._collect()
         while self._running and not enough() and (left := until - time.monotonic()) > 0:
@@ -182,7 +181,10 @@ class SlurmLauncher:
         """Exit code of a task whose job has gone; None while its result may still appear."""
         log, result = one.task.log, one.job.paths.result_pickle
         if result.exists():
-            told = one.job.result()
+            try:
+                told = one.job.result()
+            except RuntimeError as error:  # submitit could not begin there; a line of dashes ends the trace
+                told = str(error).strip().split("\n---")[1].splitlines()[-1]
             if isinstance(told, int):
                 return told
             note(log, f"{told} on a node of the cluster; all nodes must share the folders")
@@ -218,16 +220,20 @@ def in_a_job(
     for number in (signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2):
         signal.signal(number, take)
     listener = pulse.Listener(file, patience)
-    if signals or not listener.hears_a_beat():
+    if not listener.hears_a_beat() or signals:
         return -signal.SIGTERM
-    try:  # after a signal Slurm itself knows how long it waits
-        asked = lambda: float("inf") if signals else listener.grace()  # noqa: E731
+
+    def asked() -> float | None:
+        return float("inf") if signals else listener.grace()  # after a signal Slurm knows how long it waits
+
+    try:
         return node.carry_out(command, log, folder, environment, asked)
     except OSError as error:
         return str(error)
 
 
 def _submitit(cluster: str) -> Any:
+    os.environ.setdefault("SUBMITIT_LOG_LEVEL", "NOCONFIG")  # else it writes to the terminal by itself
     try:
         import cloudpickle
         import submitit
