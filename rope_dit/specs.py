@@ -92,9 +92,7 @@ class Option:
         except ValueError:  # more digits than Python reads
             pass
         default = show(self.default) or "none"
-        raise UserError(
-            f"{owner}: option '{self.name}' got '{text}', expected {wanted} (default {default})."
-        )
+        raise UserError(f"{owner}: option '{self.name}' got '{text}', expected {wanted} (default {default}).")
 
 
 def slug(name: str, options: Mapping[str, str]) -> str:

@@ -135,7 +135,7 @@ class SlurmLauncher:
         return ended
 
     def stop(self, grace_seconds: float) -> None:
-        """Ask all tasks to stop, kill what is left after the grace; jobs that have not begun are cancelled."""
+        """Ask all tasks to stop, kill what is left after the grace; cancel jobs that have not begun."""
         if self._stopped:
             return
         self._stopped = True

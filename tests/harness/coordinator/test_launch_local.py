@@ -3,7 +3,6 @@
 import os
 import signal
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -15,6 +14,7 @@ from experiments.coordinator.launchers.local import LocalLauncher, visible_gpus
 from rope_dit.errors import UserError
 
 ROOT = Path(__file__).parents[3]
+
 
 @pytest.fixture
 def launcher():
