@@ -1,8 +1,8 @@
 """The contract of each kind holds for whatever is registered: a new file is tested without editing a test.
 
 `contract_<kind>.py` says in CHECKS what holds of each item of that kind. Each check is called with the item's
-name, and with each value of those of its options whose values can be listed, as in `x:loss=noise`. Checks of an
-item that says `starts_slowly = True` are marked slow.
+name, and with each value of those of its options whose values can be listed, as in `x:loss=noise`. Checks of
+an item that says `starts_slowly = True` are marked slow.
 """
 
 import importlib
