@@ -282,12 +282,13 @@ def _option(found: Keyword, where: str) -> Option:
     if kind is None or not _fits(found.value, kind):
         raise UserError(f"{where}: got the option '{found.text}', expected a type of {', '.join(TYPES)} "
                         "or Literal['a', 'b'], and a plain value of it as default.")  # fmt: skip
-    option = Option(found.name, kind, kind(found.value), choices=choices)
+    default: Value = float(found.value) if kind is float else found.value
+    option = Option(found.name, kind, default, choices=choices)
     option.convert(show(option.default), where)  # a default must be something that a spec can say
     return option
 
 
-def _neutral(options: Mapping[str, Option], key: object, value: object, where: str) -> Option:
+def _neutral(options: Mapping[str, Option], key: object, value: Any, where: str) -> Option:
     """Return the option `key` with its neutral value."""
     option = options.get(str(key))
     if option is None:
@@ -295,7 +296,7 @@ def _neutral(options: Mapping[str, Option], key: object, value: object, where: s
         raise UserError(f"{where}: neutral names '{key}', expected one of its options: {has}.")
     if not _fits(value, option.type):
         raise UserError(f"{where}: neutral value of '{key}' got {value!r}, expected {TEXTS[option.type][1]}.")
-    neutral: Value = option.type(value)
+    neutral: Value = float(value) if option.type is float else value
     option.convert(show(neutral), where)
     return replace(option, neutral=neutral)
 

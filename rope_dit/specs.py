@@ -21,7 +21,7 @@ NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
 
 
 class FreeText(str):
-    """Value of an option that is annotated as Text."""
+    """Marks an option that is annotated as Text; its values are plain strings."""
 
 
 TYPES: dict[str, type] = {"bool": bool, "int": int, "float": float, "str": str, "Text": FreeText}
@@ -86,7 +86,8 @@ class Option:
             pattern, wanted = "|".join(self.choices), f"one of {', '.join(self.choices)}"
         try:
             if re.fullmatch(pattern, text):
-                value: Value = text == "true" if self.type is bool else self.type(text)
+                is_text = issubclass(self.type, str)
+                value: Value = text == "true" if self.type is bool else text if is_text else self.type(text)
                 if not isinstance(value, float) or math.isfinite(value):
                     return value
         except ValueError:  # more digits than Python reads

@@ -106,13 +106,14 @@ def test_bad_words_are_refused(text):
 
 @pytest.mark.parametrize("text", ["host:6379", "/a/b-c.d", "me@lab", "[::1]:80", ""])
 def test_free_text_is_what_the_grammar_can_hold(text):
-    assert Option("x", FreeText, FreeText("")).convert(text, "x") == text
+    found = Option("x", FreeText, "").convert(text, "x")
+    assert (found, type(found)) == (text, str)  # some libraries take no other kind of text
 
 
 @pytest.mark.parametrize("text", ["a b", "a,b", "a;b", "a+b", "a=b", "a\tb"])
 def test_free_text_with_characters_of_the_grammar_is_refused(text):
     with pytest.raises(UserError, match=r"expected a text without white space .* \(default none\)"):
-        Option("x", FreeText, FreeText("")).convert(text, "x")
+        Option("x", FreeText, "").convert(text, "x")
 
 
 def test_good_values_get_their_type():
