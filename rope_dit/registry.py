@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import Any, Generic, Literal, TypeVar
 
 from rope_dit.errors import UserError, nearest
-from rope_dit.specs import NAME, TEXTS, TYPES, Option, Part, Value, show, slug
+from rope_dit.specs import NAME, TEXTS, TYPES, FreeText, Option, Part, Value, show, slug
 from rope_dit.syntax import Keyword, Registered, literal_choices, registered, tree_sha256
 
 __all__ = ["AVERAGES", "COUPLINGS", "DENSITIES", "GRIDS", "OBJECTIVES", "OPTIMIZERS", "PLUGINS"]
@@ -183,7 +183,7 @@ class Registry(Generic[T]):
 
     def _canonical_part(self, part: Part, stored: bool) -> Part:
         values = self[part.name].resolve(part, stored=stored)
-        return Part(part.name, tuple((key, show(value)) for key, value in values.items()))
+        return Part(part.name, tuple((key, show(value)) for key, value in values.items() if value != ""))
 
     def identity(self, spec: str) -> dict[str, str]:
         """Return what a run's identity says of `spec`; code that only reads differently says the same.
@@ -208,8 +208,15 @@ class Registry(Generic[T]):
         """Return a short unique name for folders and metrics: options at their default are left out.
 
         It names things for people. Identities do not rest on it: it changes where a default does.
+
+        Raises:
+            UserError: an option may be any text, so that names could be equal.
         """
         parts = [self._without(Part.parse(text), "default") for text in self.canonical(spec).split("+")]
+        for name, option in ((p.name, o) for p in parts for o in self[p.name].options.values()):
+            if option.type is FreeText:
+                raise UserError(f"{self.kind} '{name}': got the type Text for option '{option.name}', "
+                                "expected str: runs and scores are named after it.")  # fmt: skip
         return ".".join(slug(part.name, dict(part.options)) for part in parts)
 
     def _without(self, part: Part, which: Literal["default", "neutral"]) -> Part:
@@ -275,12 +282,13 @@ def _option(found: Keyword, where: str) -> Option:
     if kind is None or not _fits(found.value, kind):
         raise UserError(f"{where}: got the option '{found.text}', expected a type of {', '.join(TYPES)} "
                         "or Literal['a', 'b'], and a plain value of it as default.")  # fmt: skip
-    option = Option(found.name, kind, kind(found.value), choices=choices)
+    default: Value = float(found.value) if kind is float else found.value
+    option = Option(found.name, kind, default, choices=choices)
     option.convert(show(option.default), where)  # a default must be something that a spec can say
     return option
 
 
-def _neutral(options: Mapping[str, Option], key: object, value: object, where: str) -> Option:
+def _neutral(options: Mapping[str, Option], key: object, value: Any, where: str) -> Option:
     """Return the option `key` with its neutral value."""
     option = options.get(str(key))
     if option is None:
@@ -288,13 +296,13 @@ def _neutral(options: Mapping[str, Option], key: object, value: object, where: s
         raise UserError(f"{where}: neutral names '{key}', expected one of its options: {has}.")
     if not _fits(value, option.type):
         raise UserError(f"{where}: neutral value of '{key}' got {value!r}, expected {TEXTS[option.type][1]}.")
-    neutral: Value = option.type(value)
+    neutral: Value = float(value) if option.type is float else value
     option.convert(show(neutral), where)
     return replace(option, neutral=neutral)
 
 
 def _fits(value: object, kind: type) -> bool:
-    return type(value) in ((int, float) if kind is float else (kind,))
+    return type(value) in {float: (int, float), FreeText: (str,)}.get(kind, (kind,))
 
 
 POS_EMBEDS: Registry[Any] = Registry("variant", "POS_EMBEDS", "rope_dit.pos_embed", joins=True)

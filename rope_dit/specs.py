@@ -14,13 +14,23 @@ from dataclasses import dataclass
 from rope_dit.errors import UserError
 
 Value = bool | int | float | str
+Text = str
+"""annotation of an option whose value is any text that the grammar can hold, such as HOST:PORT or a path.
+No name for folders can be made of it; as default it may be empty, which is left out of specs"""
 NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
-TYPES: dict[str, type] = {"bool": bool, "int": int, "float": float, "str": str}
+
+
+class FreeText(str):
+    """Marks an option that is annotated as Text; its values are plain strings."""
+
+
+TYPES: dict[str, type] = {"bool": bool, "int": int, "float": float, "str": str, "Text": FreeText}
 TEXTS: dict[type, tuple[str, str]] = {
     bool: (r"true|false", "true or false"),
     int: (r"-?[0-9]+", "a whole number"),
     float: (r"-?([0-9]+\.?[0-9]*|\.[0-9]+)([eE]-?[0-9]+)?", "a finite number"),
     str: (r"[A-Za-z0-9_]+", "letters, digits and '_'"),  # no '-' and no '.', so that slugs stay unique
+    FreeText: (r"[^\s,;+=]*", "a text without white space and without , ; + ="),
 }
 
 
@@ -76,14 +86,14 @@ class Option:
             pattern, wanted = "|".join(self.choices), f"one of {', '.join(self.choices)}"
         try:
             if re.fullmatch(pattern, text):
-                value: Value = text == "true" if self.type is bool else self.type(text)
+                is_text = issubclass(self.type, str)
+                value: Value = text == "true" if self.type is bool else text if is_text else self.type(text)
                 if not isinstance(value, float) or math.isfinite(value):
                     return value
         except ValueError:  # more digits than Python reads
             pass
-        raise UserError(
-            f"{owner}: option '{self.name}' got '{text}', expected {wanted} (default {show(self.default)})."
-        )
+        default = show(self.default) or "none"
+        raise UserError(f"{owner}: option '{self.name}' got '{text}', expected {wanted} (default {default}).")
 
 
 def slug(name: str, options: Mapping[str, str]) -> str:

@@ -19,6 +19,7 @@ import tyro
 
 from rope_dit.config import option
 from rope_dit.errors import UserError, nearest
+from rope_dit.registry import REGISTRIES
 
 C = TypeVar("C")
 LONGEST = 1000  # characters of one argument
@@ -198,8 +199,16 @@ def _takes(argument: Argument, already: int, word: str) -> bool:
 
 
 def _suggest(name: str, names: Sequence[str]) -> str:
-    """Return ` Did you mean '--train.lr'?` for `--lr`, `--train.lrr` and the like, or an empty string."""
-    word, known = name.lstrip("-"), [n.lstrip("-") for n in names]
+    """Return ` Did you mean '--train.lr'?` for `--lr`, `--train.lrr` and the like, or an empty string.
+
+    An item's name and option, as in `--ray-address`, are what its spec says.
+    """
+    word, known = name.lstrip("-").replace("_", "-"), [n.lstrip("-") for n in names]
+    for registry in (each for each in REGISTRIES.values() if each.kind in known):
+        for entry in registry:
+            for key in entry.options:
+                if word == f"{entry.name}-{option(key)}":
+                    return f" Did you mean '--{registry.kind} {entry.name}:{key}=...'?"
     tails = {n.rpartition(".")[2]: n for n in reversed(known)}
     close = [tails[word]] if word in tails else difflib.get_close_matches(word, known, 1, CLOSE)
     close += [tails[t] for t in difflib.get_close_matches(word.rpartition(".")[2], tails, 1, CLOSE)]

@@ -1,11 +1,13 @@
 """Where runs are carried out, how many at a time, and how many cores there are for them. Imports no torch."""
 
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Annotated, Literal
+from typing import Annotated, Any
 
 import tyro
 
+from experiments.config.registries import LAUNCHERS
 from rope_dit.config import check
 
 
@@ -13,20 +15,29 @@ from rope_dit.config import check
 class LaunchConfig:
     """Where runs are carried out, and how many at a time."""
 
-    launcher: Literal["local", "ray"] = "local"
-    """local: processes of this machine; ray: of a cluster (needs the extra: pip install 'rope-dit[ray]')"""
+    launcher: Annotated[str, tyro.conf.arg(metavar="SPEC")] = "local"
+    """where: local, ray:address=HOST:6379, slurm:partition=gpu,minutes=600; --list launchers"""
     workers: int = 0
     """runs at a time; 0: as many as fit the GPUs, or without GPUs the cores (on this machine 4 at most)"""
     runs_per_gpu: int = 1
     """runs that share a GPU; small models leave most of one idle"""
-    ray_address: Annotated[str, tyro.conf.arg(help_behavior_hint="(default: start one)")] = ""
-    """Ray cluster to use: HOST:PORT of its head, or auto for the one this machine belongs to"""
 
     def __post_init__(self) -> None:
+        LAUNCHERS.canonical(self.launcher)
         check(0 <= self.workers <= 10_000, "workers", self.workers, "0 to 10,000")
         check(1 <= self.runs_per_gpu <= 100, "runs-per-gpu", self.runs_per_gpu, "1 to 100")
-        fits = not self.ray_address or self.launcher == "ray"
-        check(fits, "ray-address", self.ray_address, "nothing, unless --launcher ray is given too")
+
+
+def renewed(saved: Mapping[str, Any]) -> dict[str, Any]:
+    """The settings of a launch as they are written now: the address of a Ray cluster was a field once.
+
+    >>> renewed({"launcher": "ray", "ray_address": "head:6379"})
+    {'launcher': 'ray:address=head:6379'}
+    """
+    fields = {**saved}
+    if address := fields.pop("ray_address", ""):
+        fields["launcher"] = f"ray:address={address}"
+    return fields
 
 
 def usable_cores() -> int:

@@ -1,7 +1,8 @@
 """The contract of each kind holds for whatever is registered: a new file is tested without editing a test.
 
 `contract_<kind>.py` says in CHECKS what holds of each item of that kind. Each check is called with the item's
-name, and with each value of those of its options whose values can be listed, as in `x:loss=noise`.
+name, and with each value of those of its options whose values can be listed, as in `x:loss=noise`. Checks of
+an item that says `starts_slowly = True` are marked slow.
 """
 
 import importlib
@@ -24,9 +25,10 @@ def checks(kind: str) -> list[Callable[[str], None]]:
 def cases() -> Iterator[object]:
     for kind in KINDS:
         of_kind = checks(kind)  # which imports the registry
-        for spec in (spec for entry in REGISTRIES[kind] for spec in entry.specs()):
+        for entry, spec in ((item, spec) for item in REGISTRIES[kind] for spec in item.specs()):
+            marks = [pytest.mark.slow] if entry.claims.get("starts_slowly") else []
             for check in of_kind:
-                yield pytest.param(check, spec, id=f"{kind}-{spec}-{check.__name__}")
+                yield pytest.param(check, spec, id=f"{kind}-{spec}-{check.__name__}", marks=marks)
 
 
 @pytest.mark.parametrize(("check", "spec"), [*cases()])

@@ -166,7 +166,7 @@ def cluster(tmp_path_factory):
 @pytest.mark.timeout(3000)
 @pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::DeprecationWarning", "ignore::FutureWarning")
 def test_twenty_kills_with_ray_change_nothing(undisturbed, cluster, tmp_path):
-    more = (*TWO, "--launcher", "ray", "--ray-address", cluster)
+    more = (*TWO, "--launcher", f"ray:address={cluster}")
     total = 0
     for i in range(20):
         if total >= 20:

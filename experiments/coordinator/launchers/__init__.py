@@ -1,11 +1,14 @@
-"""Where the runs of a study are carried out: processes of this machine, or of a Ray cluster.
+"""Where the runs of a study are carried out: one file a launcher, which registers itself in `LAUNCHERS`.
 
-A launcher is handed argument lists and knows nothing of studies, arms or training. Files here import
-`rope_dit` and `config`, neither torch nor other files of the coordinator, and Ray only once it is asked
-for.
+A launcher is handed argument lists and knows nothing of studies, arms or training. It is made with the
+settings of the launch, the CPU threads of a task and the device, and its own options as keywords. `base` says
+what it promises; `node` and `pulse` are what those for clusters share. Files here import `rope_dit` and
+`config`, neither torch nor other files of the coordinator, and Ray and the like only once they are asked for.
 """
 
+from experiments.cli.plugins import plugin_errors
 from experiments.config.launch import LaunchConfig
+from experiments.config.registries import LAUNCHERS
 from experiments.coordinator.launchers.base import Ended, Launcher, Task
 from rope_dit.config import check
 
@@ -21,16 +24,11 @@ def make_launcher(config: LaunchConfig, threads: int, device: str) -> Launcher:
         device: what tasks compute on: `cuda`, `mps` or `cpu`.
 
     Raises:
-        UserError: no GPU where one is needed, more tasks than GPUs hold, settings without effect; for Ray
-            also if it is not installed, no cluster answers at the address, or no node could ever hold a task.
+        UserError: the launcher is unknown, what it needs is not there, or settings have no effect.
     """
     check(threads >= 1, "train.threads", threads, "at least 1")
     shared = config.runs_per_gpu == 1 or device == "cuda"
     check(shared, "runs-per-gpu", config.runs_per_gpu, f"1, as the runs compute on {device}")
-    if config.launcher == "ray":
-        from experiments.coordinator.launchers.ray_cluster import RayLauncher
-
-        return RayLauncher.connect(config, threads, device)
-    from experiments.coordinator.launchers.local import LocalLauncher
-
-    return LocalLauncher.on_this_machine(config, threads, device)
+    with plugin_errors():
+        made: Launcher = LAUNCHERS.bind(config.launcher)(config, threads, device)
+    return made

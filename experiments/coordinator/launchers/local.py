@@ -5,11 +5,13 @@ import shutil
 import signal
 import subprocess
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from experiments.config.launch import LaunchConfig, usable_cores
+from experiments.config.registries import LAUNCHERS
 from experiments.coordinator.launchers.base import NOT_STARTED, Ended, Task, note
+from experiments.coordinator.launchers.node import spawn
 from rope_dit.errors import UserError
 
 LOOK_SECONDS = 0.05  # between two looks at the processes
@@ -23,28 +25,31 @@ class _Child:
     process: subprocess.Popen[bytes]
 
 
+@LAUNCHERS.register("local")
 class LocalLauncher:
-    """One process a task. When the coordinator dies, kill -9 included, its children's standard inputs end.
+    """Processes of this machine, each with a GPU or a share of one; without GPUs as many as fit the cores.
+
+    When the coordinator dies, kill -9 included, its children's standard inputs end.
 
     Args:
-        environments: for each slot, the variables that its tasks get on top of the coordinator's.
+        config: how many tasks at a time.
+        threads: CPU threads each task uses.
+        device: what tasks compute on.
+
+    Raises:
+        UserError: there is no GPU, or there are too few for the tasks.
     """
 
-    def __init__(self, environments: Sequence[Mapping[str, str]]):
-        self._environments = environments
-        self._children: list[_Child] = []
-        self._ended: list[Ended] = []
-        self._stopped = False
-
-    @classmethod
-    def on_this_machine(cls, config: LaunchConfig, threads: int, device: str) -> "LocalLauncher":
-        """Share out the GPUs, or count the cores; raises UserError as `make_launcher` says."""
+    def __init__(self, config: LaunchConfig, threads: int, device: str):
         environment = {"OMP_NUM_THREADS": str(threads)}
         if device == "cuda":
             gpus = slots_on_gpus(visible_gpus(), config.workers, config.runs_per_gpu)
-            return cls([{**environment, "CUDA_VISIBLE_DEVICES": gpu} for gpu in gpus])
-        fitting = 1 if device == "mps" else min(MOST_ON_CPU, usable_cores() // threads)
-        return cls([environment] * (config.workers or max(1, fitting)))
+            self._environments = [{**environment, "CUDA_VISIBLE_DEVICES": gpu} for gpu in gpus]
+        else:
+            self._environments = [environment] * (config.workers or fitting(threads, device))
+        self._children: list[_Child] = []
+        self._ended: list[Ended] = []
+        self._stopped = False
 
     @property
     def slots(self) -> int:
@@ -57,7 +62,7 @@ class LocalLauncher:
         if self._stopped or not free:
             raise ValueError(f"{task.name}: {'stopped' if self._stopped else 'no slot is free'}")
         try:
-            process = spawn(task, {**os.environ, **self._environments[free[0]]})
+            process = spawn([*task.command], str(task.log), self._environments[free[0]])
         except OSError as error:
             note(task.log, str(error))
             self._ended.append(Ended(task.name, NOT_STARTED))
@@ -98,18 +103,9 @@ class LocalLauncher:
             self._ended.append(Ended(child.task.name, child.process.returncode))
 
 
-def spawn(task: Task, environment: Mapping[str, str]) -> subprocess.Popen[bytes]:
-    """Start a task's process, in a session of its own: Ctrl-C in the terminal is for the coordinator."""
-    task.log.parent.mkdir(parents=True, exist_ok=True)
-    with open(task.log, "ab") as log:
-        return subprocess.Popen(
-            task.command,
-            stdin=subprocess.PIPE,
-            stdout=log,
-            stderr=subprocess.STDOUT,
-            env=dict(environment),
-            start_new_session=True,
-        )
+def fitting(threads: int, device: str) -> int:
+    """How many tasks this machine carries out at a time without a GPU."""
+    return 1 if device == "mps" else max(1, min(MOST_ON_CPU, usable_cores() // threads))
 
 
 def slots_on_gpus(gpus: Sequence[str], workers: int, runs_per_gpu: int) -> list[str]:

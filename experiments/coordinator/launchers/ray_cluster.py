@@ -11,91 +11,69 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from typing import Any
 
 from experiments.config.launch import LaunchConfig
+from experiments.config.registries import LAUNCHERS
+from experiments.coordinator.launchers import node
 from experiments.coordinator.launchers.base import LOST, NOT_STARTED, Ended, Task, note
 from rope_dit.errors import UserError
+from rope_dit.specs import Text
 
 RETRIES = 10  # lost nodes and killed workers that one task survives; more of them point to the task itself
-PASSED_ON = ("MLFLOW_", "ROPE_DIT_", "OMP_")
 CONNECT_SECONDS = 5.0
 ANSWER_SECONDS = 20.0  # a healthy cluster on busy cores takes three
 TELL_SECONDS = 10.0  # for the cluster to tell how a killed task ended
 OBJECT_STORE_BYTES = 80_000_000  # the least Ray takes: only exit codes lie there
 
 
-def carry_out(command: list[str], log: str, folder: str, environment: dict[str, str]) -> int:
-    """Run a command on the node where this is called and return its exit code. Travels to the node by value.
+@LAUNCHERS.register("ray")
+class RayLauncher:
+    """Processes of a Ray cluster, which places them (needs the extra: pip install 'rope-dit[ray]').
+
+    One Ray task a task, with as many CPUs as it has threads and its share of a GPU.
 
     Args:
-        command: program and arguments.
-        log: file to append output and errors to.
-        folder: where the command is run.
-        environment: variables on top of those of the node.
+        config: how many tasks at a time; 0 for as many as the cluster has room for; Ray would queue more.
+        threads: CPUs of each task.
+        device: what tasks compute on; each gets a GPU or its share of one for cuda.
+        address: HOST:PORT of the cluster's head, auto for this machine's; nothing to start one.
 
     Raises:
-        OSError: the program, the folder or the log cannot be used on this node.
-    """
-    os.makedirs(os.path.dirname(log), exist_ok=True)
-    with open(log, "ab") as file:
-        process = subprocess.Popen(
-            command,
-            cwd=folder,
-            env={**os.environ, **environment},
-            stdin=subprocess.PIPE,  # ends with this worker, and so tells the process that nobody waits for it
-            stdout=file,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-        )
-    with process:
-        try:
-            while process.poll() is None:  # Ray cannot interrupt a wait
-                time.sleep(0.1)
-        except KeyboardInterrupt:  # how Ray cancels; if need be, Ray kills this worker and its children next
-            process.terminate()
-        return process.wait()
-
-
-class RayLauncher:
-    """One Ray task a task, with as many CPUs as it has threads and its share of a GPU.
-
-    Args:
-        threads: CPUs of each task.
-        runs_per_gpu: tasks that share a GPU; 0 where they need none.
-        workers: tasks at a time; 0 for as many as the cluster has room for, which Ray would queue beyond.
+        UserError: Ray is not installed, no cluster answers, or none of its nodes could ever hold a task.
     """
 
-    def __init__(self, threads: int, runs_per_gpu: int, workers: int):
+    starts_slowly = True
+
+    def __init__(self, config: LaunchConfig, threads: int, device: str, *, address: Text = ""):
+        _init(address)
         import ray
 
         self._ray = ray
-        self._threads, self._runs_per_gpu, self._workers = threads, runs_per_gpu, workers
+        self._threads, self._workers = threads, config.workers
+        self._runs_per_gpu = config.runs_per_gpu if device == "cuda" else 0
         self._running: dict[Any, Task] = {}
         self._ended: list[Ended] = []
         self._stopped = False
         self._cancelled = -signal.SIGTERM  # before it had begun
-        ray.cloudpickle.register_pickle_by_value(sys.modules[__name__])  # nodes need not find this module
-        share = 10_000 // runs_per_gpu / 10_000 if runs_per_gpu else 0  # Ray counts in ten-thousandths
-        self._carry_out = ray.remote(num_cpus=threads, num_gpus=share, max_retries=RETRIES)(carry_out)
+        ray.cloudpickle.register_pickle_by_value(node)  # nodes need not find this project
+        # Ray counts in ten-thousandths
+        share = 10_000 // self._runs_per_gpu / 10_000 if self._runs_per_gpu else 0
+        self._carry_out = ray.remote(num_cpus=threads, num_gpus=share, max_retries=RETRIES)(node.carry_out)
+        self._check_room()
 
-    @classmethod
-    def connect(cls, config: LaunchConfig, threads: int, device: str) -> "RayLauncher":
-        """Connect to a cluster or start one; raises UserError as `make_launcher` says."""
-        _init(config.ray_address)
-        launcher = cls(threads, config.runs_per_gpu if device == "cuda" else 0, config.workers)
-        if not any(launcher._rooms()):
-            nodes = launcher._nodes()
-            launcher.stop(0)
-            wish = f"{threads} CPUs" + (" and a GPU" if device == "cuda" else "")
-            raise UserError(
-                f"each run asks for {wish} of one node, and no node of the Ray cluster has them. "
-                "Lower --train.threads, choose --device cpu or add a node. The nodes have:",
-                [f"{node.get('CPU', 0):g} CPUs, {node.get('GPU', 0):g} GPUs" for node in nodes],
-            )
-        return launcher
+    def _check_room(self) -> None:
+        if any(self._rooms()):
+            return
+        nodes = self._nodes()
+        self.stop(0)
+        wish = f"{self._threads} CPUs" + (" and a GPU" if self._runs_per_gpu else "")
+        raise UserError(
+            f"each run asks for {wish} of one node, and no node of the Ray cluster has them. "
+            "Lower --train.threads, choose --device cpu or add a node. The nodes have:",
+            [f"{one.get('CPU', 0):g} CPUs, {one.get('GPU', 0):g} GPUs" for one in nodes],
+        )
 
     @property
     def slots(self) -> int:
@@ -107,7 +85,7 @@ class RayLauncher:
         if self._stopped:
             raise ValueError(f"{task.name}: the launcher was stopped")
         log = os.path.abspath(task.log)
-        environment = {**passed_on(), "OMP_NUM_THREADS": str(self._threads)}
+        environment = {**node.passed_on(), "OMP_NUM_THREADS": str(self._threads)}
         self._running[self._carry_out.remote(list(task.command), log, os.getcwd(), environment)] = task
 
     def poll(self, seconds: float) -> list[Ended]:
@@ -159,22 +137,16 @@ class RayLauncher:
             return LOST
 
     def _nodes(self) -> list[dict[str, float]]:
-        return [node["Resources"] for node in self._ray.nodes() if node["Alive"]]
+        return [one["Resources"] for one in self._ray.nodes() if one["Alive"]]
 
     def _rooms(self) -> list[int]:
         """How many tasks each node has room for."""
         rooms = []
-        for node in self._nodes():
-            on_cpus = int(node.get("CPU", 0) // self._threads)
-            on_gpus = int(node.get("GPU", 0)) * self._runs_per_gpu
+        for one in self._nodes():
+            on_cpus = int(one.get("CPU", 0) // self._threads)
+            on_gpus = int(one.get("GPU", 0)) * self._runs_per_gpu
             rooms.append(min(on_cpus, on_gpus) if self._runs_per_gpu else on_cpus)
         return rooms
-
-
-def passed_on() -> dict[str, str]:
-    """Return the coordinator's variables that tasks need on every node."""
-    wanted = (name for name in os.environ if name.startswith(PASSED_ON) or name == "PYTHONPATH")
-    return {name: os.environ[name] for name in wanted}
 
 
 def _init(address: str) -> None:
@@ -203,7 +175,7 @@ def _check_reachable(address: str) -> None:
         return
     host, _, port = address.rpartition(":")
     if not host or not port.isdecimal() or "/" in host or not 0 < int(port) < 65_536:
-        raise UserError(f"ray-address got '{address}', expected HOST:PORT of the cluster's head, or auto.")
+        raise UserError(f"ray: address got '{address}', expected HOST:PORT of the cluster's head, or auto.")
     ask = [sys.executable, "-m", "ray.scripts.scripts", "status", "--address", address]
     try:
         socket.create_connection((host.strip("[]"), int(port)), timeout=CONNECT_SECONDS).close()
@@ -212,7 +184,7 @@ def _check_reachable(address: str) -> None:
         said = (getattr(error, "stderr", None) or "").strip().splitlines()
         raise UserError(
             f"no Ray cluster answers at '{address}'. Start one with `ray start --head`, "
-            "or leave --ray-address out to have one started.",
+            "or leave the address out to have one started.",
             said[-1:] or [_reason(error)],
         ) from None
 

@@ -3,11 +3,10 @@
 import os
 import signal
 import subprocess
-import sys
-import time
 from pathlib import Path
 
 import pytest
+from tasks import CELL, DEAF, LONG, alive, drain, python, told_pid, until
 
 from experiments.config.launch import LaunchConfig, usable_cores
 from experiments.coordinator.launchers import Ended, Task, make_launcher
@@ -15,70 +14,6 @@ from experiments.coordinator.launchers.local import LocalLauncher, visible_gpus
 from rope_dit.errors import UserError
 
 ROOT = Path(__file__).parents[3]
-LONG = 60.0  # seconds by which anything here has happened, on the busiest machine
-
-# What a worker promises: SIGTERM is obeyed after a while, the end of standard input is a SIGTERM.
-CELL = """
-import os, signal, sys, threading, time
-def stop(*_):
-    print("checkpoint", flush=True)
-    sys.exit(143)
-def watch():
-    while os.read(0, 4096):
-        pass
-    os.kill(os.getpid(), signal.SIGTERM)
-signal.signal(signal.SIGTERM, stop)
-threading.Thread(target=watch, daemon=True).start()
-print("pid", os.getpid(), flush=True)
-while True:
-    time.sleep(0.05)
-"""
-DEAF = """
-import os, signal, subprocess, sys, time
-signal.signal(signal.SIGTERM, signal.SIG_IGN)
-child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
-print("pid", child.pid, flush=True)
-while True:
-    time.sleep(600)
-"""
-
-
-def python(code: str, *args: object) -> tuple[str, ...]:
-    return (sys.executable, "-c", code, *map(str, args))
-
-
-def until(condition, what: str):
-    """The first true value of a condition."""
-    end = time.monotonic() + LONG
-    while not (found := condition()):
-        assert time.monotonic() < end, f"still waiting for {what}"
-        time.sleep(0.02)
-    return found
-
-
-def told_pid(log: Path) -> int:
-    def look() -> int:
-        text = log.read_text() if log.exists() else ""
-        return int(text.split("pid ")[1].split()[0]) if "\n" in text.partition("pid ")[2] else 0
-
-    return until(look, f"a process id in {log}")
-
-
-def alive(pid: int) -> bool:
-    """Whether a process runs: one that has ended but nobody asked about does not."""
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except (FileNotFoundError, ProcessLookupError):
-        return False
-
-
-def drain(launcher, number: int) -> list[Ended]:
-    ended: list[Ended] = []
-    end = time.monotonic() + LONG
-    while len(ended) < number:
-        assert time.monotonic() < end, f"only {ended} of {number} ended"
-        ended += launcher.poll(1)
-    return sorted(ended, key=lambda one: one.name)
 
 
 @pytest.fixture
@@ -260,7 +195,8 @@ def test_on_a_cpu_threads_are_set_and_workers_fit_the_cores(tmp_path):
         ("0", {"runs_per_gpu": 2}, "cpu", "runs-per-gpu got 2, expected 1"),
         ("0", {"runs_per_gpu": 0}, "cuda", "runs-per-gpu got 0"),
         ("0", {"workers": -1}, "cpu", "workers got -1"),
-        ("0", {"ray_address": "auto"}, "cpu", "--launcher ray"),
+        ("0", {"launcher": "ray:adress=auto"}, "cpu", "Did you mean 'address'"),
+        ("0", {"launcher": "local+ray"}, "cpu", "not joined"),
     ],
 )
 def test_settings_that_cannot_be_are_refused(monkeypatch, visible, options, device, says):
@@ -269,19 +205,19 @@ def test_settings_that_cannot_be_are_refused(monkeypatch, visible, options, devi
         make_launcher(LaunchConfig(**options), 1, device)
 
 
-def test_launching_imports_neither_torch_nor_ray():
+def test_launching_imports_neither_torch_nor_what_clusters_need():
     code = (
         "import sys; from experiments.config.launch import LaunchConfig;"
         "from experiments.coordinator.launchers import make_launcher;"
         "make_launcher(LaunchConfig(), 1, 'cuda');"
-        "sys.exit(bool({'torch', 'ray'} & set(sys.modules)))"
+        "sys.exit(bool({'torch', 'ray', 'submitit'} & set(sys.modules)))"
     )
     environment = {**os.environ, "CUDA_VISIBLE_DEVICES": "0"}
     assert subprocess.run(python(code), cwd=ROOT, env=environment, timeout=LONG).returncode == 0
 
 
 def test_the_local_launcher_keeps_open_no_files(tmp_path):
-    launcher = LocalLauncher([{}])
+    launcher = LocalLauncher(LaunchConfig(workers=1), 1, "cpu")
     before = len(os.listdir("/proc/self/fd"))
     for _ in range(3):
         launcher.start(Task("a", python(""), tmp_path / "log"))

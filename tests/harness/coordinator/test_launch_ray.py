@@ -5,20 +5,19 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import psutil
 import pytest
+from tasks import LONG, drain, python, until
 
 from experiments.config.launch import LaunchConfig
-from experiments.coordinator.launchers import Ended, Launcher, Task, make_launcher, ray_cluster
+from experiments.coordinator.launchers import Ended, Launcher, Task, make_launcher, node, ray_cluster
 from rope_dit.errors import UserError
 
 pytest.importorskip("ray")
 
 ROOT = Path(__file__).parents[3]
-LONG = 120.0  # seconds by which anything here has happened, on the busiest machine
 SMALL = {"object_store_memory": 80_000_000, "include_dashboard": False}
 
 # What a worker promises: SIGTERM is obeyed, the end of standard input is a SIGTERM, and a second
@@ -51,20 +50,8 @@ SHOW = (
 )
 
 
-def python(code: str, *args: object) -> tuple[str, ...]:
-    return (sys.executable, "-c", code, *map(str, args))
-
-
 def cell(folder: Path, name: str) -> Task:
     return Task(name, python(CELL, folder / f"{name}.saved"), folder / f"{name}.log")
-
-
-def until(condition, what: str):
-    end = time.monotonic() + LONG
-    while not (found := condition()):
-        assert time.monotonic() < end, f"still waiting for {what}"
-        time.sleep(0.05)
-    return found
 
 
 def ready(log: Path) -> psutil.Process:
@@ -75,15 +62,6 @@ def ready(log: Path) -> psutil.Process:
 
 def gone(process: psutil.Process) -> bool:
     return not process.is_running() or process.status() == psutil.STATUS_ZOMBIE
-
-
-def drain(launcher: Launcher, number: int) -> list[Ended]:
-    ended: list[Ended] = []
-    end = time.monotonic() + LONG
-    while len(ended) < number:
-        assert time.monotonic() < end, f"only {ended} of {number} ended"
-        ended += launcher.poll(1)
-    return sorted(ended, key=lambda one: one.name)
 
 
 @pytest.mark.slow
@@ -132,9 +110,9 @@ def nodes(cluster):
         return added[-1]
 
     yield add
-    for node in added:
-        if node in cluster.list_all_nodes():
-            cluster.remove_node(node)
+    for one in added:
+        if one in cluster.list_all_nodes():
+            cluster.remove_node(one)
 
 
 @pytest.fixture
@@ -142,7 +120,7 @@ def launch(cluster):
     made: list[Launcher] = []
 
     def connect(threads: int = 1, device: str = "cpu", **options: int) -> Launcher:
-        config = LaunchConfig(launcher="ray", ray_address=cluster.address, **options)
+        config = LaunchConfig(launcher=f"ray:address={cluster.address}", **options)
         made.append(make_launcher(config, threads, device))
         return made[-1]
 
@@ -269,8 +247,8 @@ def test_everything_ends_with_a_killed_coordinator(tmp_path):
 def test_the_function_for_the_nodes_needs_nothing_of_this_project(tmp_path):
     import ray
 
-    ray_cluster.RayLauncher(threads=1, runs_per_gpu=0, workers=0)
-    (tmp_path / "function").write_bytes(ray.cloudpickle.dumps(ray_cluster.carry_out))
+    make_launcher(LaunchConfig(launcher="ray"), 1, "cpu").stop(0)
+    (tmp_path / "function").write_bytes(ray.cloudpickle.dumps(node.carry_out))
     code = (
         "import sys, ray.cloudpickle; sys.modules['experiments'] = sys.modules['rope_dit'] = None;"
         "carry_out = ray.cloudpickle.load(open('function', 'rb'));"
@@ -290,7 +268,7 @@ def test_the_function_for_the_nodes_needs_nothing_of_this_project(tmp_path):
 )
 def test_wrong_addresses_are_refused(address, says):
     with pytest.raises(UserError, match=says) as refused:
-        make_launcher(LaunchConfig(launcher="ray", ray_address=address), 1, "cpu")
+        make_launcher(LaunchConfig(launcher=f"ray:address={address}"), 1, "cpu")
     assert len(str(refused.value)) <= 192
 
 
@@ -301,7 +279,7 @@ def test_an_address_where_something_else_listens_is_refused(monkeypatch, greetin
     with socket.create_server(("127.0.0.1", 0)) as server:
         address = f"127.0.0.1:{server.getsockname()[1]}"
         with pytest.raises(UserError, match="no Ray cluster answers") as refused:
-            make_launcher(LaunchConfig(launcher="ray", ray_address=address), 1, "cpu")
+            make_launcher(LaunchConfig(launcher=f"ray:address={address}"), 1, "cpu")
     assert refused.value.details == ("somebody listens there, but said nothing for 5 s",)
 
 
@@ -314,7 +292,7 @@ def test_without_ray_the_extra_is_named(monkeypatch):
 def test_only_named_variables_travel(monkeypatch):
     for name in ("MLFLOW_TRACKING_URI", "ROPE_DIT_CACHE", "OMP_PROC_BIND", "PYTHONPATH", "SECRET", "HOME"):
         monkeypatch.setenv(name, "value")
-    passed = ray_cluster.passed_on()
+    passed = node.passed_on()
     assert passed.keys() >= {"MLFLOW_TRACKING_URI", "ROPE_DIT_CACHE", "OMP_PROC_BIND", "PYTHONPATH"}
     assert not passed.keys() & {"SECRET", "HOME", "PATH"}
     assert passed.items() <= os.environ.items()

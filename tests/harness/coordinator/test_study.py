@@ -206,7 +206,6 @@ def test_runs_that_diverge_do_not_stop_the_others(tmp_path, monkeypatch):
         (("--baseline", "rope3d"), "expected one of the arms learned, rope2d"),
         (("--eval.n", "20"), "expected more than the 64 features of digits"),
         (("--data", "folder:nowhere"), "nowhere"),
-        (("--launcher", "rey"), "Did you mean 'ray'"),
         (("--runs-per-gpu", "2"), "runs-per-gpu"),
         (("--sync", "nothing"), "no study 'nothing'"),
         (("--model.num-heads", "16"), "rope2d"),

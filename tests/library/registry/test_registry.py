@@ -119,6 +119,20 @@ def test_the_contract_runs_on_a_plugin(plugins):
         TestClaims().test_relative("shifted_tokens", (5, 7), 0)
 
 
+def test_an_option_may_be_any_text_where_nothing_is_named_after_it(plugins):
+    plugins(NEW_VARIANT.replace("mode: str", "file: Text").replace('"all_of_it"', '""'))
+    written = "shifted_tokens:amount=2,on=true,times=3"
+    assert POS_EMBEDS.canonical("shifted_tokens") == written  # what is empty cannot be written
+    assert POS_EMBEDS.canonical(written) == written
+    given = POS_EMBEDS.canonical("shifted_tokens:file=/a/b.c")
+    assert given == "shifted_tokens:amount=2,file=/a/b.c,on=true,times=3"
+    assert POS_EMBEDS.canonical(given) == given
+    with pytest.raises(
+        UserError, match="'shifted_tokens': got the type Text for option 'file', expected str"
+    ):
+        POS_EMBEDS.slug("shifted_tokens")
+
+
 def test_one_file_may_register_several_things(plugins):
     second = NEW_VARIANT.replace("shifted_tokens", "second").replace("class ShiftedTokens", "class Second")
     plugins(NEW_VARIANT + second)

@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 
 from rope_dit.errors import UserError
 from rope_dit.registry import POS_EMBEDS, Option, Part, show
+from rope_dit.specs import FreeText
 
 
 def test_part_grammar():
@@ -101,6 +102,18 @@ def test_bad_booleans_are_refused(text):
 def test_bad_words_are_refused(text):
     with pytest.raises(UserError, match="expected letters, digits and '_'"):
         Option("grid", str, "uniform").convert(text, "x")
+
+
+@pytest.mark.parametrize("text", ["host:6379", "/a/b-c.d", "me@lab", "[::1]:80", ""])
+def test_free_text_is_what_the_grammar_can_hold(text):
+    found = Option("x", FreeText, "").convert(text, "x")
+    assert (found, type(found)) == (text, str)  # some libraries take no other kind of text
+
+
+@pytest.mark.parametrize("text", ["a b", "a,b", "a;b", "a+b", "a=b", "a\tb"])
+def test_free_text_with_characters_of_the_grammar_is_refused(text):
+    with pytest.raises(UserError, match=r"expected a text without white space .* \(default none\)"):
+        Option("x", FreeText, "").convert(text, "x")
 
 
 def test_good_values_get_their_type():
