@@ -5,7 +5,7 @@ Every field here changes the weights of a run and is part of its fingerprint, ex
 
 import math
 from dataclasses import MISSING, dataclass, fields
-from typing import Any, Literal, get_type_hints
+from typing import Annotated, Any, Literal, get_type_hints
 
 from rope_dit.errors import UserError
 
@@ -80,6 +80,10 @@ class ModelConfig:
     """shared: one modulation for all blocks plus a learned offset per block (PixArt's adaLN-single)"""
     conditional: bool = True
     """condition on the class; False trains an unconditional model"""
+    registers: Annotated[int, Neutral(0)] = 0
+    """learned tokens beside the patches, without position and dropped at the end"""
+    positions: Annotated[str, Neutral("index")] = "index"
+    """where tokens are, for every variant that uses coordinates: index, normalized+shift; --list positions"""
 
     def __post_init__(self) -> None:
         check_finite(self, "model")
@@ -96,6 +100,11 @@ class ModelConfig:
             self.num_heads,
             f"a divisor of model.dim ({self.dim})",
         )
+        check(
+            0 <= self.registers <= 10_000, "model.registers", self.registers, "a whole number from 0 to 10000"
+        )
+        named = all(part.strip() for part in self.positions.split("+"))
+        check(named, "model.positions", self.positions, "names joined by '+', as in normalized+shift")
         check(self.dim % 2 == 0, "model.dim", self.dim, "an even number (the time embedding has pairs)")
         check(
             0 < self.mlp_ratio <= 1000 and round(self.dim * self.mlp_ratio) >= 1,

@@ -35,6 +35,7 @@ class Stream(IntEnum):
     EVAL_NOISE = 9
     EVAL_CLASS = 10
     SDE_NOISE = 11
+    POSITION = 12
 
 
 def philox(counter: Sequence[Tensor], key: tuple[int, int]) -> tuple[Tensor, ...]:

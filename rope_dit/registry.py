@@ -28,7 +28,17 @@ from rope_dit.specs import NAME, TEXTS, TYPES, Option, Part, Value, show, slug
 from rope_dit.syntax import Keyword, Registered, literal_choices, registered, tree_sha256
 
 __all__ = ["AVERAGES", "COUPLINGS", "DENSITIES", "GRIDS", "OBJECTIVES", "OPTIMIZERS", "PLUGINS"]
-__all__ += ["POS_EMBEDS", "REGISTRIES", "SCHEDULES", "SOLVERS", "Entry", "Option", "Part", "Registry"]
+__all__ += [
+    "POSITIONS",
+    "POS_EMBEDS",
+    "REGISTRIES",
+    "SCHEDULES",
+    "SOLVERS",
+    "Entry",
+    "Option",
+    "Part",
+    "Registry",
+]
 __all__ += ["Value", "add_plugins", "show", "slug"]
 
 T = TypeVar("T")
@@ -288,6 +298,7 @@ def _fits(value: object, kind: type) -> bool:
 
 
 POS_EMBEDS: Registry[Any] = Registry("variant", "POS_EMBEDS", "rope_dit.pos_embed")
+POSITIONS: Registry[Any] = Registry("position", "POSITIONS", "rope_dit.positions")
 SOLVERS: Registry[Any] = Registry("sampler", "SOLVERS", "rope_dit.samplers")
 GRIDS: Registry[Any] = Registry("grid", "GRIDS", "rope_dit.grids")
 OBJECTIVES: Registry[Any] = Registry("objective", "OBJECTIVES", "rope_dit.objectives")

@@ -4,6 +4,7 @@ import json
 from typing import Any
 
 import torch
+from sites import site_of
 from torch import Tensor
 
 from experiments.config.registries import METRICS
@@ -14,11 +15,12 @@ from experiments.scoring.extractors.base import Features
 from experiments.scoring.extractors.load import WEIGHTS, load_extractor
 from rope_dit.config import ModelConfig, TrainConfig
 from rope_dit.model import DiT, draw
-from rope_dit.pos_embed.base import Geometry, Site
+from rope_dit.pos_embed.base import Geometry
 from rope_dit.pos_embed.compose import build
 from rope_dit.randomness import Stream, integers, normal
 from rope_dit.registry import GRIDS, SOLVERS
 from rope_dit.trainer import Training, train
+
 
 Values = list[Any]
 """numbers, which agree within a tolerance, and texts, which agree"""
@@ -44,8 +46,9 @@ def variant(name: str) -> Values:
     pos.init_weights(lambda weight, shape: draw(0, Stream.VARIANT_WEIGHTS, weight, shape))
     values: Values = []
     for h, w in [geometry.grid, (6, 4)]:
-        site = Site((h, w), 1, torch.full((1,), 0.3))
-        values += spread(pos.add(site, noise("tokens", 1, h * w, geometry.dim)))
+        tokens = noise("tokens", 1, h * w, geometry.dim)
+        values += spread(pos.add(site_of(geometry, (h, w), tokens), tokens))
+        site = site_of(geometry, (h, w), tokens, layer=1)
         q, k = (noise(each, 1, geometry.num_heads, h * w, geometry.head_dim) for each in ("queries", "keys"))
         q, k = pos.rotate(site, q, k)
         bias = pos.bias(site, q, k)
