@@ -101,8 +101,8 @@ class DiT(nn.Module):
     def init_weights(self, seed: int) -> None:
         """Set all weights as functions of (seed, name): equal names start equal in every arm of a seed.
 
-        Xavier-uniform matrices, embeddings and registers normal with 0.02, and zeros for biases, modulations and the output
-        (adaLN-Zero: each block starts as the identity, the velocity as 0).
+        Xavier-uniform matrices, embeddings and registers normal with 0.02, and zeros for biases, modulations
+        and the output (adaLN-Zero: each block starts as the identity, the velocity as 0).
         """
         for name, module in self.named_modules():
             if name.startswith("pos_embed"):
@@ -198,9 +198,9 @@ class Attention(nn.Module):
 
 
 def _put_back(patches_BHTK: Tensor, all_BHTK: Tensor) -> Tensor:
-    """Patches as a hook returns them, with the registers behind them; these get zeros where it made them wider.
+    """Patches as a hook returns them, with the registers behind them, filled up with zeros to their width.
 
-    Where it made them narrower again, they lose what they got.
+    Where it made patches narrower again, registers lose what they got.
     """
     registers = all_BHTK[:, :, patches_BHTK.shape[2] :]
     if registers.shape[2] == 0:
@@ -214,8 +214,8 @@ def attend(
 ) -> Tensor:
     """softmax(q k^T / sqrt(K) + bias) v, [B, H, T, K]; bias broadcasts to [B, H, T, T].
 
-    K is `head_dim` where q and k are wider than the head. Written out on CPUs, where the backward of PyTorch's
-    fused attention takes five times as long in bf16.
+    K is `head_dim` where q and k are wider than the head. Written out on CPUs, where the backward of
+    PyTorch's fused attention takes five times as long in bf16.
     """
     scale = (head_dim or q_BHTK.shape[-1]) ** -0.5
     if q_BHTK.device.type != "cpu":

@@ -31,7 +31,7 @@ class Geometry:
     positions: str = "index"
 
     def trained_places(self) -> Places:
-        """Where tokens are at training time without augmentation, on the CPU: made for tables that are kept."""
+        """Where tokens are at training time without augmentation, on the CPU: for tables that are kept."""
         return Coordinates(self.positions, self.grid)(self.grid)
 
 
@@ -72,7 +72,7 @@ class PosEmbed(nn.Module):
     depends_on_t: bool = False
     """the flow's time changes the logits, the tokens or the values"""
     needs_grid: bool = False
-    """a token's logits need the whole grid; otherwise some tokens with their coordinates have the same logits"""
+    """logits need the whole grid; otherwise some of its tokens with their coordinates have the same ones"""
 
     def __init__(self, geometry: Geometry):
         super().__init__()

@@ -52,5 +52,5 @@ class Coordinates:
         return Places(grid, places.rows, places.columns)
 
     def are_trained(self, grid: Grid, places_BN: Tensor | None) -> bool:
-        """Whether these are the places of the trained grid without augmentation, for which tables are kept."""
+        """Whether these are the places of the trained grid without augmentation: tables are kept for them."""
         return grid == self.trained and (places_BN is None or self.num_draws(grid) == 0)

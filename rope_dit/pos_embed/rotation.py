@@ -52,7 +52,7 @@ class Rotary(PosEmbed):
     def __init__(self, geometry: Geometry):
         super().__init__(geometry)
         if type(self).angles_at is Rotary.angles_at and canonical(geometry.positions) != "index":
-            raise UserError(f"{type(self).__name__} knows patch indices only: it must say `angles_at(places)` "
+            raise UserError(f"{type(self).__name__} knows indices only: it must say `angles_at(places)` "
                             f"for model.positions {geometry.positions}.")  # fmt: skip
         cos_TK, sin_TK = self._tables(geometry.trained_places())
         self.register_buffer("cos_TK", cos_TK, persistent=False)

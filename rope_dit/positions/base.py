@@ -21,7 +21,7 @@ class Places:
 
 
 class Position:
-    """Base of all items of `model.positions`. Options are keyword-only arguments of `__init__`, with defaults.
+    """Base of all items of `model.positions`; options are keyword-only arguments of `__init__` with defaults.
 
     Items act in the order of their claim `stage`. Before 20 they move indices (row 0..h-1, column 0..w-1).
     The one at 20 is the base, of which there is exactly one: it makes coordinates of indices. Those above

@@ -9,7 +9,7 @@ from rope_dit.registry import POSITIONS
 
 @POSITIONS.register("random")
 class Random(Position):
-    """In training, each axis takes its indices at random from 0..`range`-1, in order (RPE-2D, arXiv:2503.18719).
+    """In training, random indices of 0..`range`-1, in order, on each axis (RPE-2D, arXiv:2503.18719).
 
     That paper samples the positions of both axes independently over a range larger than the trained grid, so
     that a larger grid's indices are known too (its abstract). Here each axis of each picture takes an ordered
@@ -20,7 +20,7 @@ class Random(Position):
 
     def __init__(self, trained: Grid, *, range: int = 64):
         if range <= max(trained):
-            raise UserError(f"random: option 'range' got {range}, expected more than the trained grid's longer "
+            raise UserError(f"random: option 'range' got {range}, expected more than the grid's longer "
                             f"side, {max(trained)}: indices are drawn from 0..range-1.")  # fmt: skip
         super().__init__(trained)
         self.range = range

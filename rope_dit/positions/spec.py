@@ -1,4 +1,4 @@
-"""`model.positions` as text: exactly one base, and whatever moves places before and after. Imports no torch."""
+"""`model.positions` as text: exactly one base, and what moves tokens before and after. Imports no torch."""
 
 from rope_dit.errors import UserError
 from rope_dit.registry import POSITIONS, Part
@@ -29,6 +29,6 @@ def stage(name: str) -> int:
     """Return when an item acts, from what its class claims."""
     claimed = POSITIONS[name].claims.get("stage")
     if not isinstance(claimed, int):
-        raise UserError(f"position '{name}' claims the stage {claimed!r}, expected a whole number in its class: "
-                        f"{BASE} for a base, less to move indices, more to move coordinates.")  # fmt: skip
+        raise UserError(f"position '{name}' claims the stage {claimed!r}, expected a number: {BASE} for "
+                        "a base, less to move indices, more to move coordinates.")  # fmt: skip
     return claimed

@@ -21,7 +21,6 @@ from rope_dit.randomness import Stream, integers, normal
 from rope_dit.registry import GRIDS, SOLVERS
 from rope_dit.trainer import Training, train
 
-
 Values = list[Any]
 """numbers, which agree within a tolerance, and texts, which agree"""
 

@@ -16,7 +16,7 @@ def site_of(
     t: float = 0.3,
     places_BN: Tensor | None = None,
 ) -> Site:
-    """The site of a block, on the trained grid unless another is given; one picture of zeros without tokens."""
+    """The site of a block, on the trained grid unless told otherwise; without tokens one picture of zeros."""
     grid = grid or geometry.grid
     if tokens_BTD is None:
         tokens_BTD = torch.zeros(1, grid[0] * grid[1], geometry.dim)
