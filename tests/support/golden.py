@@ -22,6 +22,7 @@ from golden_values import (
     extractor,
     grid,
     metric,
+    position,
     solver,
     stream,
     training,
@@ -34,7 +35,7 @@ from experiments.config.registries import METRICS
 from experiments.scoring.extractors.load import WEIGHTS
 from rope_dit.config import NUMERICS
 from rope_dit.randomness import Stream
-from rope_dit.registry import GRIDS, POS_EMBEDS, SOLVERS, Registry
+from rope_dit.registry import GRIDS, POS_EMBEDS, POSITIONS, SOLVERS, Registry
 
 ROOT = Path(__file__).parents[2]
 FOLDER = ROOT / "tests/library/golden"
@@ -87,6 +88,7 @@ def data(names: Iterable[str], values: Callable[[str], Values], rtol: float) -> 
 KINDS = {
     # tables are float32: a last digit of 6e-8, in sums of 1,000 numbers of about 1
     "variants": registered(POS_EMBEDS, variant, 1e-5, 1e-5),
+    "positions": registered(POSITIONS, position, 1e-12, 1e-12),
     # float64: functions that differ in the last of 16 digits, and an adaptive solver's steps that follow
     "solvers": registered(SOLVERS, solver, 1e-9),
     "grids": registered(GRIDS, grid, 1e-12),

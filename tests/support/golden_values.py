@@ -17,7 +17,8 @@ from rope_dit.config import ModelConfig, TrainConfig
 from rope_dit.model import DiT, draw
 from rope_dit.pos_embed.base import Geometry
 from rope_dit.pos_embed.compose import build
-from rope_dit.randomness import Stream, integers, normal
+from rope_dit.pos_embed.coordinates import Coordinates
+from rope_dit.randomness import Stream, integers, normal, uniform
 from rope_dit.registry import GRIDS, SOLVERS
 from rope_dit.trainer import Training, train
 
@@ -53,6 +54,17 @@ def variant(name: str) -> Values:
         bias = pos.bias(site, q, k)
         logits = q @ k.transpose(-1, -2)
         values += spread(logits if bias is None else logits + bias)
+    return values
+
+
+def position(name: str) -> Values:
+    """Rows and columns of a first and a last picture, on the trained grid and on another, moved and not."""
+    coordinates = Coordinates(name, (5, 7))
+    values: Values = []
+    for grid in [(5, 7), (8, 4)]:
+        drawn = uniform(0, Stream.POSITION, torch.arange(3), coordinates.num_draws(grid))
+        for places in (coordinates(grid), coordinates(grid, places_BN=drawn)):
+            values += [number for axis in (places.rows, places.columns) for number in spread(axis)]
     return values
 
 
@@ -152,6 +164,12 @@ RUNS = {
             label_dropout=0.3,
             flip=True,
         ),
+    ),
+    # what came after the first two were recorded
+    "placed": (
+        "rope1d",
+        ModelConfig(**SMALL, registers=3, positions="centered+interpolate"),
+        TrainConfig(**EXACT, lr=2e-3, warmup_steps=2),
     ),
 }
 """the settings as they come, and every one of them another way, so that no branch is left out"""
