@@ -8,7 +8,16 @@ from dataclasses import MISSING, dataclass, fields
 from typing import Annotated, Any, Literal, get_type_hints
 
 from rope_dit.errors import UserError
-from rope_dit.registry import AVERAGES, COUPLINGS, DENSITIES, OBJECTIVES, OPTIMIZERS, SCHEDULES, Registry
+from rope_dit.registry import (
+    AVERAGES,
+    COUPLINGS,
+    DENSITIES,
+    OBJECTIVES,
+    OPTIMIZERS,
+    POSITIONS,
+    SCHEDULES,
+    Registry,
+)
 
 NUMERICS = 1
 """version of model, flow, trainer and randomness together, part of every run's identity; raised by whoever
@@ -96,6 +105,10 @@ class ModelConfig:
     """shared: one modulation for all blocks plus a learned offset per block (PixArt's adaLN-single)"""
     conditional: bool = True
     """condition on the class; False trains an unconditional model"""
+    registers: Annotated[int, Neutral(0)] = 0
+    """learned tokens beside the patches, without position and dropped at the end"""
+    positions: Annotated[str, SpecOf(POSITIONS), Neutral("index")] = "index"
+    """where tokens are, for every variant that uses coordinates: index, normalized+shift; --list positions"""
 
     def __post_init__(self) -> None:
         check_finite(self, "model")
@@ -111,6 +124,9 @@ class ModelConfig:
             "model.num-heads",
             self.num_heads,
             f"a divisor of model.dim ({self.dim})",
+        )
+        check(
+            0 <= self.registers <= 10_000, "model.registers", self.registers, "a whole number from 0 to 10000"
         )
         check(self.dim % 2 == 0, "model.dim", self.dim, "an even number (the time embedding has pairs)")
         check(

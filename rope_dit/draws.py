@@ -79,7 +79,7 @@ class Inputs:
         config: of the training.
         batch: gives pictures and labels.
         seed: training seed of all draws.
-        places: uniforms a picture that move positions, see `DiT.places`.
+        places: uniforms a picture that move positions, see `DiT.num_places`.
     """
 
     def __init__(self, config: TrainConfig, batch: Batch, seed: int, places: int = 0):

@@ -1,7 +1,8 @@
 """DiT: a transformer over patches, modulated by time and class (Peebles & Xie, arXiv:2212.09748).
 
-It calls the three hooks of its positional embedding and never asks which variant it has. Any image size that
-the patch divides is accepted at call time, square or not.
+It calls the hooks of its positional embedding and never asks which variant it has. Any image size that the
+patch divides is accepted at call time, square or not. Registers (learned tokens without position, Darcet et
+al., arXiv:2309.16588) stand behind the patches and are kept away from the hooks.
 """
 
 import math
@@ -13,8 +14,9 @@ from torch.nn import functional as F
 
 from rope_dit.config import ModelConfig
 from rope_dit.errors import UserError
-from rope_dit.pos_embed.base import Geometry, PosEmbed, Site
+from rope_dit.pos_embed.base import Geometry, Grid, PosEmbed, Site
 from rope_dit.pos_embed.compose import build
+from rope_dit.pos_embed.coordinates import Coordinates
 from rope_dit.randomness import Stream, name_index, normal, uniform
 
 
@@ -43,10 +45,10 @@ class DiT(nn.Module):
         super().__init__()
         self.config, self.channels = config, channels
         grid = self._grid(*image_size)
-        self.places = 0
-        self.pos_embed = build(
-            variant, Geometry(config.dim, config.num_heads, config.head_dim, config.depth, grid)
-        )
+        shape = config.dim, config.num_heads, config.head_dim, config.depth
+        self.pos_embed = build(variant, Geometry(*shape, grid, config.positions))
+        self.positions = Coordinates(config.positions, grid)
+        self.registers = nn.Parameter(torch.empty(config.registers, config.dim)) if config.registers else None
         self.patchify = nn.Linear(channels * config.patch**2, config.dim)
         self.time = nn.Sequential(
             nn.Linear(config.dim, config.dim), nn.SiLU(), nn.Linear(config.dim, config.dim)
@@ -59,31 +61,53 @@ class DiT(nn.Module):
         self.final_modulation = nn.Linear(config.dim, 2 * config.dim)
         self.final = nn.Linear(config.dim, channels * config.patch**2)
 
-    def forward(self, x_BCHW: Tensor, t_B: Tensor, labels_B: Tensor | None = None) -> Tensor:
+    def forward(
+        self,
+        x_BCHW: Tensor,
+        t_B: Tensor,
+        labels_B: Tensor | None = None,
+        places_BN: Tensor | None = None,
+    ) -> Tensor:
         """Velocity [B, C, H, W] at images x, times t in [0, 1] and labels (ints; unused if unconditional).
 
-        The residual stream has the images' type, also under autocast: it must not depend on the variant.
+        places_BN are uniforms in (0, 1) that move the tokens in training, N = positions.num_draws(grid);
+        without them tokens are where evaluation has them. The residual stream has the images' type, also
+        under autocast: it must not depend on the variant.
         """
         grid, patch = self._grid(*x_BCHW.shape[2:]), self.config.patch
-        x_BTD: Tensor = self.patchify(_to_patches(x_BCHW, grid, patch))
-        x_BTD = self.pos_embed.add(Site(grid, 0, t_B), x_BTD.to(x_BCHW.dtype))
+        x_BTD: Tensor = self.patchify(_to_patches(x_BCHW, grid, patch)).to(x_BCHW.dtype)
         c_BD: Tensor = self.time(time_features(t_B, self.config.dim).to(x_BCHW.dtype))
         if self.label is not None:
             assert labels_B is not None, "a class-conditional model needs labels"
             c_BD = c_BD + self.label(labels_B)
         c_BD = F.silu(c_BD)
         shared = self.modulation(c_BD) if self.modulation is not None else None
+        at = self._sites(grid, t_B, places_BN)
+        registers = None if self.registers is None else self.registers.to(x_BTD).expand(len(x_BTD), -1, -1)
         for layer, block in enumerate(self.blocks):
-            x_BTD = block(x_BTD, c_BD, shared, Site(grid, layer, t_B), self.pos_embed)
+            x_BTD = self.pos_embed.add(at(layer, x_BTD), x_BTD)
+            all_BTD = block(_join(x_BTD, registers), c_BD, shared, at(layer, x_BTD), self.pos_embed)
+            x_BTD, registers = _part(all_BTD, x_BTD.shape[1], registers)
         shift, scale = self.final_modulation(c_BD)[:, None].chunk(2, dim=-1)
         return _to_image(self.final(_modulate(self.final_norm(x_BTD), shift, scale)), grid, patch)
+
+    def _sites(self, grid: Grid, t_B: Tensor, places_BN: Tensor | None) -> Callable[[int, Tensor], Site]:
+        """Return what makes the site of a block from its number and the tokens that enter it."""
+        places = self.positions(grid, t_B.device, places_BN)
+        trained = self.positions.are_trained(grid, places_BN)
+        return lambda layer, x_BTD: Site(grid, places.rows, places.columns, layer, t_B, x_BTD, trained)
+
+    @property
+    def num_places(self) -> int:
+        """Uniforms a picture of the trained size that `forward` takes in training, to move its tokens."""
+        return self.positions.num_draws(self.positions.trained)
 
     @torch.no_grad()
     def init_weights(self, seed: int) -> None:
         """Set all weights as functions of (seed, name): equal names start equal in every arm of a seed.
 
-        Xavier-uniform matrices, embeddings normal with 0.02, and zeros for biases, modulations and the output
-        (adaLN-Zero: each block starts as the identity, the velocity as 0).
+        Xavier-uniform matrices, embeddings and registers normal with 0.02, and zeros for biases, modulations
+        and the output (adaLN-Zero: each block starts as the identity, the velocity as 0).
         """
         for name, module in self.named_modules():
             if name.startswith("pos_embed"):
@@ -100,9 +124,12 @@ class DiT(nn.Module):
                 bound = 0.0 if name.endswith(("modulation", "final")) else math.sqrt(6 / sum(shape))
                 module.weight.copy_(bound * (2 * draw(seed, Stream.SHARED_WEIGHTS, name, shape, uniform) - 1))
                 module.bias.zero_()
+        if self.registers is not None:
+            shape = tuple(self.registers.shape)
+            self.registers.copy_(0.02 * draw(seed, Stream.SHARED_WEIGHTS, "registers", shape))
         self.pos_embed.init_weights(lambda name, shape: draw(seed, Stream.VARIANT_WEIGHTS, name, shape))
 
-    def _grid(self, height: int, width: int) -> tuple[int, int]:
+    def _grid(self, height: int, width: int) -> Grid:
         patch = self.config.patch
         if height % patch or width % patch:
             raise UserError(
@@ -144,38 +171,62 @@ class Block(nn.Module):
 
 
 class Attention(nn.Module):
-    """Multi-head attention with the positional embedding's `rotate` and `bias`."""
+    """Multi-head attention with the positional embedding's `rotate`, `bias`, `value` and `output`."""
 
     def __init__(self, config: ModelConfig):
         super().__init__()
-        self.num_heads = config.num_heads
+        self.num_heads, self.head_dim = config.num_heads, config.head_dim
         self.qkv = nn.Linear(config.dim, 3 * config.dim)
         self.proj = nn.Linear(config.dim, config.dim)
         self.q_norm = nn.RMSNorm(config.head_dim, eps=1e-6) if config.qk_norm else None
         self.k_norm = nn.RMSNorm(config.head_dim, eps=1e-6) if config.qk_norm else None
 
     def forward(self, x_BTD: Tensor, site: Site, pos_embed: PosEmbed) -> Tensor:
-        """Return the attended values [B, T, D]."""
+        """Return the attended values [B, T, D]; tokens behind those of the site are registers."""
         qkv: Tensor = self.qkv(x_BTD)
         q, k, v = (a.contiguous() for a in qkv.unflatten(-1, (3, self.num_heads, -1)).permute(2, 0, 3, 1, 4))
         if self.q_norm is not None and self.k_norm is not None:
             q, k = (x.to(self.q_norm.weight.dtype) for x in (q, k))  # norms in float32, also under autocast
             q, k = self.q_norm(q), self.k_norm(k)
-        q, k = pos_embed.rotate(site, q, k)
-        out_BHTK = attend(q.to(v.dtype), k.to(v.dtype), v, pos_embed.bias(site, q, k))
+        kind, count = v.dtype, site.rows.shape[-1]
+        extra = x_BTD.shape[1] - count
+        turned = pos_embed.rotate(site, q[:, :, :count], k[:, :, :count])
+        bias = pos_embed.bias(site, *turned)
+        changed = *turned, pos_embed.value(site, v[:, :, :count])
+        q, k, v = (_put_back(new, old).to(kind) for new, old in zip(changed, (q, k, v), strict=True))
+        if bias is not None and extra:  # none for registers
+            bias = F.pad(bias, (0, extra, 0, extra))
+        out_BHTK = attend(q, k, v, bias, self.head_dim)
+        out_BHTK = _put_back(pos_embed.output(site, out_BHTK[:, :, :count]), out_BHTK)
         out_BTD: Tensor = self.proj(out_BHTK.transpose(1, 2).flatten(2))
         return out_BTD
 
 
-def attend(q_BHTK: Tensor, k_BHTK: Tensor, v_BHTK: Tensor, bias: Tensor | None) -> Tensor:
+def _put_back(patches_BHTK: Tensor, all_BHTK: Tensor) -> Tensor:
+    """Patches as a hook returns them, with the registers behind them, filled up with zeros to their width.
+
+    Where it made patches narrower again, registers lose what they got.
+    """
+    registers = all_BHTK[:, :, patches_BHTK.shape[2] :]
+    if registers.shape[2] == 0:
+        return patches_BHTK
+    wider = patches_BHTK.shape[3] - registers.shape[3]
+    return torch.cat((patches_BHTK, F.pad(registers, (0, wider)).to(patches_BHTK)), dim=2)
+
+
+def attend(
+    q_BHTK: Tensor, k_BHTK: Tensor, v_BHTK: Tensor, bias: Tensor | None, head_dim: int | None = None
+) -> Tensor:
     """softmax(q k^T / sqrt(K) + bias) v, [B, H, T, K]; bias broadcasts to [B, H, T, T].
 
-    Written out on CPUs, where the backward of PyTorch's fused attention takes five times as long in bf16.
+    K is `head_dim` where q and k are wider than the head. Written out on CPUs, where the backward of
+    PyTorch's fused attention takes five times as long in bf16.
     """
+    scale = (head_dim or q_BHTK.shape[-1]) ** -0.5
     if q_BHTK.device.type != "cpu":
         mask = None if bias is None else bias.to(q_BHTK.dtype)
-        return F.scaled_dot_product_attention(q_BHTK, k_BHTK, v_BHTK, attn_mask=mask)
-    logits = (q_BHTK * q_BHTK.shape[-1] ** -0.5) @ k_BHTK.transpose(-1, -2)
+        return F.scaled_dot_product_attention(q_BHTK, k_BHTK, v_BHTK, attn_mask=mask, scale=scale)
+    logits = (q_BHTK * scale) @ k_BHTK.transpose(-1, -2)
     weights: Tensor = (logits if bias is None else logits + bias).softmax(-1)
     return weights.to(v_BHTK.dtype) @ v_BHTK
 
@@ -218,6 +269,15 @@ def draw(
 ) -> Tensor:
     """Random numbers [shape] for the weight called `name`, on the CPU."""
     return how(seed, stream, name_index(name, torch.device("cpu")), math.prod(shape)).reshape(shape)
+
+
+def _join(patches_BTD: Tensor, registers: Tensor | None) -> Tensor:
+    return patches_BTD if registers is None else torch.cat((patches_BTD, registers), dim=1)
+
+
+def _part(all_BTD: Tensor, count: int, registers: Tensor | None) -> tuple[Tensor, Tensor | None]:
+    """Undo `_join` of `count` patches and, where there are some, registers."""
+    return (all_BTD, None) if registers is None else (all_BTD[:, :count], all_BTD[:, count:])
 
 
 def _norm(config: ModelConfig) -> nn.Module:

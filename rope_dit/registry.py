@@ -28,7 +28,17 @@ from rope_dit.specs import NAME, TEXTS, TYPES, FreeText, Option, Part, Value, sh
 from rope_dit.syntax import Keyword, Registered, literal_choices, registered, tree_sha256
 
 __all__ = ["AVERAGES", "COUPLINGS", "DENSITIES", "GRIDS", "OBJECTIVES", "OPTIMIZERS", "PLUGINS"]
-__all__ += ["POS_EMBEDS", "REGISTRIES", "SCHEDULES", "SOLVERS", "Entry", "Option", "Part", "Registry"]
+__all__ += [
+    "POSITIONS",
+    "POS_EMBEDS",
+    "REGISTRIES",
+    "SCHEDULES",
+    "SOLVERS",
+    "Entry",
+    "Option",
+    "Part",
+    "Registry",
+]
 __all__ += ["Value", "add_plugins", "show", "slug"]
 
 T = TypeVar("T")
@@ -94,11 +104,14 @@ class Registry(Generic[T]):
         package: the package whose folder is scanned.
         plural: of `kind`, where an 's' does not make it.
         joins: whether a spec may join several by '+'.
+        base: of kinds whose specs are one item and others that claim `modifies`: the one where none is named.
     """
 
-    def __init__(self, kind: str, variable: str, package: str, plural: str = "", joins: bool = False):
+    def __init__(
+        self, kind: str, variable: str, package: str, plural: str = "", *, joins: bool = False, base: str = ""
+    ):
         self.kind, self.variable, self.package, self.plural = kind, variable, package, plural or f"{kind}s"
-        self.joins = joins
+        self.joins, self.base = joins or bool(base), base
         self._made: dict[str, Any] = {}
         self._entries: dict[str, Entry] | None = None
         REGISTRIES[self.plural] = self
@@ -178,6 +191,12 @@ class Registry(Generic[T]):
         names = [part.name for part in parts]
         if twice := {name for name in names if names.count(name) > 1}:
             raise UserError(f"{self.kind} '{min(twice)}' is given twice in '{spec}'; give it once.")
+        plain = [name for name in names if not self[name].claims.get("modifies")]
+        if self.base and len(plain) > 1:
+            raise UserError(f"{self.kind} got '{spec}', expected one of {' and '.join(plain)}, beside "
+                            "what modifies it.")  # fmt: skip
+        if self.base and not plain:
+            parts.append(self._canonical_part(Part(self.base), stored))
         # by name: sorted by text, a new option could change the order, and with it the names of weights
         return "+".join(str(part) for part in sorted(parts, key=lambda part: part.name))
 
@@ -306,10 +325,11 @@ def _fits(value: object, kind: type) -> bool:
 
 
 POS_EMBEDS: Registry[Any] = Registry("variant", "POS_EMBEDS", "rope_dit.pos_embed", joins=True)
+POSITIONS: Registry[Any] = Registry("position", "POSITIONS", "rope_dit.positions", base="index")
 SOLVERS: Registry[Any] = Registry("sampler", "SOLVERS", "rope_dit.samplers")
 GRIDS: Registry[Any] = Registry("grid", "GRIDS", "rope_dit.grids")
 OBJECTIVES: Registry[Any] = Registry("objective", "OBJECTIVES", "rope_dit.objectives")
-DENSITIES: Registry[Any] = Registry("density", "DENSITIES", "rope_dit.densities", "densities", True)
+DENSITIES: Registry[Any] = Registry("density", "DENSITIES", "rope_dit.densities", "densities", base="uniform")
 COUPLINGS: Registry[Any] = Registry("coupling", "COUPLINGS", "rope_dit.couplings")
 OPTIMIZERS: Registry[Any] = Registry("optimizer", "OPTIMIZERS", "rope_dit.optimizers")
 SCHEDULES: Registry[Any] = Registry("schedule", "SCHEDULES", "rope_dit.schedules")

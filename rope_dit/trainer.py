@@ -186,7 +186,7 @@ def train(training: Training, batch: Batch, *, seed: int, until: int, ranks: Ran
     """
     config, weights = training.config, list(training.model.parameters())
     losses = ranks.share(compiled(config), training.model)
-    inputs = Inputs(config, batch, seed, training.model.places)
+    inputs = Inputs(config, batch, seed, training.model.num_places)
     if ranks.size > 1 and training.step < until:
         # DDP packs gradients anew after the first backward pass, and may then add in another order: without
         # a pass whose gradients are forgotten a resumed run would have other bits than an uninterrupted one

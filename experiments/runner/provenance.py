@@ -24,12 +24,14 @@ def pairing(resolved: Resolved, batches: Batches) -> dict[str, str]:
     """SHA-256 of the first 100 steps' inputs and of the shared initial weights: paired runs agree in both."""
     config = resolved.config
     inputs, weights = hashlib.sha256(), hashlib.sha256()
-    given = Inputs(config.train, batches, config.seed)
+    model = resolved.build_model()
+    given = Inputs(config.train, batches, config.seed, model.num_places)
     for step in range(min(PAIRED_STEPS, config.train.steps)):
         images, labels, draw = given(step)
-        for tensor in (images, labels, draw.t_B, draw.noise_BCHW, draw.drop_B):
+        places = () if draw.places_BN is None else (draw.places_BN,)
+        for tensor in (images, labels, draw.t_B, draw.noise_BCHW, draw.drop_B, *places):
             inputs.update(tensor.cpu().numpy().tobytes())
-    for name, p in sorted(resolved.build_model().named_parameters()):
+    for name, p in sorted(model.named_parameters()):
         if not name.startswith("pos_embed."):
             weights.update(name.encode() + p.detach().cpu().numpy().tobytes())
     return {"inputs_sha256": inputs.hexdigest(), "shared_weights_sha256": weights.hexdigest()}

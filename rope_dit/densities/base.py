@@ -2,16 +2,15 @@
 
 from torch import Tensor
 
-from rope_dit.config import check
 from rope_dit.randomness import Numbers
-from rope_dit.registry import DENSITIES
+from rope_dit.registry import DENSITIES, Part
 
 
 class Density:
     """Base of all densities of t. Options are keyword-only arguments of `__init__` with defaults."""
 
-    wraps: bool = False
-    """built around another density, as `stratified+uniform`"""
+    modifies: bool = False
+    """built around the density beside it, as `stratified+logit_normal`, or around `uniform`"""
 
     def quantile(self, u: Tensor) -> Tensor:
         """Time below which the share u of all times lies; float64, u in (0, 1), not falling in u."""
@@ -28,10 +27,8 @@ class Density:
 def build_density(spec: str) -> Density:
     """Build what `spec` names, for example `stratified+logit_normal:mean=-0.5`. Raises UserError."""
     parts = DENSITIES.canonical(spec).split("+")
-    wrapping = [part for part in parts if DENSITIES[part.partition(":")[0]].claims.get("wraps")]
-    plain = [part for part in parts if part not in wrapping] or ["uniform"]
-    check(len(plain) == 1, "train.density", spec, "one density, and 'stratified' beside it or not")
-    density: Density = DENSITIES.bind(plain[0])()
-    for part in wrapping:
+    parts.sort(key=lambda part: DENSITIES[Part.parse(part).name].claims.get("modifies", False))
+    density: Density = DENSITIES.bind(parts[0])()
+    for part in parts[1:]:
         density = DENSITIES.bind(part)(density)
     return density

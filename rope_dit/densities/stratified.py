@@ -16,7 +16,7 @@ class Stratified(Density):
     order, so picture i may have stratum i.
     """
 
-    wraps = True
+    modifies = True
 
     def __init__(self, of: Density):
         self.of = of

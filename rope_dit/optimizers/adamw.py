@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 
 from rope_dit.config import TrainConfig
-from rope_dit.optimizers.base import Optimizer, Rate, Weights, groups
+from rope_dit.optimizers.base import Optimizer, Rate, Weights, groups, state_by_name
 from rope_dit.registry import OPTIMIZERS
 
 
@@ -29,9 +29,4 @@ class AdamW(Optimizer):
 
     def tensors(self) -> dict[str, Tensor]:
         """Steps and both moments of each weight."""
-        state = self.optimizer.state
-        return {
-            f"adamw.{key}.{name}": value
-            for name, p in self.weights.items()
-            for key, value in state[p].items()
-        }
+        return state_by_name("adamw", self.optimizer, self.weights)

@@ -64,12 +64,13 @@ class Masked(Optimizer):
 
     def tensors(self) -> dict[str, Tensor]:
         """State of each weight."""
-        state = self.optimizer.state
-        return {
-            f"{self.name}.{key}.{name}": value
-            for name, p in self.weights.items()
-            for key, value in state[p].items()
-        }
+        return state_by_name(self.name, self.optimizer, self.weights)
+
+
+def state_by_name(name: str, optimizer: torch.optim.Optimizer, weights: Weights) -> dict[str, Tensor]:
+    """What an optimizer of torch keeps, as `name.exp_avg.blocks.0...`."""
+    state = optimizer.state
+    return {f"{name}.{key}.{w}": value for w, p in weights.items() for key, value in state[p].items()}
 
 
 def groups(weights: Weights, config: TrainConfig, lr: float) -> list[dict[str, Any]]:

@@ -1,7 +1,7 @@
-"""What a positional embedding is: three hooks that do nothing by default, and claims that tests hold it to.
+"""What a positional embedding is: hooks that do nothing by default, and claims that tests hold it to.
 
-Shapes: B batch, T = h*w tokens in row-major order, D width, H heads, K head width. Positions are patch
-indices (row 0..h-1, column 0..w-1); angles are radians.
+Shapes: B batch, T tokens in row-major order, D width, H heads, K head width. Positions are coordinates as
+`model.positions` says, patch indices unless it says otherwise; angles are radians.
 """
 
 from collections.abc import Callable
@@ -9,35 +9,56 @@ from dataclasses import dataclass
 
 from torch import Tensor, nn
 
-Grid = tuple[int, int]
+from rope_dit.pos_embed.coordinates import Coordinates
+from rope_dit.positions.base import Grid as Grid
+from rope_dit.positions.base import Places
+
 Normal = Callable[[str, tuple[int, ...]], Tensor]
 
 
 @dataclass(frozen=True)
 class Geometry:
-    """The model a positional embedding is built for; `grid` is (h, w) in patches at training time."""
+    """The model a positional embedding is built for; `grid` is (h, w) in patches at training time.
+
+    `positions` is the model's setting of that name: it shapes the tables that a variant keeps.
+    """
 
     dim: int
     num_heads: int
     head_dim: int
     depth: int
     grid: Grid
+    positions: str = "index"
+
+    def trained_places(self) -> Places:
+        """Where tokens are at training time without augmentation, on the CPU: for tables that are kept."""
+        return Coordinates(self.positions, self.grid)(self.grid)
 
 
 @dataclass(frozen=True)
-class Site:
-    """Where a hook is called: the grid at call time, the block (0 for `add`) and the flow's time [B]."""
+class Site(Places):
+    """Where a hook is called: grid, rows and columns of the tokens, and the following.
 
-    grid: Grid
+    `rows` and `columns` are [B, T] where each picture has its own. There may be fewer tokens than the grid
+    has places: T is that of `rows`.
+    """
+
     layer: int
+    """the block, from 0"""
     t_B: Tensor
+    """the flow's time, [B]"""
+    tokens_BTD: Tensor
+    """the tokens that enter the block: for `add` before it, for other hooks after it"""
+    trained: bool
+    """these are the places of `Geometry.trained_places`, for which a variant may keep tables"""
 
 
 class PosEmbed(nn.Module):
     """Base of all variants: no position. Options are keyword-only arguments of `__init__`, with defaults.
 
-    Claims are class attributes, tested on every registered variant. The logits they speak of are those
-    between tokens of equal content:
+    Hooks see the tokens of patches only, never registers. Claims are class attributes, or attributes that
+    `__init__` sets where options decide. They are tested on every registered variant. The logits they speak
+    of are those between tokens of equal content:
     """
 
     relative: bool = False
@@ -48,6 +69,10 @@ class PosEmbed(nn.Module):
     """a step down and a step right give the same logits"""
     extrapolates: bool = False
     """on a larger grid, the tokens of the trained grid keep the logits that they had"""
+    depends_on_t: bool = False
+    """the flow's time changes the logits, the tokens or the values"""
+    needs_grid: bool = False
+    """logits need the whole grid; otherwise some of its tokens with their coordinates have the same ones"""
 
     def __init__(self, geometry: Geometry):
         super().__init__()
@@ -57,13 +82,27 @@ class PosEmbed(nn.Module):
         """Set all weights from `normal(name, shape)`: standard normals that depend on seed and name alone."""
 
     def add(self, site: Site, x_BTD: Tensor) -> Tensor:
-        """Change the tokens after patchify."""
+        """Change the tokens before each block; absolute variants do so where `site.layer` is 0."""
         return x_BTD
 
     def rotate(self, site: Site, q_BHTK: Tensor, k_BHTK: Tensor) -> tuple[Tensor, Tensor]:
-        """Change queries and keys inside attention."""
+        """Change queries and keys inside attention.
+
+        Both may come back wider: the softmax's scale stays that of the head, and registers have zeros there.
+        """
         return q_BHTK, k_BHTK
 
     def bias(self, site: Site, q_BHTK: Tensor, k_BHTK: Tensor) -> Tensor | None:
-        """Return what is added to the attention logits, [B or 1, H, T, T], or None for nothing."""
+        """Return what is added to the attention logits, [B or 1, H, T, T], or None for nothing.
+
+        Queries and keys come as `rotate` left them.
+        """
         return None
+
+    def value(self, site: Site, v_BHTK: Tensor) -> Tensor:
+        """Change the values before they are summed."""
+        return v_BHTK
+
+    def output(self, site: Site, out_BHTK: Tensor) -> Tensor:
+        """Change the weighted sums of the values, which are the head's width again when they come back."""
+        return out_BHTK

@@ -9,7 +9,7 @@ from rope_dit.errors import UserError
 from rope_dit.pos_embed.base import Geometry, Normal, PosEmbed, Site
 from rope_dit.registry import POS_EMBEDS, Part
 
-HOOKS = ("add", "rotate", "bias")
+HOOKS = ("add", "rotate", "bias", "value", "output")
 
 
 def build(spec: str, geometry: Geometry) -> PosEmbed:
@@ -33,7 +33,11 @@ def build(spec: str, geometry: Geometry) -> PosEmbed:
 
 
 class Composite(PosEmbed):
-    """Several variants at once; additions and biases add up, and at most one part may rotate."""
+    """Several variants at once; additions and biases add up, and at most one part may rotate.
+
+    Values pass through the parts in order and sums of values in reverse, so that each part may undo what it
+    did.
+    """
 
     def __init__(self, geometry: Geometry, parts: list[PosEmbed]):
         super().__init__(geometry)
@@ -46,6 +50,8 @@ class Composite(PosEmbed):
         self.relative = all(part.relative for part in parts)
         self.symmetric = all(part.symmetric for part in parts)
         self.extrapolates = all(part.extrapolates for part in parts)
+        self.depends_on_t = any(part.depends_on_t for part in parts)
+        self.needs_grid = any(part.needs_grid for part in parts)
         self.sees = tuple(axis for axis in ("row", "column") if any(axis in part.sees for part in parts))
 
     def _parts(self) -> list[PosEmbed]:
@@ -80,6 +86,18 @@ class Composite(PosEmbed):
             bias = part.bias(site, q_BHTK, k_BHTK)
             total = bias if total is None else total if bias is None else total + bias
         return total
+
+    def value(self, site: Site, v_BHTK: Tensor) -> Tensor:
+        """Change the values by each part."""
+        for part in self._parts():
+            v_BHTK = part.value(site, v_BHTK)
+        return v_BHTK
+
+    def output(self, site: Site, out_BHTK: Tensor) -> Tensor:
+        """Change the sums of values by each part, the last one first."""
+        for part in reversed(self._parts()):
+            out_BHTK = part.output(site, out_BHTK)
+        return out_BHTK
 
 
 def _renamed(normal: Normal, prefixes: Mapping[str, str]) -> Normal:

@@ -18,6 +18,7 @@ class Learned(PosEmbed):
     """
 
     sees = ("row", "column")
+    needs_grid = True
 
     def __init__(self, geometry: Geometry, *, std: float = 0.02):
         if std < 0:
@@ -31,7 +32,9 @@ class Learned(PosEmbed):
         self.table_TD.copy_(self.std * normal("table_TD", tuple(self.table_TD.shape)))
 
     def add(self, site: Site, x_BTD: Tensor) -> Tensor:
-        """Add the table, resized where the grid asks for it."""
+        """Add the table before the first block, resized where the grid asks for it."""
+        if site.layer:
+            return x_BTD
         table_TD: Tensor = self.table_TD
         if site.grid != self.geometry.grid:
             table_1Dhw = table_TD.T.unflatten(1, self.geometry.grid)[None]

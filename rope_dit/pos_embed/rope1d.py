@@ -3,8 +3,9 @@
 from torch import Tensor
 
 from rope_dit.errors import UserError
-from rope_dit.pos_embed.base import Geometry, Grid
-from rope_dit.pos_embed.rotation import Rotary, frequencies, positions
+from rope_dit.pos_embed.base import Geometry
+from rope_dit.pos_embed.rotation import Rotary, frequencies
+from rope_dit.positions.base import Places
 from rope_dit.registry import POS_EMBEDS
 
 
@@ -29,8 +30,7 @@ class Rope1D(Rotary):
         self.theta = theta
         super().__init__(geometry)
 
-    def angles(self, grid: Grid) -> list[Tensor]:
+    def angles_at(self, places: Places) -> list[Tensor]:
         """Raster angles, [T, K/2]."""
-        rows, columns = positions(grid)
-        omega = frequencies(self.geometry.head_dim // 2, self.theta, "rope1d")
-        return [(rows * grid[1] + columns)[:, None] * omega]
+        omega = frequencies(self.geometry.head_dim // 2, self.theta, "rope1d", places.rows)
+        return [(places.rows * places.grid[1] + places.columns)[..., None] * omega]

@@ -3,8 +3,9 @@
 from torch import Tensor
 
 from rope_dit.errors import UserError
-from rope_dit.pos_embed.base import Geometry, Grid
-from rope_dit.pos_embed.rotation import Rotary, frequencies, positions
+from rope_dit.pos_embed.base import Geometry
+from rope_dit.pos_embed.rotation import Rotary, frequencies
+from rope_dit.positions.base import Places
 from rope_dit.registry import POS_EMBEDS
 
 
@@ -31,7 +32,7 @@ class Rope2D(Rotary):
         self.theta = theta
         super().__init__(geometry)
 
-    def angles(self, grid: Grid) -> list[Tensor]:
+    def angles_at(self, places: Places) -> list[Tensor]:
         """Row angles and column angles, [T, K/4] each."""
-        omega = frequencies(self.geometry.head_dim // 4, self.theta, "rope2d")
-        return [axis[:, None] * omega for axis in positions(grid)]
+        omega = frequencies(self.geometry.head_dim // 4, self.theta, "rope2d", places.rows)
+        return [axis[..., None] * omega for axis in (places.rows, places.columns)]

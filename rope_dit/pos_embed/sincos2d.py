@@ -4,8 +4,9 @@ import torch
 from torch import Tensor
 
 from rope_dit.errors import UserError
-from rope_dit.pos_embed.base import Geometry, Grid, PosEmbed, Site
-from rope_dit.pos_embed.rotation import frequencies, positions
+from rope_dit.pos_embed.base import Geometry, PosEmbed, Site
+from rope_dit.pos_embed.rotation import frequencies
+from rope_dit.positions.base import Places
 from rope_dit.registry import POS_EMBEDS
 
 
@@ -28,14 +29,15 @@ class SinCos2D(PosEmbed):
                 f"sincos2d needs model.dim divisible by 4 (two axes, sine and cosine); got {geometry.dim}."
             )
         self.theta = theta
-        self.register_buffer("table_TD", self._table(geometry.grid), persistent=False)
+        self.register_buffer("table_TD", self._table(geometry.trained_places()), persistent=False)
 
     def add(self, site: Site, x_BTD: Tensor) -> Tensor:
-        """Add the table of the grid at hand."""
-        table_TD = self.table_TD if site.grid == self.geometry.grid else self._table(site.grid)
-        return x_BTD + table_TD.to(x_BTD)
+        """Add the table of the places at hand, before the first block."""
+        if site.layer:
+            return x_BTD
+        return x_BTD + (self.table_TD if site.trained else self._table(site)).to(x_BTD)
 
-    def _table(self, grid: Grid) -> Tensor:
-        omega = frequencies(self.geometry.dim // 4, self.theta, "sincos2d")
-        angles = [axis[:, None] * omega for axis in positions(grid)]
-        return torch.cat([f(angle) for angle in angles for f in (torch.sin, torch.cos)], dim=1).float()
+    def _table(self, places: Places) -> Tensor:
+        omega = frequencies(self.geometry.dim // 4, self.theta, "sincos2d", places.rows)
+        angles = [axis[..., None] * omega for axis in (places.rows, places.columns)]
+        return torch.cat([f(angle) for angle in angles for f in (torch.sin, torch.cos)], dim=-1).float()

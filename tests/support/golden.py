@@ -27,6 +27,7 @@ from golden_values import (
     metric,
     objective,
     optimizer,
+    position,
     schedule,
     solver,
     stream,
@@ -48,6 +49,7 @@ from rope_dit.registry import (
     OBJECTIVES,
     OPTIMIZERS,
     POS_EMBEDS,
+    POSITIONS,
     SCHEDULES,
     SOLVERS,
     Registry,
@@ -107,6 +109,7 @@ def data(
 KINDS = {
     # tables are float32: a last digit of 6e-8, in sums of 1,000 numbers of about 1
     "variants": registered(POS_EMBEDS, variant, 1e-5, 1e-5),
+    "positions": registered(POSITIONS, position, 1e-12, 1e-12),
     # float64: functions that differ in the last of 16 digits, and an adaptive solver's steps that follow
     "solvers": registered(SOLVERS, solver, 1e-9),
     "grids": registered(GRIDS, grid, 1e-12),

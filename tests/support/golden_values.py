@@ -4,6 +4,7 @@ import json
 from typing import Any
 
 import torch
+from sites import site_of
 from torch import Tensor
 
 from experiments.config.registries import METRICS
@@ -17,9 +18,10 @@ from rope_dit.config import ModelConfig, TrainConfig
 from rope_dit.densities.base import build_density
 from rope_dit.flow import interpolate
 from rope_dit.model import DiT, draw
-from rope_dit.pos_embed.base import Geometry, Site
+from rope_dit.pos_embed.base import Geometry
 from rope_dit.pos_embed.compose import build
-from rope_dit.randomness import Numbers, Stream, integers, normal
+from rope_dit.pos_embed.coordinates import Coordinates
+from rope_dit.randomness import Numbers, Stream, integers, normal, uniform
 from rope_dit.registry import (
     AVERAGES,
     COUPLINGS,
@@ -55,13 +57,25 @@ def variant(name: str) -> Values:
     pos.init_weights(lambda weight, shape: draw(0, Stream.VARIANT_WEIGHTS, weight, shape))
     values: Values = []
     for h, w in [geometry.grid, (6, 4)]:
-        site = Site((h, w), 1, torch.full((1,), 0.3))
-        values += spread(pos.add(site, noise("tokens", 1, h * w, geometry.dim)))
+        tokens = noise("tokens", 1, h * w, geometry.dim)
+        values += spread(pos.add(site_of(geometry, (h, w), tokens), tokens))
+        site = site_of(geometry, (h, w), tokens, layer=1)
         q, k = (noise(each, 1, geometry.num_heads, h * w, geometry.head_dim) for each in ("queries", "keys"))
         q, k = pos.rotate(site, q, k)
         bias = pos.bias(site, q, k)
         logits = q @ k.transpose(-1, -2)
         values += spread(logits if bias is None else logits + bias)
+    return values
+
+
+def position(name: str) -> Values:
+    """Rows and columns of a first and a last picture, on the trained grid and on another, moved and not."""
+    coordinates = Coordinates(name, (5, 7))
+    values: Values = []
+    for grid in [(5, 7), (8, 4)]:
+        drawn = uniform(0, Stream.POSITION, torch.arange(3), coordinates.num_draws(grid))
+        for places in (coordinates(grid), coordinates(grid, places_BN=drawn)):
+            values += [number for axis in (places.rows, places.columns) for number in spread(axis)]
     return values
 
 
@@ -162,6 +176,12 @@ RUNS = {
             label_dropout=0.3,
             flip=True,
         ),
+    ),
+    # what came after the first two were recorded
+    "placed": (
+        "rope1d",
+        ModelConfig(**SMALL, registers=3, positions="centered+interpolate"),
+        TrainConfig(**EXACT, lr=2e-3, warmup_steps=2),
     ),
 }
 """the settings as they come, and every one of them another way, so that no branch is left out"""

@@ -1,0 +1,34 @@
+"""In training, each axis of a picture is stretched by itself."""
+
+from torch import Tensor
+
+from rope_dit.errors import UserError
+from rope_dit.positions.base import Grid, Places, Position, log_uniform
+from rope_dit.registry import POSITIONS
+
+
+@POSITIONS.register("jitter")
+class Jitter(Position):
+    """In training, multiplies each axis of a picture by a factor of its own, log-uniform in 1/`most`..`most`.
+
+    Around coordinate 0. One factor an axis and picture, as `jitter_coords` of `RopePositionEmbedding` in
+    github.com/facebookresearch/dinov3, which draws one an axis and batch.
+    """
+
+    modifies = True
+    stage = 50
+
+    def __init__(self, trained: Grid, *, most: float = 1.25):
+        if most <= 1:
+            raise UserError(f"jitter: option 'most' got {most:g}, expected a number above 1.")
+        super().__init__(trained)
+        self.most = most
+
+    def num_draws(self, grid: Grid) -> int:
+        """One an axis."""
+        return 2
+
+    def augment(self, places: Places, draws_BN: Tensor) -> Places:
+        """Multiply rows and columns."""
+        by_B2 = log_uniform(draws_BN, self.most)
+        return Places(places.grid, places.rows * by_B2[:, :1], places.columns * by_B2[:, 1:])

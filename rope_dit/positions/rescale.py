@@ -1,0 +1,34 @@
+"""In training, both axes of a picture are stretched together."""
+
+from torch import Tensor
+
+from rope_dit.errors import UserError
+from rope_dit.positions.base import Grid, Places, Position, log_uniform
+from rope_dit.registry import POSITIONS
+
+
+@POSITIONS.register("rescale")
+class Rescale(Position):
+    """In training, multiplies both axes of a picture by one factor, log-uniform in 1/`most`..`most`.
+
+    Around coordinate 0. One factor a picture, as `rescale_coords` of `RopePositionEmbedding` in
+    github.com/facebookresearch/dinov3, which draws one a batch; the default is that of its released models.
+    """
+
+    modifies = True
+    stage = 60
+
+    def __init__(self, trained: Grid, *, most: float = 2.0):
+        if most <= 1:
+            raise UserError(f"rescale: option 'most' got {most:g}, expected a number above 1.")
+        super().__init__(trained)
+        self.most = most
+
+    def num_draws(self, grid: Grid) -> int:
+        """One for both axes."""
+        return 1
+
+    def augment(self, places: Places, draws_BN: Tensor) -> Places:
+        """Multiply rows and columns."""
+        by_B1 = log_uniform(draws_BN, self.most)
+        return Places(places.grid, places.rows * by_B1, places.columns * by_B1)

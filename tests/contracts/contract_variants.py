@@ -1,0 +1,260 @@
+"""What holds of every positional embedding: its claims, for all weights, on grids that are not square."""
+
+import math
+
+import pytest
+import torch
+from sites import site_of, some_of
+from torch import Tensor
+from torch.nn import functional as F
+
+from rope_dit.model import draw
+from rope_dit.pos_embed.base import Geometry, Grid, Normal, PosEmbed
+from rope_dit.pos_embed.compose import build
+from rope_dit.pos_embed.rotation import Rotary
+from rope_dit.randomness import Stream
+from rope_dit.registry import POS_EMBEDS, Part, show
+
+DIM, HEADS, HEAD_DIM, DEPTH = 32, 4, 8, 2
+TRAINED: list[Grid] = [(5, 7), (1, 6)]
+PLACES = [(grid, layer) for grid in TRAINED for layer in range(DEPTH)]
+SAME, DIFFERENT = 1e-5, 1e-3  # logits differ by less than the first or by more than the second
+
+
+def normals(seed: int) -> Normal:
+    return lambda name, shape: draw(seed, Stream.VARIANT_WEIGHTS, name, shape)
+
+
+@torch.no_grad()
+def make(spec: str, grid: Grid = (5, 7), head_dim: int = HEAD_DIM) -> PosEmbed:
+    """Build a variant whose learned weights are far from their start: claims hold for all weights."""
+    pos = build(spec, Geometry(HEADS * head_dim, HEADS, head_dim, DEPTH, grid))
+    pos.init_weights(normals(0))
+    for name, p in pos.named_parameters():
+        p += draw(1, Stream.NOISE, name, tuple(p.shape))
+    return pos
+
+
+def noise(*shape: int, seed: int = 0) -> Tensor:
+    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
+
+
+def logits(pos: PosEmbed, grid: Grid, layer: int = 0, t: float = 0.3, chosen: Tensor | None = None) -> Tensor:
+    """Logits [H, h, w, h, w] between tokens of equal content: query's row and column, then the key's.
+
+    With `chosen`, those between some of the tokens, [H, n, n].
+    """
+    geometry = pos.geometry
+    x_BTD = noise(1, 1, geometry.dim).expand(1, grid[0] * grid[1], geometry.dim)
+    x_BTD = x_BTD if chosen is None else x_BTD[:, chosen]
+
+    def site(block: int, x_BTD: Tensor):
+        whole = site_of(geometry, grid, noise(1, grid[0] * grid[1], geometry.dim), layer=block, t=t)
+        here = whole if chosen is None else some_of(whole, chosen)
+        return type(here)(here.grid, here.rows, here.columns, block, here.t_B, x_BTD, here.trained)
+
+    for block in range(layer + 1):
+        x_BTD = pos.add(site(block, x_BTD), x_BTD)
+    to_q, to_k = noise(2, geometry.dim, geometry.dim, seed=1) / math.sqrt(geometry.dim)
+    q, k = ((x_BTD @ m).unflatten(-1, (geometry.num_heads, -1)).transpose(1, 2) for m in (to_q, to_k))
+    here = site(layer, x_BTD)
+    q, k = pos.rotate(here, q, k)
+    bias = pos.bias(here, q, k)
+    out = (q @ k.transpose(-1, -2) / math.sqrt(geometry.head_dim) + (0 if bias is None else bias))[0]
+    return out if chosen is not None else out.unflatten(-1, grid).unflatten(-3, grid)
+
+
+def change(a: Tensor, b: Tensor) -> float:
+    return float((a - b).detach().abs().max()) if a.numel() else 0.0
+
+
+def hold(claimed: bool, difference: float, what: str) -> None:
+    """A claim is a fact: what is claimed is so, and what is not claimed is not so."""
+    if claimed:
+        assert difference < SAME, f"claims {what}, but logits differ by {difference:.3g}"
+    else:
+        assert difference > DIFFERENT, f"does not claim {what}, but logits differ by {difference:.3g} only"
+
+
+def is_relative_where_it_claims_so(spec):
+    for grid, layer in PLACES:
+        pos = make(spec, grid)
+        all_logits = logits(pos, grid, layer)
+        down = change(all_logits[:, :-1, :, :-1, :], all_logits[:, 1:, :, 1:, :])
+        right = change(all_logits[:, :, :-1, :, :-1], all_logits[:, :, 1:, :, 1:])
+        hold(pos.relative, max(down, right), "relative")
+
+
+def sees_the_axes_that_it_claims(spec):
+    for grid, layer in PLACES:
+        pos = make(spec, grid)
+        all_logits = logits(pos, grid, layer)
+        for dim, axis in ((3, "row"), (4, "column")):
+            if all_logits.shape[dim] > 1:
+                spread = float((all_logits.amax(dim) - all_logits.amin(dim)).detach().max())
+                hold(axis not in pos.sees, spread, f"not to see the {axis}")
+
+
+def is_symmetric_where_it_claims_so(spec):
+    pos = make(spec)
+    for layer in range(DEPTH):
+        all_logits = logits(pos, (5, 7), layer)
+        down = torch.stack([all_logits[:, r, c, r + 1, c] for r in range(4) for c in range(4)])
+        right = torch.stack([all_logits[:, r, c, r, c + 1] for r in range(4) for c in range(4)])
+        hold(pos.symmetric, change(down, right), "symmetric")
+
+
+def extrapolates_where_it_claims_so(spec):
+    for grid, layer in PLACES:
+        pos = make(spec, grid)
+        (h, w), large = grid, (grid[0] + 2, grid[1] + 3)
+        difference = change(logits(pos, grid, layer), logits(pos, large, layer)[:, :h, :w, :h, :w])
+        if h > 1 or pos.extrapolates:  # in a single row some variants extrapolate by accident
+            hold(pos.extrapolates, difference, "extrapolates")
+
+
+def depends_on_t_where_it_claims_so(spec):
+    pos = make(spec)
+    early, late = (logits(pos, (5, 7), 1, t) for t in (0.1, 0.8))
+    hold(not pos.depends_on_t, change(early, late), "not to depend on t")
+
+
+def some_tokens_have_the_logits_that_they_have_among_all(spec):
+    pos = make(spec)
+    if pos.needs_grid:
+        pytest.skip("claims to need the whole grid")
+    chosen = torch.tensor([1, 8, 9, 20, 33])
+    for layer in range(DEPTH):
+        whole = logits(pos, (5, 7), layer).flatten(3, 4).flatten(1, 2)
+        some = logits(pos, (5, 7), layer, chosen=chosen)
+        assert change(some, whole[:, chosen][:, :, chosen]) < SAME
+
+
+def hooks_keep_shapes_on_every_grid(spec):
+    for trained in TRAINED:
+        pos = make(spec, trained)
+        for grid in [trained, (5, 7), (1, 6), (6, 1), (8, 3), (1, 1)]:
+            tokens = grid[0] * grid[1]
+            x, (q, k, v) = noise(2, tokens, DIM).float(), noise(3, 2, HEADS, tokens, HEAD_DIM).float()
+            here = site_of(pos.geometry, grid, x)
+            added, (turned_q, turned_k) = pos.add(here, x), pos.rotate(here, q, k)
+            values, bias = pos.value(here, v), pos.bias(here, turned_q, turned_k)
+            assert added.shape == x.shape
+            assert turned_q.shape == turned_k.shape
+            assert turned_q.shape[:3] == q.shape[:3]
+            assert pos.output(here, values).shape == v.shape
+            assert bias is None or bias.shape in ((1, HEADS, tokens, tokens), (2, HEADS, tokens, tokens))
+            outputs = [added, turned_q, turned_k, values, *([] if bias is None else [bias])]
+            assert all(torch.isfinite(out).all() for out in outputs)
+
+
+def hooks_keep_types(spec):
+    pos = make(spec)
+    for dtype in (torch.float32, torch.bfloat16, torch.float64):
+        for grid in [(5, 7), (3, 4)]:
+            tokens = grid[0] * grid[1]
+            x, (q, k) = noise(1, tokens, DIM).to(dtype), noise(2, 1, HEADS, tokens, HEAD_DIM).to(dtype)
+            here = site_of(pos.geometry, grid, x)
+            assert pos.add(here, x).dtype == dtype
+            q, k = pos.rotate(here, q, k)
+            assert (q.dtype, k.dtype, pos.output(here, pos.value(here, k)).dtype) == (dtype,) * 3
+            assert F.scaled_dot_product_attention(q, k, k, attn_mask=pos.bias(here, q, k)).dtype == dtype
+
+
+def hooks_do_not_change_their_inputs(spec):
+    pos = make(spec)
+    x, q, k = noise(1, 35, DIM), *noise(2, 1, HEADS, 35, HEAD_DIM)
+    copies, here = [tensor.clone() for tensor in (x, q, k)], site_of(pos.geometry, None, x)
+    pos.add(here, x), pos.rotate(here, q, k), pos.bias(here, q, k), pos.output(here, pos.value(here, k))
+    assert all(torch.equal(*pair) for pair in zip(copies, (x, q, k), strict=True))
+
+
+def instances_with_other_options_share_nothing(spec):
+    name = Part.parse(spec).name
+    for option in POS_EMBEDS[name].options.values():
+        if option.type is str:
+            continue
+        value = not option.default if option.type is bool else 2 * option.default + 1
+        other = f"{name}:{option.name}={show(value)}"
+        for specs in ((name, other), (other, name)):
+            built = {each: make(each) for each in specs}
+            before = {each: (logits(pos, (5, 7)), logits(pos, (6, 8))) for each, pos in built.items()}
+            assert change(before[name][0], before[other][0]) > DIFFERENT
+            assert change(before[name][1], before[other][1]) > DIFFERENT
+            again = {each: logits(built[each], (5, 7)) for each in reversed(specs)}
+            assert all(torch.equal(again[each], before[each][0]) for each in specs)
+
+
+@torch.no_grad()
+def initial_weights_are_functions_of_seed_and_name(spec):
+    def weights(seed: int) -> dict[str, Tensor]:
+        names: list[str] = []
+
+        def normal(name: str, shape: tuple[int, ...]) -> Tensor:
+            names.append(name)
+            return normals(seed)(name, shape)
+
+        pos = build(spec, Geometry(DIM, HEADS, HEAD_DIM, DEPTH, (5, 7)))
+        for p in pos.parameters():
+            p.fill_(math.nan)
+        pos.init_weights(normal)
+        assert len(set(names)) == len(names), f"two weights draw under one name: {names}"
+        return dict(pos.named_parameters())
+
+    a, b, other = weights(0), weights(0), weights(1)
+    assert all(torch.isfinite(p).all() for p in a.values()), "init_weights left a weight unset"
+    assert all(torch.equal(a[name], b[name]) for name in a)
+    assert all(not torch.equal(a[name], other[name]) or a[name].unique().numel() == 1 for name in a)
+
+
+def gradients_reach_all_weights(spec):
+    for grid in [(5, 7), (6, 8)]:
+        pos = make(spec)
+        if list(pos.parameters()):
+            torch.stack([logits(pos, grid, layer) for layer in range(DEPTH)]).square().sum().backward()
+        for name, p in pos.named_parameters():
+            assert p.grad is not None, name
+            assert torch.isfinite(p.grad).all(), name
+            assert p.grad.abs().sum() > 0, name
+
+
+def state_holds_learned_weights_only(spec):
+    pos = make(spec)
+    assert pos.state_dict().keys() == dict(pos.named_parameters()).keys()
+
+
+def can_be_built_without_memory_for_its_weights(spec):
+    with torch.device("meta"):
+        pos = build(spec, Geometry(DIM, HEADS, HEAD_DIM, DEPTH, (5, 7)))
+    assert all(p.is_meta for p in pos.parameters())
+
+
+def rotations_keep_norms_and_leave_the_origin(spec):
+    if not isinstance(make(spec), Rotary):
+        pytest.skip("turns nothing by fixed angles")
+    for grid in [(5, 7), (9, 2)]:
+        pos, (q, k) = make(spec), noise(2, 1, HEADS, grid[0] * grid[1], HEAD_DIM)
+        turned_q, turned_k = pos.rotate(site_of(pos.geometry, grid), q, k)
+        torch.testing.assert_close(turned_q.norm(dim=-1), q.norm(dim=-1), rtol=1e-6, atol=0)
+        torch.testing.assert_close(turned_k.norm(dim=-1), k.norm(dim=-1), rtol=1e-6, atol=0)
+        assert torch.equal(turned_q[:, :, 0], q[:, :, 0])
+        assert change(turned_q[:, :, 1:], q[:, :, 1:]) > DIFFERENT
+
+
+CHECKS = [
+    is_relative_where_it_claims_so,
+    sees_the_axes_that_it_claims,
+    is_symmetric_where_it_claims_so,
+    extrapolates_where_it_claims_so,
+    depends_on_t_where_it_claims_so,
+    some_tokens_have_the_logits_that_they_have_among_all,
+    hooks_keep_shapes_on_every_grid,
+    hooks_keep_types,
+    hooks_do_not_change_their_inputs,
+    instances_with_other_options_share_nothing,
+    initial_weights_are_functions_of_seed_and_name,
+    gradients_reach_all_weights,
+    state_holds_learned_weights_only,
+    can_be_built_without_memory_for_its_weights,
+    rotations_keep_norms_and_leave_the_origin,
+]
