@@ -238,11 +238,11 @@ class Biased(PosEmbed):
 
     def __init__(self, geometry, value: float | None):
         super().__init__(geometry)
-        self.value = value
+        self.amount = value
 
     def bias(self, site, q_BHTK, k_BHTK):
         tokens = q_BHTK.shape[2]
-        return None if self.value is None else torch.full((1, 2, tokens, tokens), self.value)
+        return None if self.amount is None else torch.full((1, 2, tokens, tokens), self.amount)
 
 
 def with_bias(value: float | Tensor | None) -> Tensor:
@@ -292,8 +292,8 @@ def test_hooks_are_called_once_a_block_with_their_place_and_the_bias_is_obeyed()
     model.pos_embed = Recording(model.pos_embed.geometry)
     x, t, labels = inputs()
     out = model(x, t, labels)
-    hooks = [(hook, (3, 4), layer) for layer in (0, 1) for hook in ("rotate", "bias")]
-    assert model.pos_embed.calls == [("add", (3, 4), 0), *hooks]
+    hooks = ("add", "rotate", "bias")
+    assert model.pos_embed.calls == [(hook, (3, 4), layer) for layer in (0, 1) for hook in hooks]
     x = x.clone()
     x[:, :, :2, :2] += 1  # the first patch
     changed = (model(x, t, labels) - out).abs().amax((0, 1))
