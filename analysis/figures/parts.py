@@ -12,7 +12,7 @@ from matplotlib.ticker import FixedLocator, NullLocator, ScalarFormatter
 from analysis import stats
 from analysis.figures.palette import INK, MARKERS, label_ends
 from rope_dit.errors import UserError
-from rope_dit.guidance_spec import GuidanceSpec
+from rope_dit.guidance.spec import GuidanceSpec
 from rope_dit.samplers.spec import SamplerSpec
 
 _WIDE = 20  # a range of more than this factor is drawn on a logarithmic axis

@@ -11,11 +11,13 @@ from collections.abc import Mapping
 from dataclasses import MISSING, fields, is_dataclass, replace
 from typing import Any, TypeVar
 
+from experiments.config.former import upgraded
 from experiments.config.run import RunConfig
 from experiments.config.source_hashes import versions_of
 from experiments.config.text import flatten, from_json
 from rope_dit.config import NOT_WEIGHTS, NUMERICS, neutral
 from rope_dit.errors import UserError
+from rope_dit.guidance.spec import GuidanceSpec
 from rope_dit.registry import POS_EMBEDS
 from rope_dit.samplers.spec import SamplerSpec
 
@@ -111,7 +113,7 @@ def run_name(config: RunConfig, sha256: str) -> str:
 
 def read_settings(written: Mapping[str, Any]) -> RunConfig:
     """Settings out of a record, with what was not known then at its neutral value. Raises UserError."""
-    config = from_json(RunConfig, dict(written))
+    config = from_json(RunConfig, upgraded(written))
     try:
         return specs_as_before(config)
     except UserError:  # a plug-in that is not here; whoever builds it says so
@@ -121,8 +123,10 @@ def read_settings(written: Mapping[str, Any]) -> RunConfig:
 def specs_as_before(config: RunConfig) -> RunConfig:
     """Settings whose specs have all options, those that are missing as was done before they were there."""
     samplers = tuple(str(SamplerSpec.parse(text, stored=True)) for text in config.eval.samplers)
+    guidances = tuple(str(GuidanceSpec.parse(text, stored=True)) for text in config.eval.guidances)
     variant = POS_EMBEDS.canonical(config.variant, stored=True)
-    return replace(config, variant=variant, eval=replace(config.eval, samplers=samplers))
+    evaluation = replace(config.eval, samplers=samplers, guidances=guidances)
+    return replace(config, variant=variant, eval=evaluation)
 
 
 def as_before(asked: C, written: Mapping[str, Any], default: C) -> C:

@@ -14,6 +14,7 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from experiments.config.former import upgraded
 from experiments.config.identity import read_settings
 from experiments.config.run import RunConfig
 from experiments.config.text import flatten, from_json, to_json
@@ -82,7 +83,7 @@ class Plan:
     def endpoint(self) -> Endpoint:
         """The primary endpoint: the one score on which verdicts stand."""
         config = self.base.eval
-        plain = [guidance for guidance in config.guidance_specs if guidance.weight == 1]
+        plain = [guidance for guidance in config.guidance_specs if guidance.is_off]
         return Endpoint(
             metric=value_name("fd", self.facts["extractor"]),
             extractor=self.facts["extractor"],
@@ -102,7 +103,7 @@ class Plan:
             name=self.name, kind=self.kind, created=self.created, preset=self.base.preset,
             data=self.base.data.name, endpoint=self.endpoint(),
             arms=tuple(arm.record() for arm in self.arms.values()), seeds=self.seeds,
-            samplers=tuple(map(str, config.sampler_specs)), guidances=config.guidances,
+            samplers=tuple(map(str, config.sampler_specs)), guidances=tuple(map(str, config.guidance_specs)),
             sampling_seeds=config.sampling_seeds, baseline=self.baseline, margin=self.margin,
             comparisons=self.comparisons, planned_seeds=self.planned_seeds, looks=self.looks,
         )  # fmt: skip
@@ -158,7 +159,8 @@ def read_saved(path: Path) -> SavedPlan | None:
     if not file.is_file():
         return None
     try:
-        return from_json(SavedPlan, json.loads(file.read_text()))
+        saved = from_json(SavedPlan, json.loads(file.read_text()))
+        return replace(saved, base=upgraded(saved.base))
     except (ValueError, KeyError, TypeError) as error:
         raise UserError(f"{file} is damaged ({error!r}); restore it, or choose another --name.") from None
 
@@ -189,7 +191,7 @@ def grow(saved: Plan, asked: Plan) -> Plan:
     evaluation = replace(
         more,
         samplers=_join([str(spec) for spec in (*config.sampler_specs, *more.sampler_specs)]),
-        guidances=_join([*config.guidances, *more.guidances]),
+        guidances=_join([str(spec) for spec in (*config.guidance_specs, *more.guidance_specs)]),
         sampling_seeds=max(config.sampling_seeds, more.sampling_seeds),
     )
     there, now = saved.identity(), asked.identity()

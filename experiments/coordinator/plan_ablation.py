@@ -14,6 +14,7 @@ from experiments.coordinator.plan import Plan, grow, read_plan, read_saved
 from experiments.runner.resolve import Resolved, resolve
 from rope_dit.config import check
 from rope_dit.errors import UserError, nearest
+from rope_dit.guidance.spec import GuidanceSpec
 from rope_dit.samplers.spec import SamplerSpec
 
 
@@ -45,12 +46,14 @@ def as_saved(arms: Mapping[str, Arm], texts: Sequence[str], saved: Plan | None) 
     return {label: before[label] if before[label] == there.get(label) else arm for label, arm in arms.items()}
 
 
-def samplers_as_saved(texts: Sequence[str], saved: Plan | None) -> tuple[str, ...]:
-    """Samplers as asked for, but those that the study has and that only lack later options as it has them."""
-    there = set(map(str, saved.base.eval.sampler_specs)) if saved else set()
+def specs_as_saved(
+    kind: type[SamplerSpec | GuidanceSpec], texts: Sequence[str], saved: Sequence[SamplerSpec | GuidanceSpec]
+) -> tuple[str, ...]:
+    """Specs as asked for, but those that the study has and that only lack later options as it has them."""
+    there = set(map(str, saved))
 
     def known(text: str) -> str:
-        now, before = (str(SamplerSpec.parse(text, stored=stored)) for stored in (False, True))
+        now, before = (str(kind.parse(text, stored=stored)) for stored in (False, True))
         return before if before in there and now not in there else now
 
     return tuple(map(known, texts))
@@ -64,8 +67,10 @@ def shared_settings(config: StudyConfig, path: Path, saved: Plan | None) -> RunC
     base = config.run()
     if written := read_saved(path):
         base = as_before(base, written.base, study(config.preset).run())
-        samplers = samplers_as_saved(base.eval.samplers, saved)
-        base = replace(base, eval=replace(base.eval, samplers=samplers))
+        there = saved.base.eval if saved else base.eval
+        samplers = specs_as_saved(SamplerSpec, base.eval.samplers, there.sampler_specs)
+        guidances = specs_as_saved(GuidanceSpec, base.eval.guidances, there.guidance_specs)
+        base = replace(base, eval=replace(base.eval, samplers=samplers, guidances=guidances))
     threads = base.train.threads or (saved.base.train.threads if saved else threads_of_a_run(config))
     return replace(
         base,

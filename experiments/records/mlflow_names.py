@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from experiments.records.score import NOTHING, Score
-from rope_dit.guidance_spec import GuidanceSpec
+from rope_dit.guidance.spec import GuidanceSpec
 from rope_dit.samplers.spec import SamplerSpec
 
 PARAM_LENGTH, TAG_LENGTH = 6000, 5000

@@ -11,6 +11,7 @@ from typing import Any
 import torch
 
 from experiments.cli.plugins import plugin_errors
+from experiments.config.former import upgraded
 from experiments.config.identity import (
     as_before,
     fingerprint,
@@ -92,6 +93,8 @@ def resolve(asked: RunConfig, ranks: int = 0) -> Resolved:
     check_pictures(config, images)
     for sampler in config.eval.sampler_specs:  # only the solver's own file can judge its options
         sampler.build()
+    for guidance in config.eval.guidance_specs:
+        guidance.build()
     with torch.device("meta"):
         build_model(config, images)
     check_writable(folder.path)
@@ -133,7 +136,7 @@ def place(
 
 def before(asked: RunConfig, written: Mapping[str, Any]) -> RunConfig:
     """What is asked for, but with settings and options that a record may not know at neutral values."""
-    return specs_as_before(as_before(asked, written, preset(asked.preset)))
+    return specs_as_before(as_before(asked, upgraded(written), preset(asked.preset)))
 
 
 def find_run(config: RunConfig, found: Mapping[str, str]) -> RunFolder | None:
@@ -196,7 +199,10 @@ def device_text(device: torch.device) -> str:
 def resolve_settings(config: RunConfig, device: torch.device) -> RunConfig:
     """Settings with device, precision, compile and threads decided, and specs with all their options."""
     train = resolve_train(config.train, config.model.dim, device)
-    evaluation = replace(config.eval, samplers=tuple(map(str, config.eval.sampler_specs)))
+    samplers, guidances = (
+        tuple(map(str, specs)) for specs in (config.eval.sampler_specs, config.eval.guidance_specs)
+    )
+    evaluation = replace(config.eval, samplers=samplers, guidances=guidances)
     variant = POS_EMBEDS.canonical(config.variant)
     return replace(config, variant=variant, device=device.type, train=train, eval=evaluation)  # type: ignore[arg-type]
 

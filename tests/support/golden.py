@@ -21,6 +21,7 @@ from golden_values import (
     dataset,
     extractor,
     grid,
+    guidance,
     metric,
     solver,
     stream,
@@ -34,7 +35,7 @@ from experiments.config.registries import METRICS
 from experiments.scoring.extractors.load import WEIGHTS
 from rope_dit.config import NUMERICS
 from rope_dit.randomness import Stream
-from rope_dit.registry import GRIDS, POS_EMBEDS, SOLVERS, Registry
+from rope_dit.registry import GRIDS, GUIDANCES, POS_EMBEDS, SOLVERS, Registry
 
 ROOT = Path(__file__).parents[2]
 FOLDER = ROOT / "tests/library/golden"
@@ -90,6 +91,8 @@ KINDS = {
     # float64: functions that differ in the last of 16 digits, and an adaptive solver's steps that follow
     "solvers": registered(SOLVERS, solver, 1e-9),
     "grids": registered(GRIDS, grid, 1e-12),
+    # float64, of float32 times
+    "guidances": registered(GUIDANCES, guidance, 1e-9),
     # fewer pictures than dimensions: the square root of a covariance that lacks rank keeps half of its digits
     "metrics": registered(METRICS, metric, 1e-5),
     # float32 convolutions, which every processor sums in another order

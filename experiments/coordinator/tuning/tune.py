@@ -57,7 +57,8 @@ def plan_tuning(config: StudyConfig, space: Space) -> Plan:
     path = (config.studies / config.title).absolute()
     saved = read_plan(path)
     base = shared_settings(config, path, saved)
-    guidance = 1.0 if 1.0 in base.eval.guidances else base.eval.guidances[0]
+    guidances = base.eval.guidance_specs
+    guidance = str(next((spec for spec in guidances if spec.is_off), guidances[0]))
     base = replace(base, eval=replace(base.eval, samplers=base.eval.samplers[:1], guidances=(guidance,),
                                       n=base.eval.n[:1], sampling_seeds=1, every=0))  # fmt: skip
     arms = as_saved(parse_arms(config.specs, base), config.specs, saved)

@@ -18,7 +18,6 @@ from experiments.config.identity import (
     run_name,
 )
 from experiments.config.presets import PRESETS
-from experiments.config.run import EvalConfig
 from experiments.config.text import flatten, from_json, to_json
 from rope_dit import registry
 from rope_dit.config import Neutral, TrainConfig, neutral
@@ -262,11 +261,3 @@ def test_a_fingerprint_rests_on_fields_and_not_on_their_order():
     found = identity(SMOKE, "d", "cpu")
     assert fingerprint(found) == fingerprint(dict(reversed(found.items())))
     assert run_name(SMOKE, fingerprint(found)) == f"rope2d-s0-{fingerprint(found)[:8]}"
-
-
-@pytest.mark.parametrize(
-    ("weight", "interval"), [(0.0, (0.0, 1.0)), (3.5, (1e-5, 0.9)), (1000.0, (0.2, 1.0))]
-)
-def test_guidance_that_the_command_line_takes_is_a_spec(weight, interval):
-    (spec,) = EvalConfig(guidances=(weight,), guidance_interval=interval).guidance_specs
-    assert (spec.weight, (spec.begin, spec.end)) == (weight, interval)

@@ -20,7 +20,7 @@ from experiments.records.score import (
     write_scores,
 )
 from rope_dit.errors import UserError
-from rope_dit.guidance_spec import GuidanceSpec
+from rope_dit.guidance.spec import GuidanceSpec
 
 OLD = """\
 arm,seed,train_step,sampler,guidance,nfe,grid,ema,extractor,metric,n,n_real,sampling_seed,value,better,\
@@ -37,7 +37,9 @@ TEXTS = st.text(
 )
 NUMBERS = st.floats(allow_nan=False)
 SIX_DIGITS = st.integers(2, 9999).map(lambda n: n / 10)
-GUIDANCES = st.just(NOTHING) | st.builds(lambda weight: str(GuidanceSpec(weight)), SIX_DIGITS)
+GUIDANCES = st.just(NOTHING) | st.builds(
+    lambda weight: str(GuidanceSpec.parse(f"cfg:weight={weight}")), SIX_DIGITS
+)
 
 
 def optional(strategy):
