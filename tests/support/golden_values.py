@@ -78,7 +78,7 @@ def grid(name: str) -> Values:
 
 
 def tried(text: str) -> list[GuidanceSpec]:
-    """A guidance as it is, and with each number doubled and halved where that may be: by default it may be off."""
+    """A guidance as it is, and with each number doubled and halved where that may be."""
     given = Part.parse(text)
     found = [GuidanceSpec.parse(text)]
     for option in GUIDANCES[given.name].options.values():

@@ -240,7 +240,8 @@ def test_what_is_read_is_left_as_it_was():
 def test_settings_are_read_with_their_specs_written_out():
     read = read_settings(to_json(SMOKE))
     samplers = ("euler:grid=uniform,steps=4", "heun:grid=uniform,steps=2")
-    whole = replace(SMOKE, variant="rope2d:theta=100", eval=replace(SMOKE.eval, samplers=samplers))
+    evaluation = replace(SMOKE.eval, samplers=samplers, guidances=("cfg:begin=0,end=1,weight=1",))
+    whole = replace(SMOKE, variant="rope2d:theta=100", eval=evaluation)
     assert read == whole
     assert read_settings(to_json(replace(SMOKE, variant="not_here"))).variant == "not_here"
     with pytest.raises(UserError, match="RunConfig has no 'new'"):

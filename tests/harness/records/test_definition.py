@@ -27,7 +27,7 @@ SMALL = Definition(
         train_step=20, sampling_seed=0, better="lower",
     ),
     arms=(ArmRecord("a", "rope2d:theta=100", {"train.lr": "0.02"}), ArmRecord("b", "none", {})), seeds=(0, 1),
-    samplers=(SAMPLER,), guidances=("cfg:begin=0,end=1,weight=1", "cfg:begin=0,end=1,weight=3"), sampling_seeds=2, baseline="b", margin=0.02,
+    samplers=(SAMPLER,), guidances=("1", "cfg:weight=3"), sampling_seeds=2, baseline="b", margin=0.02,
     comparisons=(("a", "b"),), planned_seeds=2, looks=(Look(1.8e9, 2),),
 )  # fmt: skip
 OLD = """{"name": "study", "kind": "ablate", "created": 1784800000.5, "preset": "smoke", "data": "digits",
