@@ -10,6 +10,7 @@ from typing import Annotated, Any, get_type_hints
 from rope_dit.config import Neutral, neutral
 from rope_dit.errors import UserError
 from rope_dit.guidance.spec import GuidanceSpec
+from rope_dit.registry import GUIDANCES, Part
 from rope_dit.samplers.spec import SamplerSpec
 
 NOTHING = "-"
@@ -134,10 +135,15 @@ def _field(name: str, row: Mapping[str, str]) -> Any:
 
 @lru_cache(maxsize=1000)
 def guidance_text(text: str) -> str:
-    """A guidance with all its options; one of a plug-in that is not here as it stands."""
+    """A guidance with all its options; one of a plug-in that is not here as it stands.
+
+    Raises UserError where it is no spec, or one that the guidance of that name does not take.
+    """
     try:
         return str(GuidanceSpec.parse(text, stored=True))
     except UserError:
+        if Part.parse(text).name in GUIDANCES.names():
+            raise
         return text
 
 
