@@ -61,4 +61,4 @@ def unguided(network: Network, labels_B: Tensor) -> Velocity:
 def times(x_BCHW: Tensor, time: float) -> Tensor:
     """One time for all pictures, float32 [B], on their device."""
     # filled, not copied: a copy to the device would make the host wait at every evaluation
-    return torch.full(x_BCHW.shape[:1], time, dtype=torch.float32, device=x_BCHW.device)
+    return x_BCHW.new_full(x_BCHW.shape[:1], time, dtype=torch.float32)

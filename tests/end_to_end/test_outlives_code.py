@@ -27,6 +27,7 @@ from analysis.report import compute
 from experiments.cli.arguments import parse
 from experiments.config.study import StudyConfig
 from experiments.coordinator.cell import FINAL
+from experiments.coordinator.plan import read_saved
 from experiments.coordinator.plan_ablation import plan_ablation
 from experiments.study import read_arguments
 from rope_dit.checkpoint import Checkpoints
@@ -241,6 +242,7 @@ def test_an_old_study_s_guidances_are_those_it_had_and_grow(old):
     file.write_text(json.dumps(saved))
     there = ("cfg:begin=0,end=1,weight=1", "cfg:begin=0.2,end=0.9,weight=3")
     assert plan_of(Path(), "old").definition().guidances == there
+    assert "guidance_interval" not in read_saved(Path("studies/old")).base["eval"]  # as `as_before` sees it
     _, default, _, words = read_arguments([*STUDY, "--seeds", "2", "--eval.guidances", "2", "1"])
     plan, _ = plan_ablation(parse(StudyConfig, default, words, "", ""))
     assert plan.base.eval.guidances == (*there, "cfg:begin=0,end=1,weight=2")
