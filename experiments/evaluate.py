@@ -32,10 +32,8 @@ class EvaluateConfig:
     """run folder"""
     samplers: Annotated[tuple[str, ...], _as_run("SPEC ...")] = ()
     """sampler specs"""
-    guidances: Annotated[tuple[float, ...], _as_run("FLOAT ...", "--guidance")] = ()
-    """guidance weights"""
-    guidance_interval: Annotated[tuple[float, float] | None, _as_run("FLOAT FLOAT")] = None
-    """times between which guidance acts"""
+    guidances: Annotated[tuple[str, ...], _as_run("SPEC ...", "--guidance")] = ()
+    """guidance specs, such as cfg:weight=3,begin=0.2; a number is the weight of cfg"""
     averages: Annotated[tuple[str, ...], _as_run("SPEC ...")] = ()
     """averages of the weights, of those that the run kept, or raw"""
     n: Annotated[tuple[int, ...], _as_run("INT ...")] = ()

@@ -38,8 +38,8 @@ class SampleConfig:
     """how many"""
     sampler: Annotated[str | None, _first("SPEC")] = None
     """sampler spec"""
-    guidance: Annotated[float | None, _first("FLOAT")] = None
-    """classifier-free guidance weight"""
+    guidance: Annotated[str | None, _first("SPEC")] = None
+    """guidance spec; a number is the weight of cfg"""
     average: Annotated[str | None, _first("SPEC")] = None
     """average of the weights, of those that the run kept, or raw"""
     sampling_seed: int = 0

@@ -27,19 +27,9 @@ from rope_dit.errors import UserError, nearest
 from rope_dit.specs import NAME, TEXTS, TYPES, FreeText, Option, Part, Value, show, slug
 from rope_dit.syntax import Keyword, Registered, literal_choices, registered, tree_sha256
 
-__all__ = ["AVERAGES", "COUPLINGS", "DENSITIES", "GRIDS", "OBJECTIVES", "OPTIMIZERS", "PLUGINS"]
-__all__ += [
-    "POSITIONS",
-    "POS_EMBEDS",
-    "REGISTRIES",
-    "SCHEDULES",
-    "SOLVERS",
-    "Entry",
-    "Option",
-    "Part",
-    "Registry",
-]
-__all__ += ["Value", "add_plugins", "show", "slug"]
+__all__ = ["AVERAGES", "COUPLINGS", "DENSITIES", "GRIDS", "GUIDANCES", "OBJECTIVES", "OPTIMIZERS"]
+__all__ += ["PLUGINS", "POSITIONS", "POS_EMBEDS", "REGISTRIES", "SCHEDULES", "SOLVERS", "Entry", "Option"]
+__all__ += ["Part", "Registry", "Value", "add_plugins", "show", "slug"]
 
 T = TypeVar("T")
 
@@ -334,3 +324,4 @@ COUPLINGS: Registry[Any] = Registry("coupling", "COUPLINGS", "rope_dit.couplings
 OPTIMIZERS: Registry[Any] = Registry("optimizer", "OPTIMIZERS", "rope_dit.optimizers")
 SCHEDULES: Registry[Any] = Registry("schedule", "SCHEDULES", "rope_dit.schedules")
 AVERAGES: Registry[Any] = Registry("average", "AVERAGES", "rope_dit.averages")
+GUIDANCES: Registry[Any] = Registry("guidance", "GUIDANCES", "rope_dit.guidance")

@@ -25,7 +25,10 @@ RULES: list[tuple[str, tuple[str, ...]]] = [
         ("rope_dit.model", "rope_dit.trainer", "rope_dit.pos_embed", "rope_dit.checkpoint"),
     ),
     ("rope_dit/grids/", ("rope_dit.model", "rope_dit.trainer", "rope_dit.pos_embed", "rope_dit.samplers")),
-    ("rope_dit/guidance.py", ("rope_dit.model", "rope_dit.trainer", "rope_dit.pos_embed")),
+    (
+        "rope_dit/guidance/",
+        ("rope_dit.model", "rope_dit.trainer", "rope_dit.pos_embed", "rope_dit.checkpoint", "rope_dit.flow"),
+    ),
     ("rope_dit/pos_embed/", ("rope_dit.model", "rope_dit.trainer", "rope_dit.samplers", "rope_dit.flow")),
     ("rope_dit/model.py", ("rope_dit.trainer", "rope_dit.flow", "rope_dit.samplers", "rope_dit.checkpoint")),
     ("rope_dit/specs.py", ("rope_dit.registry", "rope_dit.syntax")),
@@ -53,8 +56,8 @@ ANALYSIS_TAKES = ("cli", "records")
 """rooms of experiments that analysis imports"""
 FEATURES = ("experiments.scoring.extractors", "experiments.config.registries", "experiments.scoring.metrics")
 """what metrics import of experiments: they see features, and neither pictures nor runs"""
-TORCH_FREE_LIBRARY = ["config", "durable", "errors", "guidance_spec", "registry", "specs", "syntax", "words"]
-TORCH_FREE_LIBRARY += ["samplers/spec"]
+TORCH_FREE_LIBRARY = ["config", "durable", "errors", "registry", "specs", "syntax", "words"]
+TORCH_FREE_LIBRARY += ["guidance/spec", "samplers/spec"]
 
 
 def name(path: Path) -> str:

@@ -12,7 +12,7 @@ from matplotlib.ticker import FixedLocator, NullLocator, ScalarFormatter
 from analysis import stats
 from analysis.figures.palette import INK, MARKERS, label_ends
 from rope_dit.errors import UserError
-from rope_dit.guidance_spec import GuidanceSpec
+from rope_dit.guidance.spec import GuidanceSpec
 from rope_dit.samplers.spec import SamplerSpec
 
 _WIDE = 20  # a range of more than this factor is drawn on a logarithmic axis
@@ -46,8 +46,8 @@ def rows(
         _expect_one(mine, "train_step", f"scores of {metric} of {arm}")
     frame = frame.groupby(_CELL, as_index=False)[["nfe", "value"]].mean()
     several = frame["guidance"].nunique() > 1
-    weight = ", cfg " + frame["guidance"].map(_weight) if several else ""
-    return frame.assign(family=frame["sampler"].map(_family).astype("str") + weight)
+    guidance = ", " + frame["guidance"].map(_guidance) if several else ""
+    return frame.assign(family=frame["sampler"].map(_family).astype("str") + guidance)
 
 
 def _expect_one(frame: pd.DataFrame, column: str, what: str) -> None:
@@ -64,8 +64,12 @@ def _family(sampler: str) -> str:
         return sampler.partition(":")[0]
 
 
-def _weight(guidance: str) -> str:
-    return GuidanceSpec.parse(guidance).short
+def _guidance(guidance: str) -> str:
+    try:
+        spec = GuidanceSpec.parse(guidance)
+    except UserError:  # of a plugin that this process does not know
+        return guidance.partition(":")[0]
+    return f"cfg {spec.short}" if spec.name == "cfg" else spec.short
 
 
 def is_lower(frame: pd.DataFrame) -> bool:

@@ -14,7 +14,7 @@ from analysis.figures.palette import figure, sentence, style
 from analysis.study import Study
 from experiments.records.definition import Endpoint
 from rope_dit.errors import UserError
-from rope_dit.guidance_spec import GuidanceSpec
+from rope_dit.guidance.spec import GuidanceSpec
 from rope_dit.samplers.spec import SamplerSpec
 
 

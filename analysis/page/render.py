@@ -19,7 +19,7 @@ from analysis.page import provenance, text_tables, words
 from analysis.page.text_tables import Column, TextTable
 from analysis.stats import Comparison
 from analysis.study import Study
-from rope_dit.guidance_spec import GuidanceSpec
+from rope_dit.guidance.spec import GuidanceSpec
 from rope_dit.words import listed
 
 _HERE = Path(__file__).parent

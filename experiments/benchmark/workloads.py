@@ -27,7 +27,7 @@ from experiments.scoring.extractors.load import load_extractor
 from experiments.scoring.generate import Generator
 from rope_dit.checkpoint import Checkpoints
 from rope_dit.draws import Inputs
-from rope_dit.guidance_spec import GuidanceSpec
+from rope_dit.guidance.spec import GuidanceSpec
 from rope_dit.samplers.spec import SamplerSpec
 from rope_dit.trainer import Training, train
 
@@ -149,10 +149,10 @@ def sampling(resolved: Resolved, flops: float) -> Workload:
     generator = Generator(
         resolved.build_model(), resolved.config, images.train_labels, images.train.shape[1:], lambda: False
     )
-    sampler = SamplerSpec.parse("euler:steps=10")
+    sampler, unguided = SamplerSpec.parse("euler:steps=10"), GuidanceSpec.parse("cfg:weight=1")
 
     def run() -> None:
-        generator.chunk_of(0, sampler, GuidanceSpec(), 0)
+        generator.chunk_of(0, sampler, unguided, 0)
 
     return Workload("sampling, one evaluation", run, 10 * generator.chunk, flops)
 

@@ -23,7 +23,7 @@ from rope_dit.registry import REGISTRIES
 
 C = TypeVar("C")
 LONGEST = 1000  # characters of one argument
-CLOSE = 0.65  # likeness from which on an option may have been meant
+CLOSE = 0.6  # likeness from which on an option may have been meant
 _TEXTS: dict[Any, tuple[str, str]] = {
     int: (r"-?[0-9]{1,18}", "a whole number (18 digits at most)"),  # which 64 bits hold
     float: (r"-?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][-+]?[0-9]{1,3})?", "a number"),

@@ -11,6 +11,9 @@ CLAIMS = (
     "order",
     "evals_per_step",
     "adaptive",
+    "stochastic",
+    "evals",
+    "needs_null_class",
     "values",
     "min_images",
 )

@@ -11,6 +11,7 @@ from experiments.config.run import RunConfig
 from rope_dit.averages.names import RAW, average_name
 from rope_dit.config import ModelConfig, TrainConfig, check, spec_fields
 from rope_dit.errors import UserError
+from rope_dit.guidance.spec import GuidanceSpec
 from rope_dit.registry import POS_EMBEDS, Registry
 from rope_dit.samplers.spec import SamplerSpec
 
@@ -28,6 +29,7 @@ def canonical(config: RunConfig, *, stored: bool = False) -> RunConfig:
         UserError: an unknown name or option, or a value that does not fit.
     """
     samplers = tuple(str(SamplerSpec.parse(text, stored=stored)) for text in config.eval.samplers)
+    guidances = tuple(str(GuidanceSpec.parse(text, stored=stored)) for text in config.eval.guidances)
     averages = [average_name(spec) for spec in config.train.averages]
     check(len({*averages}) == len(averages), "train.averages", " ".join(averages), "each average once")
     for name in config.averages:
@@ -38,7 +40,7 @@ def canonical(config: RunConfig, *, stored: bool = False) -> RunConfig:
         variant=POS_EMBEDS.canonical(config.variant, stored=stored),
         model=_canonical(config.model, stored),
         train=_canonical(config.train, stored),
-        eval=replace(config.eval, samplers=samplers),
+        eval=replace(config.eval, samplers=samplers, guidances=guidances),
     )
 
 

@@ -1,15 +1,23 @@
-"""What earlier versions wrote, in today's form: settings that were renamed or became specs. No torch."""
+"""Settings as earlier versions wrote them, in today's form. Imports no torch.
+
+What was only added since needs nothing here: it says with `rope_dit.config.Neutral` what it counted as.
+"""
 
 from collections.abc import Mapping
 from typing import Any
 
+from rope_dit.specs import Part, show
+
 
 def upgraded(written: Mapping[str, Any]) -> dict[str, Any]:
-    """Settings of a run or a study as JSON, in today's form, whichever version wrote them."""
+    """Settings of a run or of a study, as JSON of whichever version, as today's would be written.
+
+    Those of today stay as they are, and so does what is damaged, for whoever reads them to refuse.
+    """
     found = dict(written)
-    if isinstance(train := found.get("train"), Mapping):
-        renamed = [upgraded_override(f"train.{key}", value) for key, value in train.items()]
-        found["train"] = {key.removeprefix("train."): value for key, value in renamed}
+    for part, convert in _PARTS.items():
+        if isinstance(found.get(part), Mapping):
+            found[part] = convert(dict(found[part]))
     return found
 
 
@@ -29,3 +37,36 @@ def upgraded_identity(saved: Mapping[str, str]) -> dict[str, str]:
     found = dict(upgraded_override(key, text) for key, text in saved.items())
     found.pop("train.averages", None)
     return found
+
+
+def _train(found: dict[str, Any]) -> dict[str, Any]:
+    """Densities and averages had other names, and of averages there was one."""
+    renamed = [upgraded_override(f"train.{key}", value) for key, value in found.items()]
+    return {key.removeprefix("train."): value for key, value in renamed}
+
+
+def _eval(found: dict[str, Any]) -> dict[str, Any]:
+    """Guidances were weights that shared one interval."""
+    interval = found.pop("guidance_interval", [0.0, 1.0])
+    if isinstance(found.get("guidances"), list):
+        found["guidances"] = [_guidance(one, interval) for one in found["guidances"]]
+    return found
+
+
+def _guidance(one: Any, interval: Any) -> Any:
+    match one, interval:
+        case int() | float(), [int() | float() as begin, int() | float() as end]:
+            options = {"begin": float(begin), "end": float(end), "weight": float(one)}
+            return str(Part("cfg", tuple((key, show(value)) for key, value in options.items())))
+    return one
+
+
+def _launch(found: dict[str, Any]) -> dict[str, Any]:
+    """The address of a Ray cluster was a setting of its own."""
+    if address := found.pop("ray_address", ""):
+        found["launcher"] = f"ray:address={address}"
+    return found
+
+
+_PARTS = {"eval": _eval, "launch": _launch, "train": _train}
+"""by part of the settings: what turns an earlier version's into today's, in place of what it is given"""

@@ -1,9 +1,8 @@
 """Where runs are carried out, how many at a time, and how many cores there are for them. Imports no torch."""
 
 import os
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import Annotated
 
 import tyro
 
@@ -26,18 +25,6 @@ class LaunchConfig:
         LAUNCHERS.canonical(self.launcher)
         check(0 <= self.workers <= 10_000, "workers", self.workers, "0 to 10,000")
         check(1 <= self.runs_per_gpu <= 100, "runs-per-gpu", self.runs_per_gpu, "1 to 100")
-
-
-def renewed(saved: Mapping[str, Any]) -> dict[str, Any]:
-    """The settings of a launch as they are written now: the address of a Ray cluster was a field once.
-
-    >>> renewed({"launcher": "ray", "ray_address": "head:6379"})
-    {'launcher': 'ray:address=head:6379'}
-    """
-    fields = {**saved}
-    if address := fields.pop("ray_address", ""):
-        fields["launcher"] = f"ray:address={address}"
-    return fields
 
 
 def usable_cores() -> int:

@@ -37,7 +37,7 @@ PRESETS = {
         train=_CIFAR_TRAIN,
         eval=EvalConfig(
             samplers=("euler:steps=100",),
-            guidances=(3.0,),
+            guidances=("cfg:weight=3",),
             n=(10_000,),
             extractor="cifar10",
             every=20_000,

@@ -11,7 +11,7 @@ from experiments.config.registries import EXTRACTORS, METRICS
 from rope_dit.averages.names import average_name
 from rope_dit.config import ModelConfig, Neutral, TrainConfig, check, check_finite, option
 from rope_dit.errors import UserError
-from rope_dit.guidance_spec import GuidanceSpec
+from rope_dit.guidance.spec import GuidanceSpec
 from rope_dit.registry import POS_EMBEDS
 from rope_dit.samplers.spec import SamplerSpec
 
@@ -56,12 +56,10 @@ class EvalConfig:
         "heun:steps=25",
     )
     """sampler specs of the final scoring; the first one also draws the curve over training steps"""
-    guidances: Annotated[tuple[float, ...], tyro.conf.arg(metavar="FLOAT ...", aliases=("--guidances",))] = (
-        1.0,
+    guidances: Annotated[tuple[str, ...], tyro.conf.arg(metavar="SPEC ...", aliases=("--guidances",))] = (
+        "cfg:weight=1",
     )
-    """classifier-free guidance weights; 1 means none"""
-    guidance_interval: tuple[float, float] = (0.0, 1.0)
-    """times between which guidance acts"""
+    """guidance specs, such as cfg:weight=3,begin=0.2; a number is the weight of cfg, and 1 is no guidance"""
     n: Annotated[tuple[int, ...], tyro.conf.arg(metavar="INT ...")] = (1000,)
     """pictures a score is made of; the first is the one that counts, more show the bias"""
     sampling_seeds: Annotated[int, tyro.conf.arg(aliases=("--sampling-seeds",))] = 1
@@ -91,14 +89,7 @@ class EvalConfig:
                 check(low <= value <= high, f"eval.{option(name)}", value, f"{low} to {high:,}")
         for name in ("samplers", "guidances", "n"):
             check(len(getattr(self, name)) > 0, f"eval.{name}", "nothing", "at least one")
-        for weight in self.guidances:
-            ok = 0 <= weight <= 1000 and weight == float(f"{weight:g}")  # scores are named after it
-            check(ok, "eval.guidances", weight, "a weight from 0 to 1000 with at most 6 digits")
-        begin, end = self.guidance_interval
-        ok = 0 <= begin < end <= 1 and all(t == float(f"{t:g}") for t in (begin, end))
-        got = f"{begin} {end}"
-        check(ok, "eval.guidance-interval", got, "two rising times from 0 to 1 with at most 6 digits")
-        self.sampler_specs  # noqa: B018  raises for what is none
+        self.sampler_specs, self.guidance_specs  # noqa: B018  raises for what is none
 
     @property
     def sampler_specs(self) -> tuple[SamplerSpec, ...]:
@@ -107,8 +98,8 @@ class EvalConfig:
 
     @property
     def guidance_specs(self) -> tuple[GuidanceSpec, ...]:
-        """The guidances, each within the interval."""
-        return tuple(GuidanceSpec(weight, *self.guidance_interval) for weight in self.guidances)
+        """The guidances, read."""
+        return tuple(GuidanceSpec.parse(text) for text in self.guidances)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -158,8 +149,9 @@ class RunConfig:
             value = getattr(getattr(self, part), key)
             check(value <= most, f"{part}.{option(key)}", value, f"at most {most:,}")
         has_null_class = self.model.conditional and self.train.label_dropout > 0
-        if any(g != 1 for g in self.eval.guidances) and not has_null_class:
-            raise UserError(f"eval.guidances got {self.eval.guidances}, but this model has no null class: "
+        if any(spec.needs_null_class for spec in self.eval.guidance_specs) and not has_null_class:
+            got = " ".join(self.eval.guidances)
+            raise UserError(f"eval.guidances got {got}, but this model has no null class: "
                             "guidance needs model.conditional and train.label-dropout above 0.")  # fmt: skip
 
     @property

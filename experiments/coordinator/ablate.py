@@ -20,7 +20,7 @@ from experiments.records.run_folder import RunFolder
 from experiments.runner.dry_run import estimated_seconds
 from experiments.runner.resolve import Resolved
 from rope_dit.errors import Stopped
-from rope_dit.guidance_spec import GuidanceSpec
+from rope_dit.guidance.spec import GuidanceSpec
 
 GRACE_SECONDS = 60.0  # for a last checkpoint after a signal
 

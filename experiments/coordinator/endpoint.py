@@ -11,7 +11,7 @@ from experiments.records.definition import Endpoint
 from experiments.scoring.metrics import value_name
 from rope_dit.config import check
 from rope_dit.errors import UserError, nearest
-from rope_dit.guidance_spec import GuidanceSpec
+from rope_dit.guidance.spec import GuidanceSpec
 from rope_dit.samplers.spec import SamplerSpec
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ T = TypeVar("T")
 def endpoint_of(base: "RunConfig", extractor: str, chosen: EndpointConfig) -> Endpoint:
     """The endpoint of a study with these settings, in which `in_front` put what was chosen first."""
     config, value = base.eval, value_of(chosen.metric, extractor)
-    plain = [guidance for guidance in config.guidance_specs if guidance.weight == 1]
+    plain = [guidance for guidance in config.guidance_specs if guidance.is_off]
     first = config.guidance_specs if chosen.guidance else plain or config.guidance_specs
     return Endpoint(
         metric=value_name(value, extractor), extractor=extractor, sampler=str(config.sampler_specs[0]),

@@ -16,6 +16,7 @@ from typing import Any
 
 from experiments.config.canonical import scoring
 from experiments.config.endpoint import EndpointConfig
+from experiments.config.former import upgraded
 from experiments.config.identity import read_settings
 from experiments.config.run import RunConfig
 from experiments.config.text import flatten, from_json, to_json
@@ -99,7 +100,7 @@ class Plan:
             name=self.name, kind=self.kind, created=self.created, preset=self.base.preset,
             data=self.base.data.name, endpoint=self.endpoint(),
             arms=tuple(arm.record() for arm in self.arms.values()), seeds=self.seeds,
-            samplers=tuple(map(str, config.sampler_specs)), guidances=config.guidances,
+            samplers=tuple(map(str, config.sampler_specs)), guidances=tuple(map(str, config.guidance_specs)),
             sampling_seeds=config.sampling_seeds, baseline=self.baseline, margin=self.margin,
             comparisons=self.comparisons, planned_seeds=self.planned_seeds, looks=self.looks,
         )  # fmt: skip
@@ -156,7 +157,8 @@ def read_saved(path: Path) -> SavedPlan | None:
     if not file.is_file():
         return None
     try:
-        return from_json(SavedPlan, json.loads(file.read_text()))
+        saved = from_json(SavedPlan, json.loads(file.read_text()))
+        return replace(saved, base=upgraded(saved.base))
     except (ValueError, KeyError, TypeError) as error:
         raise UserError(f"{file} is damaged ({error!r}); restore it, or choose another --name.") from None
 
@@ -188,7 +190,7 @@ def grow(saved: Plan, asked: Plan) -> Plan:
     evaluation = replace(
         more,
         samplers=_join([str(spec) for spec in (*config.sampler_specs, *more.sampler_specs)]),
-        guidances=_join([*config.guidances, *more.guidances]),
+        guidances=_join([str(spec) for spec in (*config.guidance_specs, *more.guidance_specs)]),
         sampling_seeds=max(config.sampling_seeds, more.sampling_seeds),
     )
     there, now = saved.identity(), asked.identity()

@@ -5,7 +5,6 @@ from dataclasses import replace
 from pathlib import Path
 
 from experiments.config.canonical import canonical_like, keeping
-from experiments.config.former import upgraded
 from experiments.config.identity import as_before
 from experiments.config.launch import usable_cores
 from experiments.config.run import RunConfig
@@ -17,6 +16,7 @@ from experiments.coordinator.plan import Plan, grow, read_plan, read_saved
 from experiments.runner.resolve import Resolved, resolve
 from rope_dit.config import check
 from rope_dit.errors import UserError, nearest
+from rope_dit.guidance.spec import GuidanceSpec
 from rope_dit.samplers.spec import SamplerSpec
 
 
@@ -50,12 +50,14 @@ def as_saved(arms: Mapping[str, Arm], texts: Sequence[str], saved: Plan | None) 
     return {label: before[label] if before[label] == there.get(label) else arm for label, arm in arms.items()}
 
 
-def samplers_as_saved(texts: Sequence[str], saved: Plan | None) -> tuple[str, ...]:
-    """Samplers as asked for, but those that the study has and that only lack later options as it has them."""
-    there = set(map(str, saved.base.eval.sampler_specs)) if saved else set()
+def specs_as_saved(
+    kind: type[SamplerSpec | GuidanceSpec], texts: Sequence[str], saved: Sequence[SamplerSpec | GuidanceSpec]
+) -> tuple[str, ...]:
+    """Specs as asked for, but those that the study has and that only lack later options as it has them."""
+    there = set(map(str, saved))
 
     def known(text: str) -> str:
-        now, before = (str(SamplerSpec.parse(text, stored=stored)) for stored in (False, True))
+        now, before = (str(kind.parse(text, stored=stored)) for stored in (False, True))
         return before if before in there and now not in there else now
 
     return tuple(map(known, texts))
@@ -68,14 +70,15 @@ def shared_settings(config: StudyConfig, path: Path, saved: Plan | None) -> RunC
     """
     base = config.run()
     if saved and (written := read_saved(path)):
-        base = as_before(base, upgraded(written.base), study(config.preset).run())
-        samplers = samplers_as_saved(base.eval.samplers, saved)
-        base = replace(base, eval=replace(base.eval, samplers=samplers))
+        base = as_before(base, written.base, study(config.preset).run())
+        samplers = specs_as_saved(SamplerSpec, base.eval.samplers, saved.base.eval.sampler_specs)
+        guidances = specs_as_saved(GuidanceSpec, base.eval.guidances, saved.base.eval.guidance_specs)
+        base = replace(base, eval=replace(base.eval, samplers=samplers, guidances=guidances))
     base = canonical_like(base, saved.base if saved else None)
     base = keeping(base, saved.base.train.averages, path) if saved else base
     first = f"{base.main_average}, the first of train.averages, on which verdicts stand, among them"
     scored = base.averages + (saved.base.averages if saved else ())
-    check(base.main_average in scored, "eval.averages", " ".join(scored), first)
+    check(base.main_average in scored, "eval.averages", " ".join(base.averages), first)
     base = replace(base, eval=in_front(base.eval, config.endpoint, saved))
     threads = base.train.threads or (saved.base.train.threads if saved else threads_of_a_run(config))
     return replace(

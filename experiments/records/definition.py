@@ -7,9 +7,9 @@ from typing import Annotated, Any
 
 from experiments.config.run import LABEL as LABEL  # of studies and arms, for those who read records alone
 from experiments.config.text import from_json, to_json
+from experiments.records.score import guidance_text
 from rope_dit.config import Neutral
 from rope_dit.errors import UserError
-from rope_dit.guidance_spec import GuidanceSpec
 
 TAG = "rope_dit.study"
 LENGTH = 4000  # characters a tag, of the 5000 that every MLflow store takes
@@ -33,7 +33,7 @@ class Endpoint:
     classes: Annotated[str, Neutral("data")] = "data"
 
     def __post_init__(self) -> None:  # studies of before guidance was a spec say '1'
-        object.__setattr__(self, "guidance", str(GuidanceSpec.parse(self.guidance)))
+        object.__setattr__(self, "guidance", guidance_text(self.guidance))
 
     def fields(self) -> dict[str, str | int]:
         """The fields that it shares with a ScoreKey."""
@@ -83,13 +83,16 @@ class Definition:
     arms: tuple[ArmRecord, ...]
     seeds: tuple[int, ...]
     samplers: tuple[str, ...]
-    guidances: tuple[float, ...]
+    guidances: tuple[str, ...]
     sampling_seeds: int
     baseline: str
     margin: float
     comparisons: tuple[tuple[str, str], ...]
     planned_seeds: int
     looks: tuple[Look, ...] = ()
+
+    def __post_init__(self) -> None:  # studies of before guidance was a spec say 1.0, and not at which times
+        object.__setattr__(self, "guidances", tuple(guidance_text(str(text)) for text in self.guidances))
 
 
 def write_definition(client: Any, experiment_id: str, definition: Definition) -> None:

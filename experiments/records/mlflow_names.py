@@ -10,7 +10,7 @@ from typing import Any
 from experiments.config.former import upgraded
 from experiments.records.score import NOTHING, Score
 from rope_dit.averages.names import average_name
-from rope_dit.guidance_spec import GuidanceSpec
+from rope_dit.guidance.spec import GuidanceSpec
 from rope_dit.samplers.spec import SamplerSpec
 
 PARAM_LENGTH, TAG_LENGTH = 6000, 5000

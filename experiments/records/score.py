@@ -9,7 +9,8 @@ from typing import Annotated, Any, get_type_hints
 
 from rope_dit.config import Neutral, neutral
 from rope_dit.errors import UserError
-from rope_dit.guidance_spec import GuidanceSpec
+from rope_dit.guidance.spec import GuidanceSpec
+from rope_dit.registry import GUIDANCES, Part
 from rope_dit.samplers.spec import SamplerSpec
 
 NOTHING = "-"
@@ -123,13 +124,27 @@ def _field(name: str, row: Mapping[str, str]) -> Any:
     if name in ("guidance", "grid") and text in ("", NOTHING):
         return NOTHING
     if name == "guidance":
-        return str(GuidanceSpec.parse(text))
+        return guidance_text(text)
     if name == "sampler":
         return text if text == NOTHING else _sampler(text)
     hint = _HINTS[name]
     if text == NOTHING and hint in (int | None, float | None):
         return None
     return _NUMBERS.get(hint, str)(text)
+
+
+@lru_cache(maxsize=1000)
+def guidance_text(text: str) -> str:
+    """A guidance with all its options; one of a plug-in that is not here as it stands.
+
+    Raises UserError where it is no spec, or one that the guidance of that name does not take.
+    """
+    try:
+        return str(GuidanceSpec.parse(text, stored=True))
+    except UserError:
+        if Part.parse(text).name in GUIDANCES.names():
+            raise
+        return text
 
 
 @lru_cache(maxsize=1000)

@@ -41,7 +41,7 @@ def estimated_seconds(resolved: Resolved) -> tuple[float, float]:
     step, forward = _time(resolved)
     curves = config.train.steps // config.eval.every if config.eval.every else 0
     jobs = [*final_jobs(config), *curve_jobs(config) * curves]
-    forwards = sum((job.sampler.nfe or 150) * (1 + (job.guidance.weight != 1)) * max(job.ns) for job in jobs)
+    forwards = sum((job.sampler.nfe or 150) * job.guidance.evals * max(job.ns) for job in jobs)
     return config.train.steps * step, forwards * forward
 
 

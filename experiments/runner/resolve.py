@@ -178,6 +178,8 @@ def check_specs(config: RunConfig, model: DiT) -> None:
     train = config.train
     for sampler in config.eval.sampler_specs:
         sampler.build()
+    for guidance in config.eval.guidance_specs:
+        guidance.build()
     build_density(train.density)
     OBJECTIVES.bind(train.objective)()
     COUPLINGS.bind(train.coupling)()

@@ -4,7 +4,7 @@ from experiments.records.mlflow_mirror import Mirror
 from experiments.records.mlflow_store import hidden
 from experiments.records.run_folder import RunFolder
 from experiments.records.score import NOTHING, Score
-from rope_dit.guidance_spec import GuidanceSpec
+from rope_dit.guidance.spec import GuidanceSpec
 
 
 def summary(folder: RunFolder, mirror: Mirror) -> str:
@@ -30,8 +30,8 @@ def summary(folder: RunFolder, mirror: Mirror) -> str:
 
 def _line(score: Score, several: bool) -> str:
     key = score.key
-    guidance = GuidanceSpec() if key.guidance == NOTHING else GuidanceSpec.parse(key.guidance)
-    guided = "" if guidance.weight == 1 else f", guidance {guidance.short}"
+    guidance = None if key.guidance == NOTHING else GuidanceSpec.parse(key.guidance)
+    guided = "" if guidance is None or guidance.is_off else f", guidance {guidance.short}"
     seed = f", sampling seed {key.sampling_seed}" if key.sampling_seed else ""
     average = f", average {key.ema}" if several and key.ema != NOTHING else ""
     nfe = NOTHING if key.nfe is None else format(key.nfe, ".4g")

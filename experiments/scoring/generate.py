@@ -1,7 +1,8 @@
 """Pictures from a trained network, in fixed chunks of consecutive indices.
 
 Noise and class of picture i depend on the sampling seed and on i alone, so that picture i starts the same in
-every arm, at every step and in every order of work; chunks are always whole, so its bits do not depend on n.
+every arm, at every step and in every order of work; the noise that a stochastic solver adds to it depends on
+its own step too. Chunks are always whole, so a picture's bits do not depend on n.
 """
 
 from collections.abc import Callable, Sequence
@@ -14,11 +15,12 @@ from torch import Tensor
 from experiments.config.run import RunConfig
 from experiments.datasets.batches import to_uint8
 from rope_dit.errors import Stopped
-from rope_dit.guidance import Counted, Guided
-from rope_dit.guidance_spec import GuidanceSpec
+from rope_dit.guidance.base import Counted
+from rope_dit.guidance.spec import GuidanceSpec
 from rope_dit.model import DiT
 from rope_dit.randomness import Stream, integers, normal
 from rope_dit.registry import OBJECTIVES
+from rope_dit.samplers.base import Noise
 from rope_dit.samplers.spec import SamplerSpec
 from rope_dit.trainer import autocast
 
@@ -68,6 +70,18 @@ class Generator:
         count = int(np.prod(self.shape))
         return normal(sampling_seed, Stream.EVAL_NOISE, index, count).view(-1, *self.shape)
 
+    def step_noise(self, indices: range, sampling_seed: int) -> Noise:
+        """Noise of pictures for stochastic solvers: of (sampling seed, picture, step of the solver) alone."""
+        assert indices.stop <= 2**32, "a picture's index has 32 bits, and the step those above"
+        index = torch.arange(indices.start, indices.stop, device=self.device)
+
+        def noise(step: int, x_BCHW: Tensor) -> Tensor:
+            assert 0 <= step < 2**31, f"step {step} has no noise of its own"
+            drawn = normal(sampling_seed, Stream.SDE_NOISE, index + (step << 32), x_BCHW[0].numel())
+            return drawn.view_as(x_BCHW).to(x_BCHW)
+
+        return noise
+
     @torch.inference_mode()
     def chunk_of(
         self, number: int, sampler: SamplerSpec, guidance: GuidanceSpec, sampling_seed: int
@@ -76,9 +90,9 @@ class Generator:
         indices = range(number * self.chunk, (number + 1) * self.chunk)
         network = Counted(self._evaluate)
         labels = self.labels(indices, sampling_seed)
-        interval = guidance.begin, guidance.end
-        velocity = Guided(network, labels, self.model.null_label, guidance.weight, interval)
-        x = sampler.build()(velocity, self.noise(indices, sampling_seed))
+        velocity = guidance.build().velocity(network, labels, self.model.null_label)
+        noise, more = self.noise(indices, sampling_seed), self.step_noise(indices, sampling_seed)
+        x = sampler.build()(velocity, noise, more)
         return to_uint8(x), network.rows / self.chunk
 
     def _evaluate(self, x_BCHW: Tensor, t_B: Tensor, labels_B: Tensor) -> Tensor:

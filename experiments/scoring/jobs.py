@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from experiments.config.run import RunConfig
-from rope_dit.guidance_spec import GuidanceSpec
+from rope_dit.guidance.spec import GuidanceSpec
 from rope_dit.samplers.spec import SamplerSpec
 
 

@@ -28,6 +28,8 @@ class Solver:
     """evaluations on top of those, once, as in the first step of a multistep method"""
     adaptive: bool = False
     """chooses its own times: `steps` and `grid` mean nothing to it"""
+    stochastic: bool = False
+    """draws noise, which other solvers never ask for; at every time x is distributed as on the ODE's paths"""
 
     def start(self, x: Tensor) -> State:
         """Make the state of the first step from x [B, C, H, W]."""
@@ -43,7 +45,13 @@ class Solver:
         return x
 
     def integrate(self, v: Velocity, x: Tensor, times: Tensor, noise: Noise | None = None) -> Tensor:
-        """Carry x [B, C, H, W] from times[0] to times[-1] through all of `times`, float64 [steps + 1]."""
+        """Carry x [B, C, H, W] from times[0] to times[-1] through all of `times`, float64 [steps + 1].
+
+        Raises:
+            ValueError: a stochastic solver was given no noise.
+        """
+        if self.stochastic and noise is None:
+            raise ValueError(f"{type(self).__name__} needs noise: give a function (step, x) -> normals.")
         state = self.start(x)
         for t0, t1 in pairwise(times):
             state = self.step(state, v, t0, t1, noise)

@@ -31,6 +31,6 @@ def cases() -> Iterator[object]:
                 yield pytest.param(check, spec, id=f"{kind}-{spec}-{check.__name__}", marks=marks)
 
 
-@pytest.mark.parametrize(("check", "spec"), [*cases()])
+@pytest.mark.parametrize(("check", "spec"), list(cases()))
 def test_contract(check, spec):
     check(spec)

@@ -117,8 +117,7 @@ def test_whole_numbers_that_are_none_or_too_long(name, text):
 
 @pytest.mark.parametrize("name", [name for name, kind, _ in numeric() if kind is float])
 def test_numbers_that_no_float_holds(name):
-    count = 2 if "interval" in name else 1
-    assert name.removeprefix("--") in refused("run", *SMOKE[:2], name, *["1e999"] * count)[0]
+    assert name.removeprefix("--") in refused("run", *SMOKE[:2], name, "1e999")[0]
 
 
 AT_LEAST_ONE = [

@@ -24,8 +24,13 @@ from studies import call_study, plan_of
 
 from analysis import load
 from analysis.report import compute
+from experiments.cli.arguments import parse
+from experiments.config.study import StudyConfig
 from experiments.coordinator.cell import FINAL
+from experiments.coordinator.plan import read_saved
+from experiments.coordinator.plan_ablation import plan_ablation
 from experiments.records.mlflow_store import connect, tracking_uri
+from experiments.study import read_arguments
 from rope_dit.checkpoint import Checkpoints
 
 ARCHIVE = Path(__file__).parent / "old" / "written_by_2cdd03a.tar.xz"
@@ -242,6 +247,24 @@ def test_a_setting_that_the_old_study_had_otherwise_is_refused_by_name(old):
     refused = call_study(*STUDY, "--seeds", "2", "--model.depth", "3")
     assert refused.code == 2
     assert "model.depth: there 2, now 3" in refused.err
+
+
+def test_an_old_study_s_guidances_are_those_it_had_and_grow(old):
+    """They were weights that shared an interval."""
+    file = Path("studies/old/study.json")
+    saved = json.loads(file.read_text())
+    saved["base"]["eval"] |= {"guidances": [1.0, 3.0], "guidance_interval": [0.2, 0.9]}
+    file.write_text(json.dumps(saved))
+    there = ("cfg:begin=0,end=1,weight=1", "cfg:begin=0.2,end=0.9,weight=3")
+    assert plan_of(Path(), "old").definition().guidances == there
+    assert "guidance_interval" not in read_saved(Path("studies/old")).base["eval"]  # as `as_before` sees it
+    _, default, _, words = read_arguments([*STUDY, "--seeds", "2", "--eval.guidances", "2", "1"])
+    plan, _ = plan_ablation(parse(StudyConfig, default, words, "", ""))
+    assert plan.base.eval.guidances == (*there, "cfg:begin=0,end=1,weight=2")
+    refused = call_study(*STUDY, "--seeds", "2", "--eval.guidances", "3", "--dry-run")
+    assert (
+        "endpoint guidance: there cfg:begin=0,end=1,weight=1, now cfg:begin=0,end=1,weight=3" in refused.err
+    )
 
 
 def test_an_old_store_is_reported_as_it_was(old):

@@ -85,6 +85,8 @@ def test_nfe_rings_the_pareto_front(better, want):
 def test_guidances_are_families_of_their_own():
     frame = pd.concat([scores(samplers=FOUR), scores(samplers=FOUR, guidance=guidance(1.5))])
     assert "euler, cfg 1.5" in words(score_against_nfe(frame, "fd_digits", ARMS))
+    frame = pd.concat([scores(samplers=FOUR), scores(samplers=FOUR, guidance="mine:w=3")])
+    assert "euler, mine" in words(score_against_nfe(frame, "fd_digits", ARMS))
 
 
 def test_samplers_of_unknown_plugins_are_drawn():

@@ -24,6 +24,7 @@ from golden_values import (
     density,
     extractor,
     grid,
+    guidance,
     metric,
     objective,
     optimizer,
@@ -46,6 +47,7 @@ from rope_dit.registry import (
     COUPLINGS,
     DENSITIES,
     GRIDS,
+    GUIDANCES,
     OBJECTIVES,
     OPTIMIZERS,
     POS_EMBEDS,
@@ -120,6 +122,8 @@ KINDS = {
     "optimizers": registered(OPTIMIZERS, optimizer, 1e-2),
     "schedules": registered(SCHEDULES, schedule, 1e-12),
     "averages": registered(AVERAGES, average, 1e-12),
+    # float64, of float32 times
+    "guidances": registered(GUIDANCES, guidance, 1e-9),
     # fewer pictures than dimensions: the square root of a covariance that lacks rank keeps half of its digits
     "metrics": registered(METRICS, metric, 1e-5),
     # float32 convolutions, which every processor sums in another order

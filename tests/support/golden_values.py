@@ -16,7 +16,9 @@ from experiments.scoring.extractors.classifier_file import WEIGHTS
 from experiments.scoring.extractors.load import load_extractor
 from rope_dit.config import ModelConfig, TrainConfig
 from rope_dit.densities.base import build_density
+from rope_dit.errors import UserError
 from rope_dit.flow import interpolate
+from rope_dit.guidance.spec import GuidanceSpec
 from rope_dit.model import DiT, draw
 from rope_dit.pos_embed.base import Geometry
 from rope_dit.pos_embed.compose import build
@@ -26,10 +28,13 @@ from rope_dit.registry import (
     AVERAGES,
     COUPLINGS,
     GRIDS,
+    GUIDANCES,
     OBJECTIVES,
     OPTIMIZERS,
     SCHEDULES,
     SOLVERS,
+    Part,
+    show,
 )
 from rope_dit.trainer import Training, train
 
@@ -98,6 +103,40 @@ def grid(name: str) -> Values:
     """The times of 7 steps."""
     times: Tensor = GRIDS.load(name)(7)
     return times.tolist()
+
+
+def tried(text: str) -> list[GuidanceSpec]:
+    """A guidance as it is, and with each number doubled and halved where that may be."""
+    given = Part.parse(text)
+    found = [GuidanceSpec.parse(text)]
+    for option in GUIDANCES[given.name].options.values():
+        if option.type not in (int, float) or option.name in dict(given.options):
+            continue
+        for value in (option.default * 2, option.type(option.default / 2)):
+            more = Part(given.name, (*given.options, (option.name, show(value))))
+            try:
+                spec = GuidanceSpec.parse(str(more))
+                spec.build()
+            except UserError:  # out of range
+                continue
+            found.append(spec)
+    return list(dict.fromkeys(found))
+
+
+@torch.no_grad()
+def guidance(name: str) -> Values:
+    """Velocities at a beginning, in the middle and at the end, with each number doubled and halved."""
+    labels, x = torch.tensor([0, 2]), noise("start", 2, 2, 2, 3)
+
+    def network(x: Tensor, t: Tensor, labels: Tensor) -> Tensor:
+        angle = 4 * t.double() + labels
+        return torch.cos(angle).view(-1, 1, 1, 1) * x + torch.sin(x) / 10
+
+    values: Values = []
+    for spec in tried(name):
+        v = spec.build().velocity(network, labels, 3)
+        values += [number for t in (0.0, 0.375, 1.0) for number in spread(v(x, torch.tensor(t)))]
+    return values
 
 
 def metric(name: str) -> Values:

@@ -45,7 +45,7 @@ def definition(arms: dict[str, str], seeds: Sequence[int], **more: Any) -> Defin
             train_step=20, sampling_seed=0, better="lower",
         ),
         arms=tuple(ArmRecord(label, spec, {}) for label, spec in arms.items()), seeds=tuple(seeds),
-        samplers=(EULER, HEUN, ONE), guidances=(1.0,), sampling_seeds=2, baseline=first, margin=0.02,
+        samplers=(EULER, HEUN, ONE), guidances=("1",), sampling_seeds=2, baseline=first, margin=0.02,
         comparisons=tuple((arm, first) for arm in others), planned_seeds=len(seeds),
     )  # fmt: skip
     return replace(made, **more)

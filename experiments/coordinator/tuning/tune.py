@@ -59,8 +59,9 @@ def plan_tuning(config: StudyConfig, space: Space) -> Plan:
     path = (config.studies / config.title).absolute()
     saved = read_plan(path)
     base = shared_settings(config, path, saved)
-    chosen = said(config.endpoint, saved)
-    guidance = 1.0 if 1.0 in base.eval.guidances and not chosen.guidance else base.eval.guidances[0]
+    guidances, chosen = base.eval.guidance_specs, said(config.endpoint, saved)
+    plain = [spec for spec in guidances if spec.is_off and not chosen.guidance]
+    guidance = str((plain or guidances)[0])
     base = replace(base, eval=replace(base.eval, samplers=base.eval.samplers[:1], guidances=(guidance,),
                                       n=base.eval.n[:1], sampling_seeds=1, every=0))  # fmt: skip
     base = scoring(base, [base.main_average])

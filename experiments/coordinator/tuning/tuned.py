@@ -5,7 +5,6 @@ from dataclasses import replace
 from pathlib import Path
 
 from experiments.config.former import upgraded
-from experiments.config.launch import renewed
 from experiments.config.study import StudyConfig
 from experiments.config.text import from_json
 from experiments.coordinator.arm import Arm
@@ -24,9 +23,7 @@ def tuned_defaults(name: str, studies: Path) -> StudyConfig:
             f"tuning study {studies / name} {why}; first: python -m experiments.study tune --name {name}"
         )
     saved = json.loads(file.read_text())
-    config = from_json(
-        StudyConfig, {**upgraded(saved["config"]), "launch": renewed(saved["config"]["launch"])}
-    )
+    config = from_json(StudyConfig, upgraded(saved["config"]))
     texts = []
     for one in saved["arms"]:
         found = [one["default"]]

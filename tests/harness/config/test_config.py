@@ -175,7 +175,7 @@ def test_the_original_is_as_it_was_published():
     assert POS_EMBEDS.canonical(original.variant) == "rope2d:theta=10000"
     assert original.model == replace(PRESETS["cifar10"].model, mlp_ratio=2.0)
     assert original.eval.samplers == ("euler:steps=100",)
-    assert original.eval.guidances == (3.0,)
+    assert original.eval.guidances == ("cfg:weight=3",)
 
 
 def test_presets_start_from_what_reports_need():

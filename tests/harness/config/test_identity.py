@@ -18,7 +18,6 @@ from experiments.config.identity import (
     run_name,
 )
 from experiments.config.presets import PRESETS
-from experiments.config.run import EvalConfig
 from experiments.config.text import flatten, from_json, to_json
 from rope_dit import registry
 from rope_dit.config import Neutral, TrainConfig, neutral
@@ -274,9 +273,8 @@ def test_settings_are_read_with_their_specs_written_out():
     train = replace(
         SMOKE.train, objective="velocity:cosine=0,loss=velocity", density="logit_normal:mean=0,std=1"
     )
-    whole = replace(
-        SMOKE, variant="rope2d:theta=100", train=train, eval=replace(SMOKE.eval, samplers=samplers)
-    )
+    evaluation = replace(SMOKE.eval, samplers=samplers, guidances=("cfg:begin=0,end=1,weight=1",))
+    whole = replace(SMOKE, variant="rope2d:theta=100", train=train, eval=evaluation)
     assert read == whole
     assert read_settings(to_json(replace(SMOKE, variant="not_here"))).variant == "not_here"
     with pytest.raises(UserError, match="RunConfig has no 'new'"):
@@ -297,11 +295,3 @@ def test_a_fingerprint_rests_on_fields_and_not_on_their_order():
     found = identity(SMOKE, "d", "cpu")
     assert fingerprint(found) == fingerprint(dict(reversed(found.items())))
     assert run_name(SMOKE, fingerprint(found)) == f"rope2d-s0-{fingerprint(found)[:8]}"
-
-
-@pytest.mark.parametrize(
-    ("weight", "interval"), [(0.0, (0.0, 1.0)), (3.5, (1e-5, 0.9)), (1000.0, (0.2, 1.0))]
-)
-def test_guidance_that_the_command_line_takes_is_a_spec(weight, interval):
-    (spec,) = EvalConfig(guidances=(weight,), guidance_interval=interval).guidance_specs
-    assert (spec.weight, (spec.begin, spec.end)) == (weight, interval)

@@ -139,8 +139,7 @@ ODD = {
         "eval": replace(
             SMOKE.eval,
             samplers=("dopri5",),
-            guidances=(0.0, 1.5, 1e-05),
-            guidance_interval=(1e-5, 0.9),
+            guidances=("0", "cfg:weight=1.5, begin=1e-05", " 1e-05"),
             n=(50, 20),
         )
     },

@@ -27,7 +27,7 @@ SMALL = Definition(
         train_step=20, sampling_seed=0, better="lower",
     ),
     arms=(ArmRecord("a", "rope2d:theta=100", {"train.lr": "0.02"}), ArmRecord("b", "none", {})), seeds=(0, 1),
-    samplers=(SAMPLER,), guidances=(1.0, 3.0), sampling_seeds=2, baseline="b", margin=0.02,
+    samplers=(SAMPLER,), guidances=("1", "cfg:weight=3"), sampling_seeds=2, baseline="b", margin=0.02,
     comparisons=(("a", "b"),), planned_seeds=2, looks=(Look(1.8e9, 2),),
 )  # fmt: skip
 OLD = """{"name": "study", "kind": "ablate", "created": 1784800000.5, "preset": "smoke", "data": "digits",
@@ -68,6 +68,7 @@ def test_a_study_of_before_guidance_was_a_spec_is_read(client, study):
         **{"guidance": "cfg:begin=0,end=1,weight=1", "train_step": 20, "sampling_seed": 0},
         **{"tokens": "trained", "extrapolation": "none", "classes": "data"},
     }
+    assert found.guidances == ("cfg:begin=0,end=1,weight=1",)
     assert found.arms == (ArmRecord("a", "rope2d:theta=100", {"train.lr": "0.02"}),)
     assert found.comparisons == (("a", "b"),)
     assert found.looks == (Look(1784800000.5, 2),)

@@ -32,7 +32,7 @@ from experiments.config.text import flatten, to_json
 from experiments.records.mlflow_names import PARAM_LENGTH, TAG_LENGTH, Naming, metric_name, score_points
 from experiments.records.mlflow_store import connect, tracking_uri
 from experiments.records.run_folder import RunFolder
-from rope_dit.guidance_spec import GuidanceSpec
+from rope_dit.guidance.spec import GuidanceSpec
 
 # What is stored
 

@@ -27,7 +27,7 @@ def definition(**changes):
     made = Definition(
         name=STUDY, kind="ablate", created=1.8e9, preset="smoke", data="digits", endpoint=ENDPOINT,
         arms=tuple(ArmRecord(arm, arm, {}) for arm in ARMS), seeds=(0,), samplers=tuple(SAMPLERS),
-        guidances=(1.0,), sampling_seeds=2, baseline="none", margin=0.02,
+        guidances=("cfg:weight=1",), sampling_seeds=2, baseline="none", margin=0.02,
         comparisons=(("rope2d:theta=100", "none"),), planned_seeds=1,
     )  # fmt: skip
     return replace(made, **changes)

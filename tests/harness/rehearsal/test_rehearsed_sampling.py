@@ -12,7 +12,7 @@ from experiments.datasets.batches import Batches
 from experiments.scoring.extractors.load import load_extractor
 from experiments.scoring.generate import Generator
 from rope_dit.config import ModelConfig
-from rope_dit.guidance_spec import GuidanceSpec
+from rope_dit.guidance.spec import GuidanceSpec
 from rope_dit.model import DiT
 from rope_dit.registry import GRIDS, OBJECTIVES, POS_EMBEDS, SOLVERS
 from rope_dit.samplers.spec import SamplerSpec

@@ -68,8 +68,8 @@ def test_guidance_by_either_name(copy):
     assert values(added, "guidance", "nfe", "n") == {(EVERYWHERE + "2", "8.0", "100")}
     again = call("evaluate", "run", "--guidances", "2", "--samplers", "euler:steps=4")
     assert "nothing to do" in again.out
-    interval = ("--guidance-interval", "0.4", "0.6", "--samplers", "euler:steps=4")
-    added = evaluated(copy, "--guidance", "2", *interval)
+    interval = "cfg:weight=2,begin=0.4,end=0.6"
+    added = evaluated(copy, "--guidance", interval, "--samplers", "euler:steps=4")
     assert values(added, "guidance", "nfe") == {("cfg:begin=0.4,end=0.6,weight=2", "5.0")}
 
 
@@ -159,8 +159,7 @@ def test_other_samplers_guidances_and_seeds_give_other_pictures(copy):
 
 
 def test_sample_takes_the_guidance_of_the_run():
-    guidance = ("--eval.guidances", "500", "--eval.guidance-interval", "0.5", "1")
-    made = call("run", *QUICK, *guidance, "--out", "run")
+    made = call("run", *QUICK, "--eval.guidances", "cfg:weight=500,begin=0.5", "--out", "run")
     assert made.code == 0, made.err
     (scored,) = {row["images_sha256"] for row in rows(Path("run"))}
 
@@ -170,7 +169,7 @@ def test_sample_takes_the_guidance_of_the_run():
             return hashlib.sha256(file["arr_0"].transpose(0, 3, 1, 2).tobytes()).hexdigest()
 
     assert sha256() == scored  # of euler's one step, at t = 0, where this guidance does not act
-    evaluated(Path("run"), "--guidance-interval", "0", "1")
+    evaluated(Path("run"), "--guidances", "500")
     assert {row["guidance"]: row["images_sha256"] for row in rows(Path("run"))}[EVERYWHERE + "500"] != scored
 
 

@@ -37,7 +37,7 @@ from experiments.scoring.jobs import final_jobs
 from experiments.scoring.metrics import value_name
 from experiments.scoring.sample_grid import COLUMNS, GAP, MIN_SIDE, ROWS
 from rope_dit.errors import Stopped
-from rope_dit.guidance_spec import GuidanceSpec
+from rope_dit.guidance.spec import GuidanceSpec
 from rope_dit.registry import POS_EMBEDS, SOLVERS
 from rope_dit.samplers.spec import SamplerSpec
 
@@ -221,9 +221,9 @@ def test_evaluations_are_those_declared_and_guidance_doubles_them(copy):
 
 
 def test_guidance_outside_its_interval_costs_nothing(copy):
-    interval = ("--eval.guidance-interval", "0.4", "0.6")
-    wanted = ("--eval.n", "10", "--eval.guidances", "3", "--eval.samplers", "euler:steps=4")
-    result = call("run", *SMOKE, "--out", copy, *wanted, *interval)
+    guidance = "cfg:weight=3,begin=0.4,end=0.6"
+    wanted = ("--eval.n", "10", "--eval.guidances", guidance, "--eval.samplers", "euler:steps=4")
+    result = call("run", *SMOKE, "--out", copy, *wanted)
     assert result.code == 0, result.err
     (row, *_) = [row for row in rows(copy) if row["n"] == "10"]
     assert row["guidance"] == "cfg:begin=0.4,end=0.6,weight=3"
@@ -271,10 +271,10 @@ def test_noise_and_classes_belong_to_the_picture(generator):
 
 def test_other_chunks_agree_closely(generator, finished):
     spec = SamplerSpec.parse("heun:steps=2")
-    pictures = torch.cat([generator.chunk_of(i, spec, GuidanceSpec(), 0)[0] for i in range(4)])
+    pictures = torch.cat([generator.chunk_of(i, spec, GuidanceSpec.parse("cfg"), 0)[0] for i in range(4)])
     generator.chunk = 100
     try:
-        at_once, _ = generator.chunk_of(0, spec, GuidanceSpec(), 0)
+        at_once, _ = generator.chunk_of(0, spec, GuidanceSpec.parse("cfg"), 0)
     finally:
         generator.chunk = 25
     assert (pictures.int() - at_once.int()).abs().max() <= 1  # of 255: rounding of the last bits

@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rope_dit.errors import UserError
-from rope_dit.guidance_spec import GuidanceSpec
+from rope_dit.guidance.spec import GuidanceSpec
+from rope_dit.registry import GUIDANCES, Entry, Option
 
 NONE = "cfg:begin=0,end=1,weight=1"
 
@@ -30,6 +31,8 @@ NONE = "cfg:begin=0,end=1,weight=1"
         ("1e-05", "cfg:begin=0,end=1,weight=1e-05", "cfg1e-05"),
         ("3-1e-05to0.9", "cfg:begin=1e-05,end=0.9,weight=3", "cfg3-1e-05to0.9"),
         ("1e-05-1e-06to1e-05", "cfg:begin=1e-06,end=1e-05,weight=1e-05", "cfg1e-05-1e-06to1e-05"),
+        (" .5 ", "cfg:begin=0,end=1,weight=0.5", "cfg0.5"),
+        ("1E+2", "cfg:begin=0,end=1,weight=100", "cfg100"),
     ],
 )
 def test_new_and_old_texts(text, canonical, slug):
@@ -43,7 +46,8 @@ def test_new_and_old_texts(text, canonical, slug):
     "text", ["cfg:weight=1,begin=0.2,end=0.9", "1-0.2to0.9", "cfg:end=0.5", "cfg:weight=1.0"]
 )
 def test_weight_1_has_no_interval(text):
-    assert GuidanceSpec.parse(text) == GuidanceSpec()
+    assert GuidanceSpec.parse(text) == GuidanceSpec.parse("cfg")
+    assert GuidanceSpec.parse(text).is_off
     assert (str(GuidanceSpec.parse(text)), GuidanceSpec.parse(text).slug) == (NONE, "cfg1")
 
 
@@ -55,10 +59,16 @@ NUMBERS = SIX_DIGITS.map(lambda number: float(f"{number:g}"))
 def test_text_and_slug_survive_a_round_trip(weight, a, b):
     begin, end = sorted((min(a, 1.0), min(b, 1.0)))
     if begin < end:
-        spec = GuidanceSpec(weight, begin, end)
+        spec = GuidanceSpec.parse(f"cfg:weight={weight},begin={begin},end={end}")
         assert GuidanceSpec.parse(str(spec)) == spec
         assert GuidanceSpec.parse(spec.short) == spec
         assert re.fullmatch(r"[A-Za-z0-9._-]{1,80}", spec.slug)
+        interval = "" if (begin, end) == (0, 1) or weight == 1 else f"-{begin:g}to{end:g}"
+        assert spec.slug == f"cfg{weight:g}{interval}"  # as earlier versions named files and metrics
+
+
+WRONG = ("", "-", "-1", "...", "+3", "1.2.3", "3e", "3-0.2", "3-0.2to", "3to0.9", "3-to0.9", "3-1e-to0.9")
+WRONG += ("\u0663", "1_0", ":weight=3", "cfg+cfg")
 
 
 @pytest.mark.parametrize(
@@ -84,33 +94,62 @@ def test_text_and_slug_survive_a_round_trip(weight, a, b):
         ("cfg:wieght=3", "cfg: unknown option 'wieght'; its options are: begin, end, weight."),
         ("cfg:weight", "expected key=value"),
         ("cfg:weight=3,weight=4", "'weight' is given twice"),
-        ("cgf:weight=3", "guidance got 'cgf:weight=3', expected cfg, as in cfg:weight=3."),
-        *(
-            (text, f"guidance got '{text}', expected cfg")
-            for text in ("", "-", "x", "nan", "-1", "e", "...", "+3")
-        ),
-        *(
-            (text, f"guidance got '{text}', expected cfg")
-            for text in ("3-0.2", "3-0.2to", "3to0.9", "3-to0.9")
-        ),
-        *((text, f"guidance got '{text}', expected cfg") for text in ("1.2.3", "3e", "3-1e-to0.9", "\u0663")),
+        ("cgf:weight=3", "unknown guidance 'cgf'. Did you mean 'cfg'? `--list guidances` shows all."),
+        *((text, f"unknown guidance '{text}'.") for text in ("x", "nan", "e")),
+        *((text, f"guidance got '{text}', expected a spec such as cfg:weight=3, or a") for text in WRONG),
         ("3-0.9to0.2", "option 'end' got 0.2, expected a time after begin=0.9."),
         ("3-0.2to1.5", "option 'end' got 1.5, expected"),
         ("1001", "option 'weight' got 1001.0, expected"),
-        ("1e999", "option 'weight' got inf, expected"),
+        ("1e999", "option 'weight' got 'inf', expected a finite number"),
     ],
 )
 def test_mistakes_are_named_in_one_line(text, message):
     with pytest.raises(UserError) as caught:
-        GuidanceSpec.parse(text)
+        GuidanceSpec.parse(text).build()
     assert message in str(caught.value)
     assert len(str(caught.value)) <= 200
     assert "\n" not in str(caught.value)
 
 
+def test_what_a_guidance_costs_is_read_from_its_claims():
+    """`cfg` with weight 1 is none, and needs no null class either."""
+    costs = {text: GuidanceSpec.parse(text) for text in ("1", "0", "3-0.2to0.9", "cfg:begin=0.5")}
+    assert [spec.evals for spec in costs.values()] == [1, 2, 2, 1]
+    assert [spec.needs_null_class for spec in costs.values()] == [False, True, True, False]
+    assert [spec.is_off for spec in costs.values()] == [True, False, False, True]
+
+
+@pytest.fixture
+def others(monkeypatch, tmp_path):
+    """A guidance whose name could be taken for cfg with a weight, and one with an option added later."""
+    strength = {"strength": Option("strength", float, 2.0, neutral=0.5)}
+    for entry in (
+        Entry("cfg2", tmp_path, "", {"bend": Option("bend", int, 1)}, {"evals": 3}),
+        Entry("other", tmp_path, "", strength, {"needs_null_class": True, "off": {"strength": 0.0}}),
+    ):
+        monkeypatch.setitem(GUIDANCES.entries(), entry.name, entry)
+
+
+@pytest.mark.usefixtures("others")
+def test_others_have_the_slug_of_a_registry():
+    texts = ("other", "other:strength=3", "cfg2", "cfg2:bend=2", "cfg:weight=2")
+    told = [GuidanceSpec.parse(text) for text in texts]
+    assert [spec.slug for spec in told] == ["other", "other-strength3", "_cfg2", "_cfg2-bend2", "cfg2"]
+    assert [spec.short for spec in told] == ["other", "other-strength3", "_cfg2", "_cfg2-bend2", "2"]
+    assert [spec.evals for spec in told] == [1, 1, 3, 3, 2]
+    assert [spec.needs_null_class for spec in told] == [True, True, False, False, True]
+
+
+@pytest.mark.usefixtures("others")
+def test_options_that_a_record_lacks_are_neutral():
+    assert str(GuidanceSpec.parse("other")) == "other:strength=2"
+    assert str(GuidanceSpec.parse("other", stored=True)) == "other:strength=0.5"
+    assert GuidanceSpec.parse("other:strength=0").is_off
+
+
 def test_parsing_imports_no_torch():
     code = (
-        "import sys; from rope_dit.guidance_spec import GuidanceSpec as G; "
-        "s = G.parse('cfg:weight=3'); str(s), s.slug; sys.exit('torch' in sys.modules)"
+        "import sys; from rope_dit.guidance.spec import GuidanceSpec as G; "
+        "s = G.parse('cfg:weight=3'); str(s), s.slug, s.evals; sys.exit('torch' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -1,0 +1,50 @@
+"""Classifier-free guidance."""
+
+from typing import ClassVar
+
+import torch
+from torch import Tensor
+
+from rope_dit.config import check
+from rope_dit.guidance.base import Guidance, Network, times, unguided
+from rope_dit.registry import GUIDANCES, show
+from rope_dit.samplers.base import Velocity
+
+
+@GUIDANCES.register("cfg")
+class ClassifierFree(Guidance):
+    """Classifier-free guidance at times from `begin` to `end`; weight 1 is none (arXiv:2207.12598).
+
+    v = v_null + weight (v_class - v_null) on all channels at times within the interval (arXiv:2404.07724),
+    both ends included; elsewhere the class's velocity alone, at one evaluation instead of two. Weight 0 is
+    unconditional, more than 1 exaggerates the class.
+    """
+
+    evals = 2
+    needs_null_class = True
+    off: ClassVar[dict[str, float]] = {"weight": 1.0}
+
+    def __init__(self, *, weight: float = 1.0, begin: float = 0.0, end: float = 1.0):
+        for name, value, most in (("weight", weight, 1000), ("begin", begin, 1), ("end", end, 1)):
+            ok = 0 <= value <= most and value == float(f"{value:g}")  # names of scores and files stay short
+            check(ok, f"cfg: option '{name}'", value, f"a number from 0 to {most} with at most 6 digits")
+        check(begin < end, "cfg: option 'end'", end, f"a time after begin={show(begin)}")
+        self.weight, self.begin, self.end = weight, begin, end
+
+    def velocity(self, network: Network, labels_B: Tensor, null_label: int | None) -> Velocity:
+        """See the class."""
+        plain = unguided(network, labels_B)
+        if self.weight == 1:
+            return plain
+        assert null_label is not None, "guidance needs a model with a null class"
+        labels = torch.cat((labels_B, torch.full_like(labels_B, null_label)))
+
+        def guided(x_BCHW: Tensor, t: Tensor) -> Tensor:
+            time = float(t)
+            if not self.begin <= time <= self.end:
+                return plain(x_BCHW, t)
+            t_B = times(x_BCHW, time)
+            v_class, v_null = network(torch.cat((x_BCHW, x_BCHW)), torch.cat((t_B, t_B)), labels).chunk(2)
+            return v_null + self.weight * (v_class - v_null)
+
+        return guided

@@ -1,0 +1,20 @@
+"""What every time grid promises."""
+
+import torch
+
+from rope_dit.registry import GRIDS, Part
+
+
+def goes_from_0_to_1_in_as_many_steps_as_asked(spec: str) -> None:
+    part = Part.parse(spec)
+    grid, options = GRIDS.load(part.name), GRIDS[part.name].resolve(part)
+    for steps in (1, 2, 3, 50, 100_000):
+        times = grid(steps, **options)
+        assert times.shape == (steps + 1,)
+        assert times.dtype == torch.float64
+        assert times.device.type == "cpu"
+        assert (times[0], times[-1]) == (0, 1)
+        assert (times.diff() > 0).all()
+
+
+CHECKS = [goes_from_0_to_1_in_as_many_steps_as_asked]
