@@ -64,7 +64,8 @@ def _definition(arms: Sequence[str], seeds: int, better: str) -> Definition:
     return Definition(
         name="example", kind="ablate", created=0.0, preset="digits", data="digits", endpoint=end,
         arms=tuple(ArmRecord(arm, arm, {}) for arm in arms), seeds=tuple(range(seeds)),
-        samplers=tuple(_SAMPLERS), guidances=("cfg:begin=0,end=1,weight=1",), sampling_seeds=1, baseline=first, margin=0.02,
+        samplers=tuple(_SAMPLERS), guidances=("cfg:begin=0,end=1,weight=1",), sampling_seeds=1,
+        baseline=first, margin=0.02,
         comparisons=tuple((arm, first) for arm in others), planned_seeds=seeds,
     )  # fmt: skip
 

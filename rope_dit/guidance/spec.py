@@ -30,7 +30,7 @@ class GuidanceSpec:
     options: tuple[tuple[str, Value], ...]
 
     @classmethod
-    def parse(cls, text: str, *, stored: bool = False) -> "GuidanceSpec":
+    def parse(cls, text: str | float, *, stored: bool = False) -> "GuidanceSpec":
         """Read a spec. Raises UserError for what is unknown; `build` for what is out of range.
 
         Args:
@@ -38,7 +38,7 @@ class GuidanceSpec:
                 '3-0.2to0.9' for one with an interval.
             stored: it comes from a record, where options that it lacks are at their neutral values.
         """
-        part = _part(text)
+        part = _part(str(text))
         entry = GUIDANCES[part.name]
         options, off = entry.resolve(part, stored=stored), entry.claims.get("off", {})
         if off and off.items() <= options.items():

@@ -66,7 +66,7 @@ def test_what_is_chosen_comes_first_so_that_curves_follow_it():
     for cell in plan.cells():
         config = cell.config.eval
         assert [str(spec) for spec in config.sampler_specs] == [HEUN, EULER]
-        assert [spec.weight for spec in config.guidance_specs] == [3, 1]
+        assert [spec.short for spec in config.guidance_specs] == ["3", "1"]
         assert config.n == (80, 100)
 
 
@@ -91,7 +91,7 @@ def test_a_metric_goes_by_either_name(metric):
         ({"sampler": "heun:steps=2"}, f"that are scored: {EULER}, {HEUN}."),
         ({"sampler": "hoin"}, "unknown sampler 'hoin'"),
         ({"guidance": "cfg:weight=2"}, "endpoint.guidance got cfg:begin=0,end=1,weight=2, expected one of"),
-        ({"guidance": "strong"}, "guidance got 'strong'"),
+        ({"guidance": "strong"}, "unknown guidance 'strong'"),
         ({"n": 90}, "endpoint.n got 90, expected one of those that are scored: 100, 80."),
         ({"n": -1}, "endpoint.n got -1"),
     ],
@@ -185,7 +185,7 @@ def test_an_extractor_is_known_by_what_it_is_and_not_by_how_it_is_named():
 def test_tuning_scores_the_endpoint_alone():
     plan = plan_tuning(asked(**WHOLE), SPACE)
     assert [str(spec) for spec in plan.base.eval.sampler_specs] == [HEUN]
-    assert [spec.weight for spec in plan.base.eval.guidance_specs] == [3]
+    assert [spec.short for spec in plan.base.eval.guidance_specs] == ["3"]
     assert (plan.base.eval.n, plan.endpoint().metric) == ((80,), "recall_digits")
     plan.save()
     assert plan_tuning(asked(), SPACE).endpoint() == plan.endpoint()

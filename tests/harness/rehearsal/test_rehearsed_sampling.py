@@ -14,7 +14,7 @@ from experiments.scoring.generate import Generator
 from rope_dit.config import ModelConfig
 from rope_dit.guidance.spec import GuidanceSpec
 from rope_dit.model import DiT
-from rope_dit.registry import GRIDS, OBJECTIVES, POS_EMBEDS, SOLVERS
+from rope_dit.registry import GRIDS, GUIDANCES, OBJECTIVES, POS_EMBEDS, SOLVERS
 from rope_dit.samplers.spec import SamplerSpec
 from rope_dit.trainer import Training, train
 
@@ -27,17 +27,18 @@ def network(variant="rope2d"):
     return DiT(config, variant, channels=1, image_size=SHAPE[1:], num_classes=3, null_class=True)
 
 
-def sample(sampler="euler:steps=3", guidance=2.0, objective="velocity", variant="rope2d"):
+def sample(sampler="euler:steps=3", guidance="2", objective="velocity", variant="rope2d"):
     """Pictures of the second chunk; returns what was copied between host and device meanwhile."""
     config = preset("smoke")
     settings = replace(config.train, precision="fp32", compile="off", objective=objective)
     config = replace(config, train=settings, eval=replace(config.eval, chunk=4))
+    spec = SamplerSpec.parse(sampler)
     with rehearsal() as watch:
         generator = Generator(moved(network(variant)), config, LABELS, SHAPE, lambda: False)
         generator.load([torch.empty_like(p) for p in generator.model.parameters()])
-        generator.chunk_of(0, SamplerSpec.parse(sampler), GuidanceSpec(), 0)  # tables may be made and kept
+        generator.chunk_of(0, spec, GuidanceSpec.parse(1), 0)  # tables may be made and kept
         watch.copies.clear()
-        pictures, _ = generator.chunk_of(1, SamplerSpec.parse(sampler), GuidanceSpec(guidance), 0)
+        pictures, _ = generator.chunk_of(1, spec, GuidanceSpec.parse(guidance), 0)
     assert pictures.shape == (4, *SHAPE)
     assert (pictures.device, pictures.dtype) == (CUDA, torch.uint8)
     return watch.copies
@@ -48,7 +49,9 @@ def fixed_steps():
     return [s for e in SOLVERS if not e.claims.get("adaptive") for s in e.specs()]
 
 
-@pytest.mark.parametrize("guidance", [1.0, 2.0])
+@pytest.mark.parametrize(
+    "guidance", [spec for entry in GUIDANCES for spec in entry.specs()] + ["2", "2-0.2to0.8"]
+)
 @pytest.mark.parametrize("spec", fixed_steps())
 def test_every_solver(spec, guidance):
     assert sample(f"{spec}{',' if ':' in spec else ':'}steps=3", guidance) == []
@@ -70,7 +73,7 @@ def test_every_variant(variant):
 
 
 def test_a_solver_that_reads_a_number_is_found(monkeypatch):
-    def solver(velocity, x):
+    def solver(velocity, x, noise):
         return x * velocity(x, torch.zeros(())).abs().max().item()
 
     monkeypatch.setattr(SamplerSpec, "build", lambda spec: solver)
