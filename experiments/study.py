@@ -14,6 +14,7 @@ import os
 from dataclasses import replace
 from pathlib import Path
 
+import analysis.figures.registry  # noqa: F401  --list shows them too
 from experiments.cli.arguments import parse, take
 from experiments.cli.main import OK, StopFlag, main
 from experiments.config.study import STUDIES, Space, StudyConfig, study, study_file

@@ -95,13 +95,22 @@ class Registry(Generic[T]):
         plural: of `kind`, where an 's' does not make it.
         joins: whether a spec may join several by '+'.
         base: of kinds whose specs are one item and others that claim `modifies`: the one where none is named.
+        shown: claims that a list shows.
     """
 
     def __init__(
-        self, kind: str, variable: str, package: str, plural: str = "", *, joins: bool = False, base: str = ""
+        self,
+        kind: str,
+        variable: str,
+        package: str,
+        plural: str = "",
+        *,
+        joins: bool = False,
+        base: str = "",
+        shown: tuple[str, ...] = (),
     ):
         self.kind, self.variable, self.package, self.plural = kind, variable, package, plural or f"{kind}s"
-        self.joins, self.base = joins or bool(base), base
+        self.joins, self.base, self.shown = joins or bool(base), base, shown
         self._made: dict[str, Any] = {}
         self._entries: dict[str, Entry] | None = None
         REGISTRIES[self.plural] = self
@@ -314,14 +323,25 @@ def _fits(value: object, kind: type) -> bool:
     return type(value) in {float: (int, float), FreeText: (str,)}.get(kind, (kind,))
 
 
-POS_EMBEDS: Registry[Any] = Registry("variant", "POS_EMBEDS", "rope_dit.pos_embed", joins=True)
-POSITIONS: Registry[Any] = Registry("position", "POSITIONS", "rope_dit.positions", base="index")
-SOLVERS: Registry[Any] = Registry("sampler", "SOLVERS", "rope_dit.samplers")
+POS_EMBEDS: Registry[Any] = Registry(
+    "variant", "POS_EMBEDS", "rope_dit.pos_embed", joins=True,
+    shown=("relative", "sees", "symmetric", "extrapolates", "depends_on_t", "needs_grid"),
+)  # fmt: skip
+POSITIONS: Registry[Any] = Registry(
+    "position", "POSITIONS", "rope_dit.positions", base="index", shown=("modifies",)
+)
+SOLVERS: Registry[Any] = Registry(
+    "sampler", "SOLVERS", "rope_dit.samplers", shown=("order", "evals_per_step", "adaptive", "stochastic")
+)
 GRIDS: Registry[Any] = Registry("grid", "GRIDS", "rope_dit.grids")
 OBJECTIVES: Registry[Any] = Registry("objective", "OBJECTIVES", "rope_dit.objectives")
-DENSITIES: Registry[Any] = Registry("density", "DENSITIES", "rope_dit.densities", "densities", base="uniform")
+DENSITIES: Registry[Any] = Registry(
+    "density", "DENSITIES", "rope_dit.densities", "densities", base="uniform", shown=("modifies",)
+)
 COUPLINGS: Registry[Any] = Registry("coupling", "COUPLINGS", "rope_dit.couplings")
 OPTIMIZERS: Registry[Any] = Registry("optimizer", "OPTIMIZERS", "rope_dit.optimizers")
 SCHEDULES: Registry[Any] = Registry("schedule", "SCHEDULES", "rope_dit.schedules")
 AVERAGES: Registry[Any] = Registry("average", "AVERAGES", "rope_dit.averages")
-GUIDANCES: Registry[Any] = Registry("guidance", "GUIDANCES", "rope_dit.guidance")
+GUIDANCES: Registry[Any] = Registry(
+    "guidance", "GUIDANCES", "rope_dit.guidance", shown=("evals", "needs_null_class")
+)

@@ -7,6 +7,8 @@ import hypothesis
 import pytest
 import torch
 
+from rope_dit.registry import add_plugins
+
 hypothesis.settings.register_profile("untimed", deadline=None)  # speed is measured by the benchmark, not here
 hypothesis.settings.load_profile("untimed")
 
@@ -21,6 +23,15 @@ LONGEST = (
     "test_load",
 )
 """files that begin first, so that no worker is left alone with one of them at the end"""
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--plugins", dest="own", type=Path, metavar="DIR", help="whose items contracts try too")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    if folder := config.getoption("own"):
+        add_plugins(folder)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

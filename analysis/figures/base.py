@@ -16,12 +16,12 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from analysis.figures.palette import INK, colors
+from analysis.figures.registry import FIGURES as FIGURES  # figures of others import it from here
 from analysis.numbers import metric_title
 from analysis.stats import Comparison
 from analysis.study import Study
 from experiments.records.definition import Endpoint
 from rope_dit.config import check
-from rope_dit.registry import Registry
 
 SECTIONS = ("figures", "samplers", "spread")
 """of the page, where figures may stand"""
@@ -99,9 +99,6 @@ class StudyFigure:
         from analysis.figures.example import example
 
         return example()
-
-
-FIGURES: Registry[type[StudyFigure]] = Registry("figure", "FIGURES", "analysis.figures")
 
 
 @dataclass(frozen=True)

@@ -3,21 +3,6 @@
 from rope_dit.errors import UserError, nearest
 from rope_dit.registry import REGISTRIES, show
 
-CLAIMS = (
-    "relative",
-    "sees",
-    "symmetric",
-    "extrapolates",
-    "order",
-    "evals_per_step",
-    "adaptive",
-    "stochastic",
-    "evals",
-    "needs_null_class",
-    "values",
-    "min_images",
-)
-
 
 def list_registered(args: list[str]) -> bool:
     """Answer `--list [KIND]` from the files' syntax trees; False where it was not asked for."""
@@ -39,7 +24,8 @@ def listing(kind: str) -> str:
     lines = [f"{kind}:"]
     for entry in REGISTRIES[kind]:
         options = [f"{option.name}={show(option.default)}" for option in entry.options.values()]
-        claims = [_claim(name, value) for name, value in entry.claims.items() if name in CLAIMS and value]
+        shown = {name: entry.claims.get(name) for name in REGISTRIES[kind].shown}
+        claims = [_claim(name, value) for name, value in shown.items() if value]
         lines.append(f"  {entry.name:<18}{entry.summary}")
         if options:
             lines.append(f"{'':<20}options: {', '.join(options)}")

@@ -5,6 +5,8 @@ from typing import Any
 from rope_dit.registry import Registry
 
 DATASETS: Registry[Any] = Registry("dataset", "DATASETS", "experiments.datasets")
-METRICS: Registry[Any] = Registry("metric", "METRICS", "experiments.scoring.metrics")
+METRICS: Registry[Any] = Registry(
+    "metric", "METRICS", "experiments.scoring.metrics", shown=("values", "min_images")
+)
 EXTRACTORS: Registry[Any] = Registry("extractor", "EXTRACTORS", "experiments.scoring.extractors")
 LAUNCHERS: Registry[Any] = Registry("launcher", "LAUNCHERS", "experiments.coordinator.launchers")
