@@ -61,7 +61,7 @@ def main_table(study: Study, curves: pd.DataFrame) -> pd.DataFrame:
     others = _other_metrics(study)
     rows = []
     for arm in study.definition.arms:
-        row = {"arm": arm.label, "spec": arm.spec, **_score(study, arm.label)}
+        row = {"arm": arm.label, "spec": arm.text, **_score(study, arm.label)}
         for metric, scores in others.groupby("metric", sort=False):
             row |= _with_half(str(metric), scores.loc[scores["arm"] == arm.label, "value"])
         rows.append(row | _cost(study, arm.label, curves))

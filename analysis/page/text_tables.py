@@ -84,7 +84,8 @@ def scores(study: Study, main: pd.DataFrame) -> TextTable:
 def costs(main: pd.DataFrame) -> TextTable:
     """What each arm costs."""
     columns = [
-        _ARM, Column("Specification", number=False), Column("Parameters"), Column("of the embedding"),
+        _ARM, Column("Specification", number=False, wraps=True),
+        Column("Parameters"), Column("of the embedding"),
         Column("Training, images/s", "higher"), Column("Peak memory, MiB", "lower"), Column("A run", "lower"),
         Column("Sampling 1,000 images", "lower"), Column("NFE"), Column("FLOP an image", "lower"),
     ]  # fmt: skip

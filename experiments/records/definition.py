@@ -48,6 +48,11 @@ class ArmRecord:
     spec: str
     overrides: Mapping[str, str]
 
+    @property
+    def text(self) -> str:
+        """All that the arm is, as on a command line: `rope2d:theta=100; train.lr=0.003`."""
+        return "; ".join([self.spec, *(f"{key}={value}" for key, value in self.overrides.items())])
+
 
 @dataclass(frozen=True)
 class Look:

@@ -116,4 +116,5 @@ def test_a_study_varies_all_of_them(mine):
     report = Path("reports/ideas/report.md").read_text()
     for arm in ("rope2d", "unit", "sgd", "cosmap", "bright", "falling"):
         assert f"| {arm} " in report
+    assert "rope2d:theta=100; train.density=cosmap |" in report, "what an arm differs in"
     assert "figures/medians.png" in report
