@@ -1,8 +1,10 @@
 """What holds of every objective: one velocity whatever is predicted, and finite losses at both ends of t."""
 
+import tiny
 import torch
 
-from rope_dit.flow import interpolate, target
+from rope_dit.draws import Draws
+from rope_dit.flow import interpolate, loss, target
 from rope_dit.registry import OBJECTIVES
 
 
@@ -41,8 +43,25 @@ def losses_and_gradients_are_finite_at_both_ends(spec):
         assert made(spec).velocity(out, interpolate(x0, x1, t_B), t_B).isfinite().all()
 
 
+def so_are_those_of_a_network_whose_gates_are_open(spec):
+    """A fresh network outputs zeros, and its blocks' gates are closed: it would prove nothing."""
+    model, (x1, labels) = tiny.model(), tiny.batch(0)
+    generator = torch.Generator().manual_seed(0)
+    with torch.no_grad():
+        for p in model.parameters():
+            p.add_(0.3 * torch.randn(p.shape, generator=generator))
+    t_B = torch.tensor([0.0, 1.0, 1e-7, 1 - 1e-7, 0.0, 1.0])
+    draw = Draws(t_B, torch.randn(x1.shape, generator=generator), labels > 1)
+    losses = loss(model, made(spec), x1, labels, draw, model.null_label)
+    losses[0].sum().backward()
+    assert losses.isfinite().all()
+    assert all(p.grad is not None and p.grad.isfinite().all() for p in model.parameters())
+    assert max(float(p.grad.abs().max()) for p in model.parameters()) > 0
+
+
 CHECKS = [
     an_exact_network_gives_the_velocity,
     an_exact_network_has_no_loss_and_another_has,
     losses_and_gradients_are_finite_at_both_ends,
+    so_are_those_of_a_network_whose_gates_are_open,
 ]

@@ -14,6 +14,7 @@ from rope_dit.config import TrainConfig
 from rope_dit.draws import Draws
 from rope_dit.flow import NUM_BINS, bin_sums, interpolate, loss, target
 from rope_dit.objectives.velocity import Velocity
+from rope_dit.registry import OBJECTIVES
 
 CONFIG = TrainConfig(label_dropout=0.1)
 SHAPE = (5, 2, 3, 4)
@@ -165,3 +166,9 @@ def test_cuda_draws_the_same_bits():
         assert torch.equal(cpu.t_B, cuda.t_B.cpu())
         assert torch.equal(cpu.noise_BCHW, cuda.noise_BCHW.cpu())
         assert torch.equal(cpu.drop_B, cuda.drop_B.cpu())
+
+
+def test_whoever_predicts_noise_exactly_has_no_velocity_where_there_is_nothing_else():
+    noise, t_B = pictures(0), torch.zeros(5, dtype=torch.float64)
+    for spec in ("noise", "noise:loss=velocity,clamp=0.5"):
+        assert torch.equal(OBJECTIVES.bind(spec)().velocity(noise, noise, t_B), torch.zeros_like(noise))
