@@ -10,11 +10,11 @@ import torch
 from torch import Tensor, nn
 
 from rope_dit import flow
+from rope_dit.averages.ema import EMA
 from rope_dit.averages.names import RAW
 from rope_dit.checkpoint import Checkpoints, restore
 from rope_dit.config import TrainConfig
 from rope_dit.draws import Batch, Draws, Inputs
-from rope_dit.ema import EMA
 from rope_dit.errors import UserError
 from rope_dit.model import DiT
 from rope_dit.objectives.base import Objective

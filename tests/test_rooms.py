@@ -31,8 +31,15 @@ RULES: list[tuple[str, tuple[str, ...]]] = [
     ),
     ("rope_dit/pos_embed/", ("rope_dit.model", "rope_dit.trainer", "rope_dit.samplers", "rope_dit.flow")),
     ("rope_dit/model.py", ("rope_dit.trainer", "rope_dit.flow", "rope_dit.samplers", "rope_dit.checkpoint")),
-    ("rope_dit/specs.py", ("rope_dit.registry", "rope_dit.syntax")),
-    ("rope_dit/syntax.py", ("rope_dit.registry", "rope_dit.specs")),
+    (
+        "rope_dit/registry/specs.py",
+        tuple(f"rope_dit.registry.{n}" for n in ("syntax", "entries", "registry")),
+    ),
+    (
+        "rope_dit/registry/syntax.py",
+        tuple(f"rope_dit.registry.{n}" for n in ("specs", "entries", "registry")),
+    ),
+    ("rope_dit/registry/entries.py", ("rope_dit.registry.registry", "rope_dit.registry.kinds")),
     (
         "analysis/",
         ("torch", "torchvision", "torch_fidelity", "rope_dit.checkpoint", "rope_dit.model", "safetensors"),
@@ -56,8 +63,16 @@ ANALYSIS_TAKES = ("cli", "records")
 """rooms of experiments that analysis imports"""
 FEATURES = ("experiments.scoring.extractors", "experiments.config.registries", "experiments.scoring.metrics")
 """what metrics import of experiments: they see features, and neither pictures nor runs"""
-TORCH_FREE_LIBRARY = ["config", "durable", "errors", "registry", "specs", "syntax", "words"]
-TORCH_FREE_LIBRARY += ["guidance/spec", "samplers/spec"]
+TORCH_FREE_LIBRARY = [
+    "config",
+    "durable",
+    "errors",
+    "words",
+    "averages/names",
+    "guidance/spec",
+    "samplers/spec",
+]
+TORCH_FREE_LIBRARY += [f"registry/{file}" for file in ("entries", "kinds", "registry", "specs", "syntax")]
 
 
 def name(path: Path) -> str:

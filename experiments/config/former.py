@@ -6,7 +6,7 @@ What was only added since needs nothing here: it says with `rope_dit.config.Neut
 from collections.abc import Mapping
 from typing import Any
 
-from rope_dit.specs import Part, show
+from rope_dit.registry.specs import Part, show
 
 
 def upgraded(written: Mapping[str, Any]) -> dict[str, Any]:

@@ -5,7 +5,7 @@ bytes of all parts in the order of the canonical spec. The files here are those 
 which changed between. The table is closed: later records hold versions.
 """
 
-from rope_dit.specs import Part
+from rope_dit.registry.specs import Part
 
 VERSIONS: dict[tuple[str, str], tuple[int, ...]] = {
     ("learned", "3037cd6ba0445286"): (1,),

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from rope_dit.errors import UserError
 from rope_dit.registry import GUIDANCES, Part, Value, show
-from rope_dit.specs import NAME
+from rope_dit.registry.specs import NAME
 
 if TYPE_CHECKING:
     from rope_dit.guidance.base import Guidance

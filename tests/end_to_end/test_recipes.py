@@ -16,7 +16,7 @@ import analysis.figures.base  # noqa: F401  registers its registry
 from experiments import study
 from experiments.cli.main import main
 from rope_dit.registry import REGISTRIES, add_plugins
-from rope_dit.syntax import registered
+from rope_dit.registry.syntax import registered
 
 pytestmark = pytest.mark.filterwarnings("ignore::optuna.exceptions.ExperimentalWarning")
 CONTRIBUTING = Path(__file__).parents[2] / "CONTRIBUTING.md"

@@ -4,8 +4,8 @@ import pytest
 import torch
 from torch import Tensor
 
+from rope_dit.averages.ema import EMA
 from rope_dit.averages.names import average_name
-from rope_dit.ema import EMA
 
 ON, OFF = torch.ones(()), torch.zeros(())
 

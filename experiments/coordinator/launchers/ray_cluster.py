@@ -19,7 +19,7 @@ from experiments.config.registries import LAUNCHERS
 from experiments.coordinator.launchers import node
 from experiments.coordinator.launchers.base import LOST, NOT_STARTED, Ended, Task, note
 from rope_dit.errors import UserError
-from rope_dit.specs import Text
+from rope_dit.registry import Text
 
 RETRIES = 10  # lost nodes and killed workers that one task survives; more of them point to the task itself
 CONNECT_SECONDS = 5.0

@@ -24,7 +24,7 @@ from experiments.coordinator.launchers.base import LOST, NOT_STARTED, Ended, Tas
 from experiments.coordinator.launchers.local import fitting
 from rope_dit.config import check
 from rope_dit.errors import UserError
-from rope_dit.specs import Text
+from rope_dit.registry import Text
 
 MOST_JOBS = 100  # in Slurm's queue where no number was asked for
 LOOK_SECONDS = 0.2  # between two looks at the jobs' files

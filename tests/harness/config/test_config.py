@@ -99,7 +99,7 @@ def test_what_a_plug_in_says_is_part_of_a_variant(tmp_path, monkeypatch):
         forget()
         return [print_of(replace(SMOKE, variant=variant)) for variant in ("mine", "mine+rope2d", "rope2d")]
 
-    monkeypatch.setattr(registry, "PLUGINS", [])
+    monkeypatch.setattr(registry.registry, "PLUGINS", [])
     source = "@POS_EMBEDS.register('mine')\nclass Mine:\n    'Mine.'\n"
     (tmp_path / "mine.py").write_text(source)
     add_plugins(tmp_path)

@@ -235,7 +235,7 @@ def test_a_later_version_of_what_shipped_differs_from_a_record_of_the_first(monk
 @pytest.fixture
 def plugin(tmp_path, monkeypatch) -> Iterator[Path]:
     """A variant `mine` of the user's own."""
-    monkeypatch.setattr(registry, "PLUGINS", [])
+    monkeypatch.setattr(registry.registry, "PLUGINS", [])
     file = tmp_path / "mine.py"
     file.write_text("@POS_EMBEDS.register('mine')\nclass Mine:\n    'Mine.'\n")
     add_plugins(tmp_path)

@@ -17,7 +17,7 @@ OWN = '''
 from pathlib import Path
 from experiments.config.registries import LAUNCHERS
 from experiments.coordinator.launchers.local import LocalLauncher
-from rope_dit.specs import Text
+from rope_dit.registry import Text
 
 @LAUNCHERS.register("noted")
 class Noted(LocalLauncher):

@@ -51,7 +51,7 @@ def said(keywords: str) -> str:
 @pytest.fixture(name="plugins")
 def plugins_fixture(tmp_path, monkeypatch):
     """A function that writes plugin files and adds their folder; all registries forget it afterwards."""
-    monkeypatch.setattr(registry, "PLUGINS", [])
+    monkeypatch.setattr(registry.registry, "PLUGINS", [])
     for each in REGISTRIES.values():
         monkeypatch.setattr(each, "_entries", None)
 

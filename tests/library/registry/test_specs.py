@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from rope_dit.errors import UserError
 from rope_dit.registry import POS_EMBEDS, Option, Part, show
-from rope_dit.specs import FreeText
+from rope_dit.registry.specs import FreeText
 
 
 def test_part_grammar():

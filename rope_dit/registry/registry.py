@@ -1,86 +1,20 @@
-"""Registries: a new variant, solver, grid, metric or data set is one new file in its folder.
-
-A registry reads names, first lines, options, defaults and claims from the files' syntax trees, so that
-`--help` and `--list` import nothing; a file is imported when its thing is built.
-
-Results outlive the code, so a file says beside its name what has changed since the first results, in plain
-values, for classes and functions alike:
-
-    @POS_EMBEDS.register("rope2d", version=2, neutral={"scale": 1.0})
-
-* `version`, 1 unless said, is raised when the numbers of something that ships change on purpose.
-* `neutral` gives to each option that was added later the value that does what was done before it was there.
-"""
+"""A registry: things of one kind, one file each, found by scanning folders."""
 
 import importlib
 import importlib.util
-import itertools
 import sys
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
-from functools import cached_property, partial
+from functools import partial
 from importlib.machinery import SourceFileLoader
 from pathlib import Path
 from typing import Any, Generic, Literal, TypeVar
 
 from rope_dit.errors import UserError, nearest
-from rope_dit.specs import NAME, TEXTS, TYPES, FreeText, Option, Part, Value, show, slug
-from rope_dit.syntax import Keyword, Registered, literal_choices, registered, tree_sha256
-
-__all__ = ["AVERAGES", "COUPLINGS", "DENSITIES", "GRIDS", "GUIDANCES", "OBJECTIVES", "OPTIMIZERS"]
-__all__ += ["PLUGINS", "POSITIONS", "POS_EMBEDS", "REGISTRIES", "SCHEDULES", "SOLVERS", "Entry", "Option"]
-__all__ += ["Part", "Registry", "Value", "add_plugins", "show", "slug"]
+from rope_dit.registry.entries import Entry, entry_of
+from rope_dit.registry.specs import FreeText, Part, Value, show, slug
+from rope_dit.registry.syntax import registered
 
 T = TypeVar("T")
-
-
-@dataclass(frozen=True)
-class Entry:
-    """What is known of a registered thing without importing its file."""
-
-    name: str
-    path: Path
-    summary: str
-    options: Mapping[str, Option] = field(default_factory=dict)
-    claims: Mapping[str, Any] = field(default_factory=dict)
-    version: int = 1
-    is_plugin: bool = False
-
-    def specs(self) -> Iterator[str]:
-        """Yield the name alone, then with each value of each option whose values can be listed."""
-        yield self.name
-        for option in self.options.values():
-            yield from (f"{self.name}:{option.name}={show(value)}" for value in option.values)
-
-    @cached_property
-    def tree_sha256(self) -> str:
-        """SHA-256 of what the file says, without comments, docstrings and layout."""
-        return tree_sha256(self.path)
-
-    def resolve(
-        self, part: Part, extra: Mapping[str, Option] | None = None, *, stored: bool = False
-    ) -> dict[str, Value]:
-        """Return every option of `part`, with those that are missing filled in.
-
-        Args:
-            part: what was typed, or read back from a record.
-            extra: options of the caller's own.
-            stored: it was read back: an option with a neutral value may not have been there at the time, and
-                is that value then. All others are at their default, as in what is typed.
-        """
-        known = {**self.options, **(extra or {})}
-        for key, _ in part.options:
-            if key not in known:
-                has = ", ".join(sorted(known)) or "none"
-                raise UserError(
-                    f"{self.name}: unknown option '{key}'; its options are: {has}.{nearest(key, list(known))}"
-                )
-        given = {key: known[key].convert(text, self.name) for key, text in part.options}
-        neutral = {key: option.neutral for key, option in known.items() if option.neutral is not None}
-        missing = {key: option.default for key, option in known.items()} | (neutral if stored else {})
-        return {key: given.get(key, missing[key]) for key in sorted(known)}
-
-
 PLUGINS: list[Path] = []
 REGISTRIES: dict[str, "Registry[Any]"] = {}
 
@@ -143,7 +77,7 @@ class Registry(Generic[T]):
         for folder in [_package_folder(self.package), *PLUGINS]:
             for path in sorted(folder.glob("*.py")):
                 for found in registered(path, self.variable):
-                    yield _entry(found, path, is_plugin=folder in PLUGINS)
+                    yield entry_of(found, path, is_plugin=folder in PLUGINS)
 
     def names(self) -> list[str]:
         """All registered names."""
@@ -210,6 +144,7 @@ class Registry(Generic[T]):
         there; the version of each part that ships and is not in its first; what each part of a plug-in says,
         because no golden value holds it.
 
+        >>> from rope_dit.registry import POS_EMBEDS
         >>> POS_EMBEDS.identity("rope2d:theta=5+learned")
         {'variant': 'learned:std=0.02+rope2d:theta=5'}
         """
@@ -269,79 +204,3 @@ def _import_plugin(path: Path) -> None:
     assert spec is not None, path
     module = sys.modules[name] = importlib.util.module_from_spec(spec)
     loader.exec_module(module)
-
-
-def _entry(found: Registered, path: Path, is_plugin: bool) -> Entry:
-    """Give what a file registers its types."""
-    if not NAME.fullmatch(found.name):
-        raise UserError(f"{path.name}: got the name '{found.name}', expected letters, digits and '_'.")
-    where = f"{path.name}:{found.options_line}"
-    options = {option.name: _option(option, where) for option in found.options}
-    for short, long in itertools.permutations(options.values(), 2):
-        rest = long.name.removeprefix(short.name)
-        if rest != long.name and (short.type is str or rest.isdigit()):  # their slugs could be equal
-            raise UserError(f"{where}: option '{long.name}' begins as '{short.name}' does; rename one.")
-    version, where = 1, f"{path.name}:{found.line}"
-    for keyword in found.keywords:
-        match keyword.name, keyword.value:
-            case "version", int(number) if number >= 1 and number is not True:
-                version = number
-            case "neutral", dict(values):
-                options |= {key: _neutral(options, key, value, where) for key, value in values.items()}
-            case _:
-                raise UserError(f"{where}: got '{keyword.text}', expected version=N, a whole number of at "
-                                "least 1, or neutral={'option': value}.")  # fmt: skip
-    return Entry(found.name, path, found.summary, options, found.claims, version, is_plugin)
-
-
-def _option(found: Keyword, where: str) -> Option:
-    choices = literal_choices(found.annotation)
-    kind = str if choices else TYPES.get(found.annotation)
-    if kind is None or not _fits(found.value, kind):
-        raise UserError(f"{where}: got the option '{found.text}', expected a type of {', '.join(TYPES)} "
-                        "or Literal['a', 'b'], and a plain value of it as default.")  # fmt: skip
-    default: Value = float(found.value) if kind is float else found.value
-    option = Option(found.name, kind, default, choices=choices)
-    option.convert(show(option.default), where)  # a default must be something that a spec can say
-    return option
-
-
-def _neutral(options: Mapping[str, Option], key: object, value: Any, where: str) -> Option:
-    """Return the option `key` with its neutral value."""
-    option = options.get(str(key))
-    if option is None:
-        has = ", ".join(options) or "none"
-        raise UserError(f"{where}: neutral names '{key}', expected one of its options: {has}.")
-    if not _fits(value, option.type):
-        raise UserError(f"{where}: neutral value of '{key}' got {value!r}, expected {TEXTS[option.type][1]}.")
-    neutral: Value = float(value) if option.type is float else value
-    option.convert(show(neutral), where)
-    return replace(option, neutral=neutral)
-
-
-def _fits(value: object, kind: type) -> bool:
-    return type(value) in {float: (int, float), FreeText: (str,)}.get(kind, (kind,))
-
-
-POS_EMBEDS: Registry[Any] = Registry(
-    "variant", "POS_EMBEDS", "rope_dit.pos_embed", joins=True,
-    shown=("relative", "sees", "symmetric", "extrapolates", "depends_on_t", "needs_grid"),
-)  # fmt: skip
-POSITIONS: Registry[Any] = Registry(
-    "position", "POSITIONS", "rope_dit.positions", base="index", shown=("modifies",)
-)
-SOLVERS: Registry[Any] = Registry(
-    "sampler", "SOLVERS", "rope_dit.samplers", shown=("order", "evals_per_step", "adaptive", "stochastic")
-)
-GRIDS: Registry[Any] = Registry("grid", "GRIDS", "rope_dit.grids")
-OBJECTIVES: Registry[Any] = Registry("objective", "OBJECTIVES", "rope_dit.objectives")
-DENSITIES: Registry[Any] = Registry(
-    "density", "DENSITIES", "rope_dit.densities", "densities", base="uniform", shown=("modifies",)
-)
-COUPLINGS: Registry[Any] = Registry("coupling", "COUPLINGS", "rope_dit.couplings")
-OPTIMIZERS: Registry[Any] = Registry("optimizer", "OPTIMIZERS", "rope_dit.optimizers")
-SCHEDULES: Registry[Any] = Registry("schedule", "SCHEDULES", "rope_dit.schedules")
-AVERAGES: Registry[Any] = Registry("average", "AVERAGES", "rope_dit.averages")
-GUIDANCES: Registry[Any] = Registry(
-    "guidance", "GUIDANCES", "rope_dit.guidance", shown=("evals", "needs_null_class")
-)
