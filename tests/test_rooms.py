@@ -31,14 +31,8 @@ RULES: list[tuple[str, tuple[str, ...]]] = [
     ),
     ("rope_dit/pos_embed/", ("rope_dit.model", "rope_dit.trainer", "rope_dit.samplers", "rope_dit.flow")),
     ("rope_dit/model.py", ("rope_dit.trainer", "rope_dit.flow", "rope_dit.samplers", "rope_dit.checkpoint")),
-    (
-        "rope_dit/registry/specs.py",
-        tuple(f"rope_dit.registry.{n}" for n in ("syntax", "entries", "registry")),
-    ),
-    (
-        "rope_dit/registry/syntax.py",
-        tuple(f"rope_dit.registry.{n}" for n in ("specs", "entries", "registry")),
-    ),
+    ("rope_dit/registry/specs.py", ("rope_dit.registry",)),
+    ("rope_dit/registry/syntax.py", ("rope_dit.registry",)),
     ("rope_dit/registry/entries.py", ("rope_dit.registry.registry", "rope_dit.registry.kinds")),
     (
         "analysis/",

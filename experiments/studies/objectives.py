@@ -2,7 +2,8 @@
 
   python -m experiments.study objectives
 
-Cost: 27 runs. Expected: not yet run.
+Cost: 27 runs; not yet run.
+Expected: not yet run.
 """
 
 from experiments.config.study import study

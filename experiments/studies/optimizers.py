@@ -2,7 +2,8 @@
 
   python -m experiments.study optimizers
 
-Cost: 6 runs. Expected: not yet run.
+Cost: 6 runs; not yet run.
+Expected: not yet run.
 """
 
 from experiments.config.study import study
