@@ -5,7 +5,6 @@ import json
 import logging
 import os
 import random
-import re
 import struct
 from collections.abc import Mapping
 from pathlib import Path
@@ -15,7 +14,6 @@ import torch
 from torch import Tensor
 
 from rope_dit.checkpoint import Checkpoints, restore
-from rope_dit.durable import replacing, write_durably
 from rope_dit.errors import UserError
 
 IDENTITY = {"variant": "rope2d:theta=100", "seed": "0"}
@@ -302,52 +300,7 @@ def test_restore_copies_into_the_live_tensors():
     assert live["step"] == 5
 
 
-def test_errors_name_the_file_and_not_the_temporary_one(tmp_path):
-    blocked = tmp_path / "file"
-    blocked.write_text("a file where a folder is needed")
-    with pytest.raises(OSError, match=re.escape(str(blocked / "config.json"))) as caught:
-        write_durably(blocked / "config.json", b"{}")
-    assert ".tmp-" not in str(caught.value)
-    with pytest.raises(FileNotFoundError, match=r"config\.json"):
-        write_durably(tmp_path / "missing" / "config.json", b"{}")
+def test_a_folder_that_cannot_be_made_is_named(tmp_path):
+    (blocked := tmp_path / "file").write_text("a file where a folder is needed")
     with pytest.raises(OSError, match="file"):
         Checkpoints(blocked, IDENTITY).save(1, tensors(1))
-
-
-def test_the_file_is_on_the_disk_before_it_has_its_name(tmp_path, monkeypatch):
-    events: list[str] = []
-    for name in ("fsync", "replace"):
-        real = getattr(os, name)
-
-        def spy(*args, name=name, real=real):
-            events.append(name)
-            return real(*args)
-
-        monkeypatch.setattr(os, name, spy)
-    write_durably(tmp_path / "file", b"content")
-    assert events == ["fsync", "replace", "fsync"]
-    assert (tmp_path / "file").read_bytes() == b"content"
-
-
-@pytest.mark.parametrize("error", [KeyError("x"), KeyboardInterrupt(), OSError("8 requested and 0 written")])
-def test_what_raises_while_a_file_is_written_leaves_the_old_one_alone(tmp_path, error):
-    def write() -> None:
-        with replacing(tmp_path / "file") as file:
-            file.write(b"new")
-            raise error
-
-    (tmp_path / "file").write_bytes(b"old")
-    with pytest.raises(type(error)) as caught:
-        write()
-    assert [p.name for p in tmp_path.iterdir()] == ["file"]
-    assert (tmp_path / "file").read_bytes() == b"old"
-    if isinstance(error, OSError):
-        assert str(caught.value) == f"[Errno 5] 8 requested and 0 written: '{tmp_path / 'file'}'"
-
-
-def test_two_may_replace_a_file_at_the_same_time(tmp_path):
-    with replacing(tmp_path / "file") as first, replacing(tmp_path / "file") as second:
-        first.write(b"first")
-        second.write(b"second")
-    assert (tmp_path / "file").read_bytes() == b"first"  # which was the last to be put in place
-    assert [p.name for p in tmp_path.iterdir()] == ["file"]
