@@ -7,7 +7,7 @@ import math
 from dataclasses import MISSING, dataclass, fields
 from typing import Annotated, Any, Literal, get_type_hints
 
-from rope_dit.errors import UserError
+from rope_dit.errors import check as check
 from rope_dit.registry import (
     AVERAGES,
     COUPLINGS,
@@ -58,22 +58,12 @@ def neutral(config_type: Any, name: str) -> Any:
     return marks[0].value if marks else MISSING
 
 
-def check(ok: bool, name: str, got: Any, expected: str) -> None:
-    """Raise UserError in the one form all settings use, unless `ok`."""
-    if not ok:
-        raise UserError(f"{name} got {got!r}, expected {expected}.")
-
-
 def check_finite(config: Any, prefix: str) -> None:
     """Refuse nan and inf in any float field."""
     for f in fields(config):
         value = getattr(config, f.name)
-        check(
-            not isinstance(value, float) or math.isfinite(value),
-            f"{prefix}.{option(f.name)}",
-            value,
-            "a finite number",
-        )
+        finite = not isinstance(value, float) or math.isfinite(value)
+        check(finite, f"{prefix}.{option(f.name)}", value, "a finite number")
 
 
 def option(name: str) -> str:
@@ -113,28 +103,15 @@ class ModelConfig:
     def __post_init__(self) -> None:
         check_finite(self, "model")
         for name in ("dim", "depth", "num_heads", "patch"):
-            check(
-                getattr(self, name) >= 1,
-                f"model.{option(name)}",
-                getattr(self, name),
-                "a whole number of at least 1",
-            )
-        check(
-            self.dim % self.num_heads == 0,
-            "model.num-heads",
-            self.num_heads,
-            f"a divisor of model.dim ({self.dim})",
-        )
-        check(
-            0 <= self.registers <= 10_000, "model.registers", self.registers, "a whole number from 0 to 10000"
-        )
+            value = getattr(self, name)
+            check(value >= 1, f"model.{option(name)}", value, "a whole number of at least 1")
+        divides = self.dim % self.num_heads == 0
+        check(divides, "model.num-heads", self.num_heads, f"a divisor of model.dim ({self.dim})")
+        fits = 0 <= self.registers <= 10_000
+        check(fits, "model.registers", self.registers, "a whole number from 0 to 10000")
         check(self.dim % 2 == 0, "model.dim", self.dim, "an even number (the time embedding has pairs)")
-        check(
-            0 < self.mlp_ratio <= 1000 and round(self.dim * self.mlp_ratio) >= 1,
-            "model.mlp-ratio",
-            self.mlp_ratio,
-            "a number above 0 and up to 1000",
-        )
+        wide = 0 < self.mlp_ratio <= 1000 and round(self.dim * self.mlp_ratio) >= 1
+        check(wide, "model.mlp-ratio", self.mlp_ratio, "a number above 0 and up to 1000")
 
     @property
     def head_dim(self) -> int:
@@ -191,24 +168,15 @@ class TrainConfig:
 
     def __post_init__(self) -> None:
         check_finite(self, "train")
-        for name in ("steps", "batch", "log_every"):
-            check(
-                getattr(self, name) >= 1,
-                f"train.{option(name)}",
-                getattr(self, name),
-                "a whole number of at least 1",
-            )
-        for name in ("lr", "clip"):
-            check(getattr(self, name) > 0, f"train.{option(name)}", getattr(self, name), "a number above 0")
-        for name in ("weight_decay", "warmup_steps", "threads", "save_seconds"):
-            check(getattr(self, name) >= 0, f"train.{option(name)}", getattr(self, name), "0 or more")
+        for names, least, below, expected in (
+            (("steps", "batch", "log_every"), 1, math.inf, "a whole number of at least 1"),
+            (("lr", "clip"), math.ulp(0), math.inf, "a number above 0"),
+            (("weight_decay", "warmup_steps", "threads", "save_seconds"), 0, math.inf, "0 or more"),
+            (("beta2", "label_dropout"), 0, 1, "a number from 0 to below 1"),
+        ):
+            for name in names:
+                value = getattr(self, name)
+                check(least <= value < below, f"train.{option(name)}", value, expected)
         check(len(self.averages) > 0, "train.averages", "nothing", "at least one, such as warmup:decay=0.99")
-        for name in ("beta2", "label_dropout"):
-            check(
-                0 <= getattr(self, name) < 1,
-                f"train.{option(name)}",
-                getattr(self, name),
-                "a number from 0 to below 1",
-            )
         check(self.warmup_steps <= self.steps, "train.warmup-steps", self.warmup_steps,
               f"at most train.steps ({self.steps})")  # fmt: skip

@@ -35,18 +35,18 @@ class Draws:
         t_B: times in [0, 1].
         noise_BCHW: noise, in the order in which it goes with the pictures.
         drop_B: labels to drop, bool.
-        places_BN: uniforms that move positions; None where nothing moves them.
+        moves_BN: uniforms that move positions; None where nothing moves them.
     """
 
     t_B: Tensor
     noise_BCHW: Tensor
     drop_B: Tensor
-    places_BN: Tensor | None = None
+    moves_BN: Tensor | None = None
 
     def map(self, change: Callable[[Tensor], Tensor]) -> "Draws":
         """Apply `change` to each tensor, as to take some of the rows."""
-        places = None if self.places_BN is None else change(self.places_BN)
-        return Draws(change(self.t_B), change(self.noise_BCHW), change(self.drop_B), places)
+        moves_BN = None if self.moves_BN is None else change(self.moves_BN)
+        return Draws(change(self.t_B), change(self.noise_BCHW), change(self.drop_B), moves_BN)
 
 
 class Blocks:
@@ -79,11 +79,11 @@ class Inputs:
         config: of the training.
         batch: gives pictures and labels.
         seed: training seed of all draws.
-        places: uniforms a picture that move positions, see `DiT.num_places`.
+        moves: uniforms a picture that move positions, see `DiT.num_moves`.
     """
 
-    def __init__(self, config: TrainConfig, batch: Batch, seed: int, places: int = 0):
-        self.config, self.batch, self.seed, self.places = config, batch, seed, places
+    def __init__(self, config: TrainConfig, batch: Batch, seed: int, moves: int = 0):
+        self.config, self.batch, self.seed, self.moves = config, batch, seed, moves
         self._blocks: dict[str, Blocks] = {}
 
     def __call__(self, step: int) -> tuple[Tensor, Tensor, Draws]:
@@ -108,24 +108,25 @@ class Inputs:
         def blocks(make: Callable[[range], Tensor], per_step: int) -> Blocks:
             return Blocks(make, min(block_length(per_step), config.steps))
 
+        def times(steps: range) -> Tensor:
+            return density.draw(numbers(Stream.TIME, steps), count)
+
         def noise(steps: range) -> Tensor:
             return numbers(Stream.NOISE, steps).normal(prod(shape)).view(-1, *shape)
 
+        def dropped(steps: range) -> Tensor:
+            return numbers(Stream.LABEL_DROPOUT, steps).uniform(count) < config.label_dropout
+
+        def moves(steps: range) -> Tensor:
+            return numbers(Stream.POSITION, steps).uniform(count * self.moves).view(-1, count, self.moves)
+
         found = {
-            "t_B": blocks(lambda steps: density.draw(numbers(Stream.TIME, steps), count), count),
+            "t_B": blocks(times, count),
             "noise_BCHW": blocks(noise, prod(shape)),
-            "drop_B": blocks(
-                lambda steps: numbers(Stream.LABEL_DROPOUT, steps).uniform(count) < config.label_dropout,
-                count,
-            ),
+            "drop_B": blocks(dropped, count),
         }
-        if self.places:
-            found["places_BN"] = blocks(
-                lambda steps: (
-                    numbers(Stream.POSITION, steps).uniform(count * self.places).view(-1, count, self.places)
-                ),
-                count * self.places,
-            )
+        if self.moves:
+            found["moves_BN"] = blocks(moves, count * self.moves)
         if type(coupling).pair is not Coupling.pair:
             ahead = blocks(noise, prod(shape))  # its own: the steps ahead may lie in another block of noise
             found["order"] = Blocks(

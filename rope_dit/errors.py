@@ -29,3 +29,9 @@ def nearest(word: str, known: Sequence[str]) -> str:
     """
     close = difflib.get_close_matches(word, known, n=1)
     return f" Did you mean '{close[0]}'?" if close else ""
+
+
+def check(ok: bool, name: str, got: object, expected: str) -> None:
+    """Raise UserError in the one form all settings use, unless `ok`."""
+    if not ok:
+        raise UserError(f"{name} got {got!r}, expected {expected}.")

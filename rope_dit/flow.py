@@ -40,7 +40,7 @@ def loss(
     if null_label is not None:
         labels_B = labels_B.masked_fill(draw.drop_B, null_label)
     x_t = interpolate(draw.noise_BCHW, x1_BCHW, draw.t_B)
-    moved = {} if draw.places_BN is None else {"places_BN": draw.places_BN}
+    moved = {} if draw.moves_BN is None else {"moves_BN": draw.moves_BN}
     out_BCHW: Tensor = model(x_t, draw.t_B, labels_B, **moved)
     loss_B = objective.losses(out_BCHW, x_t, draw.noise_BCHW, x1_BCHW, draw.t_B)
     if objective.trains_velocity:

@@ -16,7 +16,7 @@ from rope_dit.config import ModelConfig
 from rope_dit.errors import UserError
 from rope_dit.pos_embed.base import Geometry, Grid, PosEmbed, Site
 from rope_dit.pos_embed.compose import build
-from rope_dit.pos_embed.coordinates import Coordinates
+from rope_dit.positions.coordinates import Coordinates
 from rope_dit.randomness import Stream, name_index, normal, uniform
 
 
@@ -66,11 +66,11 @@ class DiT(nn.Module):
         x_BCHW: Tensor,
         t_B: Tensor,
         labels_B: Tensor | None = None,
-        places_BN: Tensor | None = None,
+        moves_BN: Tensor | None = None,
     ) -> Tensor:
         """Velocity [B, C, H, W] at images x, times t in [0, 1] and labels (ints; unused if unconditional).
 
-        places_BN are uniforms in (0, 1) that move the tokens in training, N = positions.num_draws(grid);
+        moves_BN are uniforms in (0, 1) that move the tokens in training, N = positions.num_moves(grid);
         without them tokens are where evaluation has them. The residual stream has the images' type, also
         under autocast: it must not depend on the variant.
         """
@@ -82,7 +82,7 @@ class DiT(nn.Module):
             c_BD = c_BD + self.label(labels_B)
         c_BD = F.silu(c_BD)
         shared = self.modulation(c_BD) if self.modulation is not None else None
-        at = self._sites(grid, t_B, places_BN)
+        at = self._sites(grid, t_B, moves_BN)
         registers = None if self.registers is None else self.registers.to(x_BTD).expand(len(x_BTD), -1, -1)
         for layer, block in enumerate(self.blocks):
             x_BTD = self.pos_embed.add(at(layer, x_BTD), x_BTD)
@@ -91,16 +91,16 @@ class DiT(nn.Module):
         shift, scale = self.final_modulation(c_BD)[:, None].chunk(2, dim=-1)
         return _to_image(self.final(_modulate(self.final_norm(x_BTD), shift, scale)), grid, patch)
 
-    def _sites(self, grid: Grid, t_B: Tensor, places_BN: Tensor | None) -> Callable[[int, Tensor], Site]:
+    def _sites(self, grid: Grid, t_B: Tensor, moves_BN: Tensor | None) -> Callable[[int, Tensor], Site]:
         """Return what makes the site of a block from its number and the tokens that enter it."""
-        places = self.positions(grid, t_B.device, places_BN)
-        trained = self.positions.are_trained(grid, places_BN)
+        places = self.positions(grid, t_B.device, moves_BN)
+        trained = self.positions.are_trained(grid, moves_BN)
         return lambda layer, x_BTD: Site(grid, places.rows, places.columns, layer, t_B, x_BTD, trained)
 
     @property
-    def num_places(self) -> int:
+    def num_moves(self) -> int:
         """Uniforms a picture of the trained size that `forward` takes in training, to move its tokens."""
-        return self.positions.num_draws(self.positions.trained)
+        return self.positions.num_moves(self.positions.trained)
 
     @torch.no_grad()
     def init_weights(self, seed: int) -> None:

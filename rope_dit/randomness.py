@@ -70,10 +70,8 @@ def philox(counter: Sequence[Tensor], key: tuple[int, int]) -> tuple[Tensor, ...
     c0, c1, c2, c3 = counter
     k0, k1 = key
     for _ in range(_ROUNDS):
-        low0, low1 = (
-            c0.mul_(_MULTIPLIERS[0]),
-            c2.mul_(_MULTIPLIERS[1]),
-        )  # int64 wraps; its low 64 bits are exact
+        # int64 wraps, and its low 64 bits are exact
+        low0, low1 = c0.mul_(_MULTIPLIERS[0]), c2.mul_(_MULTIPLIERS[1])
         c0, c2 = _mixed(c1, low1, k0), _mixed(c3, low0, k1)
         c1, c3 = low1, low0  # their upper halves are cut off where they are used
         k0, k1 = (k0 + _WEYL[0]) & _MASK, (k1 + _WEYL[1]) & _MASK

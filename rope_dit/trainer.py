@@ -142,12 +142,15 @@ class Training:
     def curves(self) -> dict[str, float]:
         """Means since the last call: of the loss, overall and by tenth of t, and so of the velocity's.
 
-        Raises Diverged.
+        Nothing where no step was made since. Raises Diverged.
         """
         self.guard.check(self.config)
         *sums, counts = self.meter.tolist()
         self.meter.zero_()
-        found = {f"train/{name}": sum(row) / sum(counts) for name, row in zip(LOSSES, 2 * sums, strict=False)}
+        if not (steps := sum(counts)):
+            return {}
+        both = sums if len(sums) == 2 else [*sums, *sums]  # of velocity objectives one row is both
+        found = {f"train/{name}": sum(row) / steps for name, row in zip(LOSSES, both, strict=True)}
         for name, row in zip(LOSSES, sums, strict=False):
             found |= {
                 f"{name}_by_t/{i}": s / n for i, (s, n) in enumerate(zip(row, counts, strict=True)) if n
@@ -186,7 +189,7 @@ def train(training: Training, batch: Batch, *, seed: int, until: int, ranks: Ran
     """
     config, weights = training.config, list(training.model.parameters())
     losses = ranks.share(compiled(config), training.model)
-    inputs = Inputs(config, batch, seed, training.model.num_places)
+    inputs = Inputs(config, batch, seed, training.model.num_moves)
     if ranks.size > 1 and training.step < until:
         # DDP packs gradients anew after the first backward pass, and may then add in another order: without
         # a pass whose gradients are forgotten a resumed run would have other bits than an uninterrupted one

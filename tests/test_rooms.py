@@ -20,16 +20,6 @@ SOURCES = [path for paths in TREES.values() for path in paths]
 # beginning of a file's name, and what may not be imported there
 RULES: list[tuple[str, tuple[str, ...]]] = [
     ("rope_dit/", ("experiments", "analysis", "mlflow", "optuna", "ray", "torchvision", "torch_fidelity")),
-    (
-        "rope_dit/samplers/",
-        ("rope_dit.model", "rope_dit.trainer", "rope_dit.pos_embed", "rope_dit.checkpoint"),
-    ),
-    ("rope_dit/grids/", ("rope_dit.model", "rope_dit.trainer", "rope_dit.pos_embed", "rope_dit.samplers")),
-    (
-        "rope_dit/guidance/",
-        ("rope_dit.model", "rope_dit.trainer", "rope_dit.pos_embed", "rope_dit.checkpoint", "rope_dit.flow"),
-    ),
-    ("rope_dit/pos_embed/", ("rope_dit.model", "rope_dit.trainer", "rope_dit.samplers", "rope_dit.flow")),
     ("rope_dit/model.py", ("rope_dit.trainer", "rope_dit.flow", "rope_dit.samplers", "rope_dit.checkpoint")),
     ("rope_dit/registry/specs.py", ("rope_dit.registry",)),
     ("rope_dit/registry/syntax.py", ("rope_dit.registry",)),
@@ -39,6 +29,13 @@ RULES: list[tuple[str, tuple[str, ...]]] = [
         ("torch", "torchvision", "torch_fidelity", "rope_dit.checkpoint", "rope_dit.model", "safetensors"),
     ),
 ]
+
+FACTORS: dict[str, tuple[str, ...]] = {
+    "averages": (), "couplings": ("randomness",), "densities": ("randomness",), "grids": (),
+    "guidance": ("samplers",), "objectives": (), "optimizers": ("config",), "pos_embed": ("positions",),
+    "positions": (), "samplers": (), "schedules": (),
+}  # fmt: skip
+"""folders of the library's items, and what of it they import besides the registry, errors and themselves"""
 
 COMMANDS = ("run", "study", "evaluate", "sample", "bench", "train_extractor")
 EXPERIMENTS = ["cli", "config", "records", "datasets", "scoring", "runner", "coordinator", "benchmark"]
@@ -114,6 +111,16 @@ def out_of_order(start: str, package: str, allowed: Iterable[str]) -> list[tuple
     """What files import from other places of a package than these."""
     found = [(file, module, place(module, package)) for file, module in imports_of(start)]
     return [(file, module) for file, module, where in found if where and where not in allowed]
+
+
+def test_each_folder_of_the_library_is_one_of_items_or_the_registry():
+    assert {path.parent.name for path in (ROOT / "rope_dit").glob("*/__init__.py")} == {*FACTORS, "registry"}
+
+
+@pytest.mark.parametrize("folder", FACTORS)
+def test_items_know_neither_the_model_nor_its_training(folder):
+    allowed = {folder, "registry", "errors", *FACTORS[folder]}
+    assert not out_of_order(f"rope_dit/{folder}/", "rope_dit", allowed)
 
 
 def test_the_rooms_of_experiments_are_those_of_the_order():

@@ -42,7 +42,7 @@ def dispatched(training: Training, batch: Batch, steps: int = STEPS) -> Counter[
     each step. The training must not be compiled; it goes on by `steps` steps.
     """
     assert training.config.compile == "off", "what is compiled is not dispatched"
-    given = Inputs(training.config, batch, 0, training.model.num_places)(training.step)
+    given = Inputs(training.config, batch, 0, training.model.num_moves)(training.step)
     for _ in range(2):  # the first time makes tables of positions too
         alone = Dispatched()
         with alone:

@@ -74,9 +74,19 @@ def _without_idle(found: Mapping[str, str]) -> dict[str, str]:
         idle.add("train.label_dropout")
     if float(found.get("train.weight_decay", "0")) == 0:  # nothing is decayed
         idle.add("train.decay_tables")
+    if not any(map(_uses_coordinates, found.get(POS_EMBEDS.kind, "").split("+"))):
+        idle.add("model.positions")
     if found.get("device") != "cpu":  # threads change the order of sums on CPUs only
         idle.add("train.threads")
     return {key: text for key, text in found.items() if key not in idle}
+
+
+def _uses_coordinates(part: str) -> bool:
+    """Whether it matters to this part of a variant where tokens are."""
+    try:
+        return bool(POS_EMBEDS[part.partition(":")[0]].claims.get("uses_coordinates", True))
+    except UserError:  # a plug-in that is not here
+        return True
 
 
 def read_identity(saved: Mapping[str, str]) -> dict[str, str]:

@@ -25,11 +25,10 @@ def pairing(resolved: Resolved, batches: Batches) -> dict[str, str]:
     config = resolved.config
     inputs, weights = hashlib.sha256(), hashlib.sha256()
     model = resolved.build_model()
-    given = Inputs(config.train, batches, config.seed, model.num_places)
+    given = Inputs(config.train, batches, config.seed, model.num_moves)
     for step in range(min(PAIRED_STEPS, config.train.steps)):
         images, labels, draw = given(step)
-        places = () if draw.places_BN is None else (draw.places_BN,)
-        for tensor in (images, labels, draw.t_B, draw.noise_BCHW, draw.drop_B, *places):
+        for tensor in (images, labels, draw.t_B, draw.noise_BCHW, draw.drop_B):  # not what moves positions
             inputs.update(tensor.cpu().numpy().tobytes())
     for name, p in sorted(model.named_parameters()):
         if not name.startswith("pos_embed."):

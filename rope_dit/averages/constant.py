@@ -1,6 +1,6 @@
 """An exponential average with one decay throughout."""
 
-from rope_dit.config import check
+from rope_dit.errors import check
 from rope_dit.registry import AVERAGES
 
 

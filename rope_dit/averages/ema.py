@@ -19,6 +19,7 @@ class EMA:
 
     def __init__(self, weights: Sequence[Tensor], specs: Sequence[str]):
         self._shares = {average_name(spec): AVERAGES.bind(spec) for spec in specs}
+        assert len(self._shares) == len(specs), f"got averages of one name among {', '.join(specs)}"
         self.profiles = {key: [w.detach().clone().float() for w in weights] for key in self._shares}
 
     @torch.no_grad()

@@ -16,5 +16,6 @@ def average_name(spec: str) -> str:
         return RAW
     part = Part.parse(AVERAGES.canonical(spec))
     if part.name == "warmup":
-        return f"{float(dict(part.options)['decay']):.9g}"
+        decay = dict(part.options)["decay"]
+        return short if float(short := f"{float(decay):.9g}") == float(decay) else decay
     return AVERAGES.slug(spec)

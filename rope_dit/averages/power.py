@@ -2,7 +2,7 @@
 
 from functools import lru_cache
 
-from rope_dit.config import check
+from rope_dit.errors import check
 from rope_dit.registry import AVERAGES
 
 

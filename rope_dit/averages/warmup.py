@@ -1,6 +1,6 @@
 """An exponential average whose decay rises."""
 
-from rope_dit.config import check
+from rope_dit.errors import check
 from rope_dit.registry import AVERAGES
 
 

@@ -19,6 +19,6 @@ class Coupling:
             images_BCHW: pictures in [-1, 1], float32.
             labels_B: their classes.
             noise_BCHW: noise, float32.
-            numbers: random numbers of this step, stream COUPLING.
+            numbers: random numbers of this step, stream COUPLING, for couplings that draw.
         """
         return None

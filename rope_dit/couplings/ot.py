@@ -14,6 +14,7 @@ class OptimalTransport(Coupling):
 
     The assignment of least total squared distance over the batch, in float64. By default within each class:
     over all classes noise would depend on the class, and sampling, where it does not, would be another thing.
+    Where the model knows no classes (`model.conditional` false) there is no such reason: set it to false.
     """
 
     def __init__(self, *, within_class: bool = True):

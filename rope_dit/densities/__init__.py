@@ -1,5 +1,5 @@
 """Densities of training times, one file each: functions of random numbers to t in [0, 1].
 
 A new file that registers a class in `DENSITIES` is a new density. Files here import torch, the registry,
-`rope_dit.config`, errors, randomness and each other.
+errors, randomness and each other.
 """

@@ -3,8 +3,8 @@
 import torch
 from torch import Tensor
 
-from rope_dit.config import check
 from rope_dit.densities.base import Density
+from rope_dit.errors import check
 from rope_dit.randomness import Numbers
 from rope_dit.registry import DENSITIES
 

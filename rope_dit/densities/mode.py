@@ -5,8 +5,8 @@ import math
 import torch
 from torch import Tensor
 
-from rope_dit.config import check
 from rope_dit.densities.base import Density
+from rope_dit.errors import check
 from rope_dit.registry import DENSITIES
 
 

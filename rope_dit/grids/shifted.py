@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from rope_dit.config import check
+from rope_dit.errors import check
 from rope_dit.registry import GRIDS
 
 

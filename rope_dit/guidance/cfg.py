@@ -5,7 +5,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from rope_dit.config import check
+from rope_dit.errors import check
 from rope_dit.guidance.base import Guidance, Network, times, unguided
 from rope_dit.registry import GUIDANCES, show
 from rope_dit.samplers.base import Velocity

@@ -10,7 +10,7 @@ from typing import Literal
 from torch import Tensor
 from torch.nn import functional as F
 
-from rope_dit.config import check
+from rope_dit.errors import check
 
 Space = Literal["velocity", "x", "noise"]
 
@@ -23,12 +23,12 @@ class Objective:
         cosine: weight of the velocity's direction in the loss, see `losses`.
     """
 
+    trains_velocity: bool = False
+    """whether the loss is the squared error of the velocity itself, so that no second one need be logged"""
+
     def __init__(self, loss: Space, cosine: float):
         check(cosine >= 0, "objective: option 'cosine'", cosine, "0 or more")
         self.loss, self.cosine = loss, cosine
-
-    trains_velocity: bool = False
-    """whether the loss is the squared error of the velocity itself, so that no second one need be logged"""
 
     def truth(self, x0_BCHW: Tensor, x1_BCHW: Tensor) -> Tensor:
         """What a perfect network would output."""

@@ -13,7 +13,8 @@ class Picture(Objective):
     """The network predicts the picture x1; by default the loss is that of the velocity (arXiv:2511.13720).
 
     v = (x1 - x_t) / (1 - t) with the denominator held at `clamp` and above, in the loss (prediction and
-    target alike) as in sampling. Close to t = 1 the velocity is therefore too small, by (1 - t) / clamp.
+    target alike) as in sampling. Close to t = 1 the velocity is therefore too small, (1 - t) / clamp times
+    what it should be.
     """
 
     def __init__(

@@ -13,7 +13,7 @@ class AdamW(Optimizer):
     """Adam with decoupled weight decay, fused (arXiv:1711.05101); its settings are train.lr, beta2, ..."""
 
     def __init__(self, weights: Weights, config: TrainConfig):
-        self.weights, self.lr = weights, config.lr
+        self.weights = weights
         found = groups(weights, config, config.lr)
         self.optimizer = torch.optim.AdamW(found, lr=config.lr, betas=(0.9, config.beta2), fused=True)
         for p in weights.values():  # made here, so that a checkpoint always has the same layout
@@ -23,7 +23,7 @@ class AdamW(Optimizer):
     def step(self, rate: Rate, skip: Tensor) -> None:
         """One step, masked out on the device by the protocol that GradScaler uses."""
         for group in self.optimizer.param_groups:
-            group["lr"] = rate(self.lr)
+            group["lr"] = rate(group["initial_lr"])
         self.optimizer.grad_scale, self.optimizer.found_inf = None, skip  # type: ignore[attr-defined]
         self.optimizer.step()
 

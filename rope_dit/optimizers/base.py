@@ -35,21 +35,23 @@ class Optimizer:
 
 
 class Masked(Optimizer):
-    """Any optimizer of torch: a bad step is undone by choosing the old weights and state on the device.
+    """An optimizer of torch: a bad step is undone by choosing the old weights and state on the device.
 
     Args:
         name: by which a checkpoint knows the state.
         optimizer: of torch, over `weights`.
         weights: by name.
-        state: names of the state that it keeps for each weight, shaped as that, zero at first.
+        state: names of all state that it keeps for each weight: shaped as that, zero at first; `step` is a
+            number on the weight's device (so Adam must be `capturable`).
     """
 
     def __init__(self, name: str, optimizer: torch.optim.Optimizer, weights: Weights, state: Iterable[str]):
         self.name, self.optimizer, self.weights = name, optimizer, weights
-        for (
-            p
-        ) in weights.values():  # made here, not at the first step: a checkpoint always has the same layout
-            optimizer.state[p].update({key: torch.zeros_like(p) for key in state})
+        # made here, not at the first step, so that a checkpoint always has the same layout
+        for p in weights.values():
+            shapes = {key: () if key == "step" else p.shape for key in state}
+            made = {key: torch.zeros(shape, device=p.device) for key, shape in shapes.items()}
+            optimizer.state[p].update(made)
 
     @torch.no_grad()
     def step(self, rate: Rate, skip: Tensor) -> None:
@@ -75,17 +77,15 @@ def state_by_name(name: str, optimizer: torch.optim.Optimizer, weights: Weights)
 
 def groups(weights: Weights, config: TrainConfig, lr: float) -> list[dict[str, Any]]:
     """Parameter groups: matrices are decayed, vectors never, tables only with `train.decay_tables`."""
-    decayed = {
-        name for name, p in weights.items() if p.dim() > 1 and (config.decay_tables or not is_table(name))
-    }
     parts: dict[float, list[Tensor]] = {0.0: []}
     for name, p in weights.items():
-        parts.setdefault(config.weight_decay if name in decayed else 0.0, []).append(p)
+        decayed = p.dim() > 1 and (config.decay_tables or not is_table(name))
+        parts.setdefault(config.weight_decay if decayed else 0.0, []).append(p)
     return [
         {"params": part, "weight_decay": decay, "lr": lr, "initial_lr": lr} for decay, part in parts.items()
     ]
 
 
 def is_table(name: str) -> bool:
-    """Whether a weight is looked up or added: an embedding of classes or positions."""
+    """Whether a weight is looked up or added: embeddings of classes, registers, all of a variant's."""
     return name.startswith(TABLES)

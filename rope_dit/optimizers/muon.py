@@ -5,9 +5,10 @@ import re
 import torch
 from torch import Tensor, nn
 
-from rope_dit.config import TrainConfig, check
+from rope_dit.config import TrainConfig
+from rope_dit.errors import check
 from rope_dit.optimizers.adamw import AdamW
-from rope_dit.optimizers.base import Optimizer, Rate, Weights
+from rope_dit.optimizers.base import Masked, Optimizer, Rate, Weights
 from rope_dit.registry import OPTIMIZERS
 
 MATRICES = re.compile(r"blocks\.\d+\.(attention\.(qkv|proj)|mlp\..+)\.weight")
@@ -21,48 +22,41 @@ class Muon(Optimizer):
 
     That is torch.optim.Muon (see arXiv:2502.16982): Nesterov momentum, five Newton-Schulz steps in bf16, the
     rate times sqrt(max(1, rows / columns)). q, k and v are matrices of their own; modulations are AdamW's.
-    The weight decay is the same for both.
+    Both decay by `train.weight_decay` times their own rate.
     """
 
     def __init__(self, weights: Weights, config: TrainConfig, *, lr: float = 0.02, momentum: float = 0.95):
         check(0 < lr <= 1000, "muon: option 'lr'", lr, "a number above 0 and up to 1000")
         check(0 <= momentum < 1, "muon: option 'momentum'", momentum, "a number from 0 to below 1")
-        self.lr, self.whole = lr, {name: p for name, p in weights.items() if MATRICES.fullmatch(name)}
-        check(len(self.whole) > 0, "train.optimizer", "muon", "a model with blocks")
-        self.rest = AdamW({name: p for name, p in weights.items() if name not in self.whole}, config)
-        self.momenta = {name: torch.zeros_like(p) for name, p in self.whole.items()}
-        self.parts = {
-            name: [nn.Parameter(part) for part in _parts(name, p)] for name, p in self.whole.items()
-        }
-        every = [part for parts in self.parts.values() for part in parts]
-        self.muon = torch.optim.Muon(every, lr=lr, momentum=momentum, weight_decay=config.weight_decay)
-        for name, parts in self.parts.items():
-            for part, momentum_part in zip(parts, _parts(name, self.momenta[name]), strict=True):
-                self.muon.state[part]["momentum_buffer"] = momentum_part
+        whole = {name: p for name, p in weights.items() if MATRICES.fullmatch(name)}
+        self.rest = AdamW({name: p for name, p in weights.items() if name not in whole}, config)
+        self.whole, self.parts = whole, {name: _parts(p, name) for name, p in whole.items()}
+        every = {f"{name}.{i}": part for name, its in self.parts.items() for i, part in enumerate(its)}
+        group = {"params": list(every.values()), "initial_lr": lr}
+        muon = torch.optim.Muon([group], lr=lr, momentum=momentum, weight_decay=config.weight_decay)
+        self.matrices = Masked("muon", muon, every, ["momentum_buffer"])
 
-    @torch.no_grad()
     def step(self, rate: Rate, skip: Tensor) -> None:
-        """Both steps. Muon has no mask of its own: the old weights and momenta are chosen again."""
-        live = [*self.whole.values(), *self.momenta.values()]
-        before = [tensor.clone() for tensor in live]
+        """Both steps; the parts are views of the weights, and their gradients views of the gradients."""
         for name, parts in self.parts.items():
-            if (gradient := self.whole[name].grad) is not None:
-                for part, its in zip(parts, _parts(name, gradient), strict=True):
-                    part.grad = its
-        for group in self.muon.param_groups:
-            group["lr"] = rate(self.lr)
-        self.muon.step()
-        self.muon.zero_grad(set_to_none=True)
-        for tensor, old in zip(live, before, strict=True):
-            tensor.copy_(torch.where(skip > 0, old, tensor))
+            gradient = self.whole[name].grad
+            for part, its in zip(parts, _split(gradient, name) if gradient is not None else (), strict=False):
+                part.grad = its
+        self.matrices.step(rate, skip)
+        self.matrices.optimizer.zero_grad(set_to_none=True)
         self.rest.step(rate, skip)
 
     def tensors(self) -> dict[str, Tensor]:
         """Momenta of the matrices, and what AdamW has of the rest."""
-        return {f"muon.momentum.{name}": m for name, m in self.momenta.items()} | self.rest.tensors()
+        return self.matrices.tensors() | self.rest.tensors()
 
 
-def _parts(name: str, matrix: Tensor) -> list[Tensor]:
-    """Views of the matrices that a weight consists of."""
+def _parts(weight: Tensor, name: str) -> list[nn.Parameter]:
+    """The matrices that a weight consists of, as parameters that share its memory."""
+    return [nn.Parameter(part) for part in _split(weight.detach(), name)]
+
+
+def _split(stacked: Tensor, name: str) -> tuple[Tensor, ...]:
+    """Views of the matrices that lie one above the other in a weight, or in its gradient."""
     count = next((count for ending, count in STACKED.items() if name.endswith(ending)), 1)
-    return list(matrix.detach().chunk(count))
+    return stacked.chunk(count)

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 
 from torch import Tensor, nn
 
-from rope_dit.pos_embed.coordinates import Coordinates
 from rope_dit.positions.base import Grid as Grid
 from rope_dit.positions.base import Places
+from rope_dit.positions.coordinates import Coordinates
 
 Normal = Callable[[str, tuple[int, ...]], Tensor]
 
@@ -58,7 +58,7 @@ class PosEmbed(nn.Module):
 
     Hooks see the tokens of patches only, never registers. Claims are class attributes, or attributes that
     `__init__` sets where options decide. They are tested on every registered variant. The logits they speak
-    of are those between tokens of equal content:
+    of are those between tokens of equal content, at indices:
     """
 
     relative: bool = False
@@ -71,6 +71,8 @@ class PosEmbed(nn.Module):
     """on a larger grid, the tokens of the trained grid keep the logits that they had"""
     depends_on_t: bool = False
     """the flow's time changes the logits, the tokens or the values"""
+    uses_coordinates: bool = True
+    """`model.positions` changes logits, tokens or values; else it is no part of a run's identity"""
     needs_grid: bool = False
     """logits need the whole grid; otherwise some of its tokens with their coordinates have the same ones"""
 

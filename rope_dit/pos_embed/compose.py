@@ -20,15 +20,14 @@ def build(spec: str, geometry: Geometry) -> PosEmbed:
             that comes twice, or one that does nothing beside others.
     """
     canonical = POS_EMBEDS.canonical(spec)
-    parts = [Part.parse(text) for text in canonical.split("+")]
-    built: list[PosEmbed] = [
-        POS_EMBEDS.load(part.name)(geometry, **POS_EMBEDS[part.name].resolve(part)) for part in parts
-    ]
+    parts = canonical.split("+")
+    built: list[PosEmbed] = [POS_EMBEDS.bind(part)(geometry) for part in parts]
     if len(built) == 1:
         return built[0]
     for part, made in zip(parts, built, strict=True):
         if all(getattr(type(made), hook) is getattr(PosEmbed, hook) for hook in HOOKS):
-            raise UserError(f"variant '{part.name}' does nothing; leave it out of '{canonical}'.")
+            name = Part.parse(part).name
+            raise UserError(f"variant '{name}' does nothing; leave it out of '{canonical}'.")
     return Composite(geometry, built)
 
 
@@ -51,6 +50,7 @@ class Composite(PosEmbed):
         self.symmetric = all(part.symmetric for part in parts)
         self.extrapolates = all(part.extrapolates for part in parts)
         self.depends_on_t = any(part.depends_on_t for part in parts)
+        self.uses_coordinates = any(part.uses_coordinates for part in parts)
         self.needs_grid = any(part.needs_grid for part in parts)
         self.sees = tuple(axis for axis in ("row", "column") if any(axis in part.sees for part in parts))
 
@@ -81,11 +81,9 @@ class Composite(PosEmbed):
 
     def bias(self, site: Site, q_BHTK: Tensor, k_BHTK: Tensor) -> Tensor | None:
         """Sum the biases of the parts that have one."""
-        total: Tensor | None = None
-        for part in self._parts():
-            bias = part.bias(site, q_BHTK, k_BHTK)
-            total = bias if total is None else total if bias is None else total + bias
-        return total
+        found = (part.bias(site, q_BHTK, k_BHTK) for part in self._parts())
+        biases = [bias for bias in found if bias is not None]
+        return sum(biases[1:], biases[0]) if biases else None
 
     def value(self, site: Site, v_BHTK: Tensor) -> Tensor:
         """Change the values by each part."""

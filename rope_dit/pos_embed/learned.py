@@ -4,7 +4,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from rope_dit.errors import UserError
+from rope_dit.errors import check
 from rope_dit.pos_embed.base import Geometry, Normal, PosEmbed, Site
 from rope_dit.registry import POS_EMBEDS
 
@@ -18,11 +18,11 @@ class Learned(PosEmbed):
     """
 
     sees = ("row", "column")
+    uses_coordinates = False
     needs_grid = True
 
     def __init__(self, geometry: Geometry, *, std: float = 0.02):
-        if std < 0:
-            raise UserError(f"learned: option 'std' got {std:g}, expected 0 or more.")
+        check(std >= 0, "learned: option 'std'", std, "0 or more")
         super().__init__(geometry)
         self.std = std
         self.table_TD = nn.Parameter(torch.empty(geometry.grid[0] * geometry.grid[1], geometry.dim))

@@ -12,3 +12,4 @@ class NoPosEmbed(PosEmbed):
     sees = ()
     symmetric = True
     extrapolates = True
+    uses_coordinates = False

@@ -6,6 +6,7 @@ from rope_dit.errors import UserError
 from rope_dit.pos_embed.base import Geometry
 from rope_dit.pos_embed.rotation import Rotary, frequencies
 from rope_dit.positions.base import Places
+from rope_dit.positions.coordinates import Coordinates
 from rope_dit.registry import POS_EMBEDS
 
 
@@ -27,10 +28,15 @@ class Rope1D(Rotary):
                 f"rope1d needs an even head width (channels turn in pairs); got {geometry.head_dim} (dim "
                 f"{geometry.dim} / {geometry.num_heads} heads). Change model.num-heads or model.dim."
             )
+        if not Coordinates(geometry.positions, geometry.grid).even_steps:
+            raise UserError(
+                f"rope1d counts tokens in raster order: model.positions got '{geometry.positions}', expected "
+                "positions whose steps are equally long on both axes, such as index."
+            )
         self.theta = theta
         super().__init__(geometry)
 
     def angles_at(self, places: Places) -> list[Tensor]:
-        """Raster angles, [T, K/2]."""
+        """Raster angles, [T, K/2] or [B, T, K/2]."""
         omega = frequencies(self.geometry.head_dim // 2, self.theta, "rope1d", places.rows)
         return [(places.rows * places.grid[1] + places.columns)[..., None] * omega]

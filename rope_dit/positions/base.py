@@ -32,12 +32,14 @@ class Position:
     """moves tokens beside the one base that a spec has, `index` where it names none"""
     stage: int
     """when it acts; a literal in each class, because it is read from the file"""
+    even_steps: bool = True
+    """a step down and a step right, to the next token, are equally long where they were before"""
 
     def __init__(self, trained: Grid):
         self.trained = trained
         """the grid at training time"""
 
-    def num_draws(self, grid: Grid) -> int:
+    def num_moves(self, grid: Grid) -> int:
         """Count the uniform numbers that `augment` takes for each picture; 0: it is not called."""
         return 0
 
@@ -48,8 +50,8 @@ class Position:
         """
         return places
 
-    def augment(self, places: Places, draws_BN: Tensor) -> Places:
-        """Move the tokens in training, after `place`; draws_BN are uniform in (0, 1), of the places' type."""
+    def augment(self, places: Places, moves_BN: Tensor) -> Places:
+        """Move the tokens in training, after `place`; moves_BN are uniform in (0, 1), of the places' type."""
         return places
 
 

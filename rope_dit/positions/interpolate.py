@@ -14,6 +14,7 @@ class Interpolate(Position):
 
     modifies = True
     stage = 15
+    even_steps = False
 
     def place(self, places: Places) -> Places:
         """Squeeze each axis that is longer than in training."""

@@ -2,7 +2,7 @@
 
 from torch import Tensor
 
-from rope_dit.errors import UserError
+from rope_dit.errors import check
 from rope_dit.positions.base import Grid, Places, Position, log_uniform
 from rope_dit.registry import POSITIONS
 
@@ -17,18 +17,18 @@ class Jitter(Position):
 
     modifies = True
     stage = 50
+    even_steps = False
 
     def __init__(self, trained: Grid, *, most: float = 1.25):
-        if most <= 1:
-            raise UserError(f"jitter: option 'most' got {most:g}, expected a number above 1.")
+        check(most > 1, "jitter: option 'most'", most, "a number above 1")
         super().__init__(trained)
         self.most = most
 
-    def num_draws(self, grid: Grid) -> int:
+    def num_moves(self, grid: Grid) -> int:
         """One an axis."""
         return 2
 
-    def augment(self, places: Places, draws_BN: Tensor) -> Places:
+    def augment(self, places: Places, moves_BN: Tensor) -> Places:
         """Multiply rows and columns."""
-        by_B2 = log_uniform(draws_BN, self.most)
+        by_B2 = log_uniform(moves_BN, self.most)
         return Places(places.grid, places.rows * by_B2[:, :1], places.columns * by_B2[:, 1:])

@@ -2,7 +2,7 @@
 
 from torch import Tensor
 
-from rope_dit.errors import UserError
+from rope_dit.errors import check
 from rope_dit.positions.base import Grid, Places, Position
 from rope_dit.registry import POSITIONS
 
@@ -18,24 +18,24 @@ class Random(Position):
 
     modifies = True
     stage = 10
+    even_steps = False
 
     def __init__(self, trained: Grid, *, range: int = 64):
-        if range <= max(trained):
-            raise UserError(f"random: option 'range' got {range}, expected more than the grid's longer "
-                            f"side, {max(trained)}: indices are drawn from 0..range-1.")  # fmt: skip
+        side = max(trained)
+        check(range > side, "random: option 'range'", range, f"more than the grid's longer side, {side}")
         super().__init__(trained)
         self.range = range
 
-    def num_draws(self, grid: Grid) -> int:
+    def num_moves(self, grid: Grid) -> int:
         """One for each index of the range, on each axis."""
         assert max(grid) <= self.range, f"{grid} does not fit in random positions of 0..{self.range - 1}"
         return 2 * self.range
 
-    def augment(self, places: Places, draws_BN: Tensor) -> Places:
+    def augment(self, places: Places, moves_BN: Tensor) -> Places:
         """Take the indices whose numbers are smallest, h of them and w of them."""
         h, w = places.grid
-        rows_Bh = self._chosen(draws_BN[:, : self.range], h)
-        columns_Bw = self._chosen(draws_BN[:, self.range :], w)
+        rows_Bh = self._chosen(moves_BN[:, : self.range], h)
+        columns_Bw = self._chosen(moves_BN[:, self.range :], w)
         rows_BT = rows_Bh[:, :, None].expand(-1, h, w).flatten(1)
         return Places(places.grid, rows_BT, columns_Bw[:, None].expand(-1, h, w).flatten(1))
 

@@ -2,7 +2,7 @@
 
 from torch import Tensor
 
-from rope_dit.errors import UserError
+from rope_dit.errors import check
 from rope_dit.positions.base import Grid, Places, Position
 from rope_dit.registry import POSITIONS
 
@@ -19,16 +19,15 @@ class Shift(Position):
     stage = 40
 
     def __init__(self, trained: Grid, *, amount: float = 0.5):
-        if amount <= 0:
-            raise UserError(f"shift: option 'amount' got {amount:g}, expected a number above 0.")
+        check(amount > 0, "shift: option 'amount'", amount, "a number above 0")
         super().__init__(trained)
         self.amount = amount
 
-    def num_draws(self, grid: Grid) -> int:
+    def num_moves(self, grid: Grid) -> int:
         """One an axis."""
         return 2
 
-    def augment(self, places: Places, draws_BN: Tensor) -> Places:
+    def augment(self, places: Places, moves_BN: Tensor) -> Places:
         """Add to rows and to columns."""
-        moves_B2 = self.amount * (2 * draws_BN - 1)
+        moves_B2 = self.amount * (2 * moves_BN - 1)
         return Places(places.grid, places.rows + moves_B2[:, :1], places.columns + moves_B2[:, 1:])

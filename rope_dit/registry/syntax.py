@@ -88,9 +88,7 @@ def _dump(node: object) -> str:
     for name, value in ast.iter_fields(node):
         if isinstance(value, list):
             value = [item for item in value if _counts(item, node)]
-        if (
-            value is not None and value != [] and name != "kind"
-        ):  # kind: the u of u"text", which means nothing
+        if name != "kind" and value is not None and value != []:  # kind: the u of u"text", which says nothing
             held.append(f"{name}={_dump(value)}")
     return f"{type(node).__name__}({', '.join(held)})"
 

@@ -2,7 +2,7 @@
 
 from torch import Tensor
 
-from rope_dit.config import check
+from rope_dit.errors import check
 from rope_dit.registry import SOLVERS
 from rope_dit.samplers.base import Noise, Solver, Velocity
 

@@ -3,8 +3,7 @@
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from rope_dit.config import check
-from rope_dit.errors import UserError
+from rope_dit.errors import UserError, check
 from rope_dit.registry import GRIDS, SOLVERS, Option, Part, Value, show, slug
 
 if TYPE_CHECKING:

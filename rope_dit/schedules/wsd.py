@@ -2,7 +2,7 @@
 
 from math import sqrt
 
-from rope_dit.config import check
+from rope_dit.errors import check
 from rope_dit.registry import SCHEDULES
 
 

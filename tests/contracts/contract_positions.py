@@ -2,7 +2,7 @@
 
 import torch
 
-from rope_dit.pos_embed.coordinates import Coordinates
+from rope_dit.positions.coordinates import Coordinates
 
 TRAINED = (3, 4)
 GRIDS = [TRAINED, (5, 6), (2, 7)]
@@ -10,7 +10,7 @@ GRIDS = [TRAINED, (5, 6), (2, 7)]
 
 def draws(coordinates, grid, seed=0):
     generator = torch.Generator().manual_seed(seed)
-    return torch.rand(4, coordinates.num_draws(grid), generator=generator).clamp(1e-6, 1 - 1e-6)
+    return torch.rand(4, coordinates.num_moves(grid), generator=generator).clamp(1e-6, 1 - 1e-6)
 
 
 def axes(places, grid):
@@ -22,7 +22,7 @@ def axes(places, grid):
 
 
 def evaluation_has_rows_and_columns_in_order(spec):
-    for grid in GRIDS:
+    for grid in [*GRIDS, (2, 70)]:
         places = Coordinates(spec, TRAINED)(grid)
         assert places.rows.shape == places.columns.shape == (grid[0] * grid[1],)
         assert places.rows.dtype == places.columns.dtype == torch.float64
@@ -33,20 +33,20 @@ def evaluation_has_rows_and_columns_in_order(spec):
 
 def training_keeps_the_order_and_moves_what_asks_for_numbers(spec):
     coordinates = Coordinates(spec, TRAINED)
-    still, moved = coordinates(TRAINED), coordinates(TRAINED, places_BN=draws(coordinates, TRAINED))
+    still, moved = coordinates(TRAINED), coordinates(TRAINED, moves_BN=draws(coordinates, TRAINED))
     for axis in axes(moved, TRAINED):
         assert axis.isfinite().all()
         assert (axis.diff() > 0).all()
     assert moved.rows.dtype == torch.float64
     moves = not torch.equal(moved.rows.expand(4, -1), still.rows.expand(4, -1))
-    assert moves == (coordinates.num_draws(TRAINED) > 0)
+    assert moves == (coordinates.num_moves(TRAINED) > 0)
 
 
 def each_picture_s_places_are_functions_of_its_numbers(spec):
     coordinates = Coordinates(spec, TRAINED)
     numbers = draws(coordinates, TRAINED)
-    all_of_them = coordinates(TRAINED, places_BN=numbers)
-    alone = coordinates(TRAINED, places_BN=numbers[2:3])
+    all_of_them = coordinates(TRAINED, moves_BN=numbers)
+    alone = coordinates(TRAINED, moves_BN=numbers[2:3])
     assert torch.equal(alone.rows.expand(1, -1)[0], all_of_them.rows.expand(4, -1)[2])
     assert torch.equal(alone.columns.expand(1, -1)[0], all_of_them.columns.expand(4, -1)[2])
 

@@ -8,16 +8,17 @@ from sites import site_of, some_of
 from torch import Tensor
 from torch.nn import functional as F
 
+from rope_dit.errors import UserError
 from rope_dit.model import draw
 from rope_dit.pos_embed.base import Geometry, Grid, Normal, PosEmbed
 from rope_dit.pos_embed.compose import build
 from rope_dit.pos_embed.rotation import Rotary
 from rope_dit.randomness import Stream
-from rope_dit.registry import POS_EMBEDS, Part, show
+from rope_dit.registry import POS_EMBEDS, POSITIONS, Part, show
 
 DIM, HEADS, HEAD_DIM, DEPTH = 32, 4, 8, 2
 TRAINED: list[Grid] = [(5, 7), (1, 6)]
-PLACES = [(grid, layer) for grid in TRAINED for layer in range(DEPTH)]
+SITES = [(grid, layer) for grid in TRAINED for layer in range(DEPTH)]
 SAME, DIFFERENT = 1e-5, 1e-3  # logits differ by less than the first or by more than the second
 
 
@@ -26,9 +27,9 @@ def normals(seed: int) -> Normal:
 
 
 @torch.no_grad()
-def make(spec: str, grid: Grid = (5, 7), head_dim: int = HEAD_DIM) -> PosEmbed:
+def make(spec: str, grid: Grid = (5, 7), head_dim: int = HEAD_DIM, positions: str = "index") -> PosEmbed:
     """Build a variant whose learned weights are far from their start: claims hold for all weights."""
-    pos = build(spec, Geometry(HEADS * head_dim, HEADS, head_dim, DEPTH, grid))
+    pos = build(spec, Geometry(HEADS * head_dim, HEADS, head_dim, DEPTH, grid, positions))
     pos.init_weights(normals(0))
     for name, p in pos.named_parameters():
         p += draw(1, Stream.NOISE, name, tuple(p.shape))
@@ -77,7 +78,7 @@ def hold(claimed: bool, difference: float, what: str) -> None:
 
 
 def is_relative_where_it_claims_so(spec):
-    for grid, layer in PLACES:
+    for grid, layer in SITES:
         pos = make(spec, grid)
         all_logits = logits(pos, grid, layer)
         down = change(all_logits[:, :-1, :, :-1, :], all_logits[:, 1:, :, 1:, :])
@@ -86,7 +87,7 @@ def is_relative_where_it_claims_so(spec):
 
 
 def sees_the_axes_that_it_claims(spec):
-    for grid, layer in PLACES:
+    for grid, layer in SITES:
         pos = make(spec, grid)
         all_logits = logits(pos, grid, layer)
         for dim, axis in ((3, "row"), (4, "column")):
@@ -105,7 +106,7 @@ def is_symmetric_where_it_claims_so(spec):
 
 
 def extrapolates_where_it_claims_so(spec):
-    for grid, layer in PLACES:
+    for grid, layer in SITES:
         pos = make(spec, grid)
         (h, w), large = grid, (grid[0] + 2, grid[1] + 3)
         difference = change(logits(pos, grid, layer), logits(pos, large, layer)[:, :h, :w, :h, :w])
@@ -117,6 +118,27 @@ def depends_on_t_where_it_claims_so(spec):
     pos = make(spec)
     early, late = (logits(pos, (5, 7), 1, t) for t in (0.1, 0.8))
     hold(not pos.depends_on_t, change(early, late), "not to depend on t")
+
+
+def without_the_claim_to_use_coordinates_it_uses_none(spec):
+    """Runs that differ in `model.positions` alone are then one run."""
+    pos, other = make(spec), make(spec, positions="normalized:by=max")
+    if pos.uses_coordinates:
+        pytest.skip("may use coordinates")
+    for layer in range(DEPTH):
+        assert change(logits(pos, (5, 7), layer), logits(other, (5, 7), layer)) < SAME
+
+
+def no_two_tokens_are_in_one_place_wherever_they_are(spec):
+    """Where a variant cannot have that, it refuses the positions."""
+    for positions in (each for entry in POSITIONS for each in entry.specs()):
+        try:
+            pos = make(spec, positions=positions)
+        except UserError:
+            continue
+        if len(pos.sees) == 2:
+            to_keys = logits(pos, (5, 7)).flatten(3, 4).flatten(0, 2)
+            assert torch.pdist(to_keys.T).min() > DIFFERENT, positions
 
 
 def some_tokens_have_the_logits_that_they_have_among_all(spec):
@@ -247,6 +269,8 @@ CHECKS = [
     is_symmetric_where_it_claims_so,
     extrapolates_where_it_claims_so,
     depends_on_t_where_it_claims_so,
+    without_the_claim_to_use_coordinates_it_uses_none,
+    no_two_tokens_are_in_one_place_wherever_they_are,
     some_tokens_have_the_logits_that_they_have_among_all,
     hooks_keep_shapes_on_every_grid,
     hooks_keep_types,

@@ -21,7 +21,7 @@ def given(config, steps, places):
     inputs = Inputs(config, batch, 7, places)
     for step in steps:
         images, labels, draw = inputs(step)
-        drawn = (draw.t_B, draw.noise_BCHW, draw.drop_B, draw.places_BN)
+        drawn = (draw.t_B, draw.noise_BCHW, draw.drop_B, draw.moves_BN)
         yield images, labels, *(tensor for tensor in drawn if tensor is not None)
 
 

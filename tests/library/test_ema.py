@@ -36,6 +36,12 @@ def test_warmed_up_average_is_the_plain_formula(decays):
             torch.testing.assert_close(got.double(), wanted, rtol=1e-5, atol=1e-6)
 
 
+def test_decays_that_differ_have_names_that_differ():
+    decays = ["0.9999999999", "0.99999999991", "0.999", "1e-3"]
+    names = [average_name(f"warmup:decay={decay}") for decay in decays]
+    assert names == ["0.9999999999", "0.99999999991", "0.999", "0.001"]
+
+
 def test_the_first_update_nearly_forgets_the_initial_weights():
     ema = EMA([torch.full((2,), 10.0)], [warmup(0.999)])
     ema.update([torch.zeros(2)], 0, ON)

@@ -22,7 +22,7 @@ from rope_dit.guidance.spec import GuidanceSpec
 from rope_dit.model import DiT, draw
 from rope_dit.pos_embed.base import Geometry
 from rope_dit.pos_embed.compose import build
-from rope_dit.pos_embed.coordinates import Coordinates
+from rope_dit.positions.coordinates import Coordinates
 from rope_dit.randomness import Numbers, Stream, integers, normal, uniform
 from rope_dit.registry import (
     AVERAGES,
@@ -78,8 +78,8 @@ def position(name: str) -> Values:
     coordinates = Coordinates(name, (5, 7))
     values: Values = []
     for grid in [(5, 7), (8, 4)]:
-        drawn = uniform(0, Stream.POSITION, torch.arange(3), coordinates.num_draws(grid))
-        for places in (coordinates(grid), coordinates(grid, places_BN=drawn)):
+        drawn = uniform(0, Stream.POSITION, torch.arange(3), coordinates.num_moves(grid))
+        for places in (coordinates(grid), coordinates(grid, moves_BN=drawn)):
             values += [number for axis in (places.rows, places.columns) for number in spread(axis)]
     return values
 
@@ -218,8 +218,8 @@ RUNS = {
     ),
     # what came after the first two were recorded
     "placed": (
-        "rope1d",
-        ModelConfig(**SMALL, registers=3, positions="centered+interpolate"),
+        "rope2d",
+        ModelConfig(**SMALL, registers=3, positions="centered+interpolate+shift"),
         TrainConfig(**EXACT, lr=2e-3, warmup_steps=2),
     ),
 }

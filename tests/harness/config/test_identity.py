@@ -146,6 +146,18 @@ def test_threads_count_on_cpus_only(device):
     assert "train.threads" not in identity(SMOKE, "d", device)
 
 
+def test_positions_count_only_where_a_variant_uses_them():
+    def placed(variant, positions):
+        config = replace(SMOKE, variant=variant, model=replace(SMOKE.model, positions=positions))
+        return identity(config, "d", "cpu")
+
+    for variant in ("none", "learned"):
+        assert placed(variant, "normalized+shift") == placed(variant, "index")
+    for variant in ("rope2d", "learned+sincos2d"):
+        assert placed(variant, "normalized+shift") != placed(variant, "index")
+    assert read_identity({"variant": "not_here", "model.positions": "shift"})["model.positions"] == "shift"
+
+
 def test_label_dropout_counts_only_where_there_are_classes():
     def dropping(config, share):
         return identity(replace(config, train=replace(config.train, label_dropout=share)), "d", "cpu")

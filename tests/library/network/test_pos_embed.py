@@ -147,6 +147,9 @@ def test_composite_adds_biases():
         ("rope2d:theta=0", Geometry(32, 4, 8, 2, (5, 7)), "above 0"),
         ("rope1d:theta=-1", Geometry(32, 4, 8, 2, (5, 7)), "above 0"),
         ("sincos2d:theta=-0.0", Geometry(32, 4, 8, 2, (5, 7)), "above 0"),
+        ("rope1d", Geometry(32, 4, 8, 2, (5, 7), "jitter"), "got 'jitter', expected positions whose steps"),
+        ("rope1d", Geometry(32, 4, 8, 2, (5, 7), "normalized"), "such as index"),
+        ("rope1d", Geometry(32, 4, 8, 2, (5, 7), "interpolate+shift"), "such as index"),
         ("rope2dd", Geometry(32, 4, 8, 2, (5, 7)), "Did you mean 'rope2d'"),
     ],
 )

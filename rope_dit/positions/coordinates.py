@@ -24,30 +24,35 @@ class Coordinates:
         ]
         self.trained, self.items = trained, sorted(items, key=lambda item: item.stage)
 
-    def num_draws(self, grid: Grid) -> int:
+    def num_moves(self, grid: Grid) -> int:
         """Count the uniform numbers that training needs for each picture of this grid."""
-        return sum(item.num_draws(grid) for item in self.items)
+        return sum(item.num_moves(grid) for item in self.items)
 
     def __call__(
-        self, grid: Grid, device: torch.device | str = "cpu", places_BN: Tensor | None = None
+        self, grid: Grid, device: torch.device | str = "cpu", moves_BN: Tensor | None = None
     ) -> Places:
         """Where the tokens of `grid` are.
 
         Args:
             grid: (h, w) in patches.
             device: where the result is wanted.
-            places_BN: in training `num_draws(grid)` uniforms in (0, 1) a picture; None: nothing is augmented.
+            moves_BN: in training `num_moves(grid)` uniforms in (0, 1) a picture; None: nothing is augmented.
         """
         places, taken = Places(grid, *indices(grid, device)), 0
         for item in self.items:
-            places, count = item.place(places), item.num_draws(grid)
-            if places_BN is not None and count:
-                draws_BN = places_BN[:, taken : taken + count].to(places.rows)
-                places, taken = item.augment(places, draws_BN), taken + count
-        got = 0 if places_BN is None else places_BN.shape[1]
-        assert places_BN is None or got == taken, f"got {got} numbers a picture, expected {taken}"
+            places = item.place(places)
+            if moves_BN is not None and (count := item.num_moves(grid)):
+                its_BN = moves_BN[:, taken : taken + count].to(places.rows)
+                places, taken = item.augment(places, its_BN), taken + count
+        if moves_BN is not None:
+            assert moves_BN.shape[1] == taken, f"got {moves_BN.shape[1]} numbers a picture, expected {taken}"
         return Places(grid, places.rows, places.columns)
 
-    def are_trained(self, grid: Grid, places_BN: Tensor | None) -> bool:
+    @property
+    def even_steps(self) -> bool:
+        """Whether a step down and a step right are equally long, always."""
+        return all(item.even_steps for item in self.items)
+
+    def are_trained(self, grid: Grid, moves_BN: Tensor | None) -> bool:
         """Whether these are the places of the trained grid without augmentation: tables are kept for them."""
-        return grid == self.trained and (places_BN is None or self.num_draws(grid) == 0)
+        return grid == self.trained and (moves_BN is None or self.num_moves(grid) == 0)

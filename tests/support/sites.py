@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 
 from rope_dit.pos_embed.base import Geometry, Grid, Site
-from rope_dit.pos_embed.coordinates import Coordinates
+from rope_dit.positions.coordinates import Coordinates
 
 
 def site_of(
@@ -14,16 +14,16 @@ def site_of(
     *,
     layer: int = 0,
     t: float = 0.3,
-    places_BN: Tensor | None = None,
+    moves_BN: Tensor | None = None,
 ) -> Site:
     """The site of a block, on the trained grid unless told otherwise; without tokens one picture of zeros."""
     grid = grid or geometry.grid
     if tokens_BTD is None:
         tokens_BTD = torch.zeros(1, grid[0] * grid[1], geometry.dim)
     coordinates = Coordinates(geometry.positions, geometry.grid)
-    places = coordinates(grid, tokens_BTD.device, places_BN)
+    places = coordinates(grid, tokens_BTD.device, moves_BN)
     t_B = torch.full((len(tokens_BTD),), t, device=tokens_BTD.device)
-    trained = coordinates.are_trained(grid, places_BN)
+    trained = coordinates.are_trained(grid, moves_BN)
     return Site(grid, places.rows, places.columns, layer, t_B, tokens_BTD, trained)
 
 
