@@ -74,11 +74,9 @@ def pairing(study: Study, compared: Sequence[Comparison]) -> str:
         return said
     low, high = significant(min(gains), 2), significant(max(gains), 2)
     times = low if low == high else f"{low} to {high}"
-    worth = (
-        f"pairing was worth {times} times as many seeds"
-        if min(gains) > 1
-        else ("where that is not above 1, pairing gained nothing")
-    )
+    worth = "where that is not above 1, pairing gained nothing"
+    if min(gains) > 1:
+        worth = f"pairing was worth {times} times as many seeds"
     return f"{said} An unpaired difference would have {times} times the variance of the paired one: {worth}."
 
 

@@ -92,9 +92,9 @@ def canonical_value(key: str, text: str, *, stored: bool = False) -> str:
     """
     part, _, name = key.replace("-", "_").partition(".")
     registry = spec_fields({"model": ModelConfig, "train": TrainConfig}[part]).get(name)
-    return (
-        text if registry is None else "/".join(registry.canonical(s, stored=stored) for s in text.split("/"))
-    )
+    if registry is None:
+        return text
+    return "/".join(registry.canonical(spec, stored=stored) for spec in text.split("/"))
 
 
 def _canonical(part: C, stored: bool) -> C:

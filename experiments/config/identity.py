@@ -56,9 +56,8 @@ def _settings(part: str, config: Any) -> dict[str, str]:
         if name in changing:
             before, key = neutral(kind, name), f"{part}.{name}"
             said = spec_identity(key, registry, getattr(config, name))
-            found |= (
-                {} if before is not MISSING and said == _neutral_identity(key, registry, before) else said
-            )
+            if before is MISSING or said != _neutral_identity(key, registry, before):
+                found |= said
     return found
 
 

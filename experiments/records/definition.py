@@ -103,9 +103,8 @@ class Definition:
 def write_definition(client: Any, experiment_id: str, definition: Definition) -> None:
     """Store a definition in as many tags as it needs, `rope_dit.study.0` and so on."""
     text = json.dumps(to_json(definition))
-    for i in reversed(
-        range(0, len(text) + LENGTH, LENGTH)
-    ):  # an empty one ends it, should an earlier be longer
+    starts = range(0, len(text) + LENGTH, LENGTH)  # an empty one ends it, should an earlier be longer
+    for i in reversed(starts):
         client.set_experiment_tag(experiment_id, f"{TAG}.{i // LENGTH}", text[i : i + LENGTH])
 
 

@@ -199,9 +199,7 @@ class RunFolder:
             with open(self.path / "metrics.jsonl", "a") as file:
                 file.write(json.dumps(row) + "\n")
                 file.flush()
-                os.fsync(
-                    file.fileno()
-                )  # a later checkpoint is on the disk; what it has behind it must be too
+                os.fsync(file.fileno())  # a later checkpoint is on the disk, and so what it has behind it
             self._rows.append(row)
             self._known |= {(key, step) for key in fresh}
 

@@ -48,9 +48,8 @@ def estimated_seconds(resolved: Resolved) -> tuple[float, float]:
 def forward_flops(resolved: Resolved) -> int:
     """Floating-point operations of one evaluation of the network on one picture (a multiply-add counts 2)."""
     with torch.device("meta"):
-        model = build_model(resolved.config, resolved.images).to(
-            "meta"
-        )  # tables of angles are made on the CPU
+        model = build_model(resolved.config, resolved.images)
+        model = model.to("meta")  # tables of angles are made on the CPU
         x, t = torch.empty(1, *resolved.images.train.shape[1:]), torch.empty(1)
         labels = torch.zeros(1, dtype=torch.int64)
         counter = FlopCounterMode(display=False)

@@ -36,9 +36,8 @@ def command(args: list[str], stop: StopFlag) -> int:
     """Migrate the run; returns the exit code."""
     wanted = parse(MigrateConfig, None, args, "python -m experiments.runner.migrate", __doc__)
     changes = migrate(wanted.run)
-    print(
-        "\n  ".join([f"{wanted.run} is migrated:", *changes]) if changes else f"{wanted.run} needs nothing."
-    )
+    said = "\n  ".join([f"{wanted.run} is migrated:", *changes])
+    print(said if changes else f"{wanted.run} needs nothing.")
     return OK
 
 

@@ -8,11 +8,10 @@ Expected: not yet run.
 
 from experiments.config.study import study
 
-SPACES = ("velocity", "x", "noise")
+PREDICTED = ("velocity", "x", "noise")
 STUDY = study(
     "digits",
-    arms=tuple(f"{p}_{s}=rope2d;train.objective={p}:loss={s}" for p in SPACES for s in SPACES),
-    variants=(),
+    arms=tuple(f"{p}_{s}=rope2d;train.objective={p}:loss={s}" for p in PREDICTED for s in PREDICTED),
     seeds=3,
     eval={"every": 400, "every_n": 250},
 )

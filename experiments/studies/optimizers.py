@@ -11,7 +11,6 @@ from experiments.config.study import study
 STUDY = study(
     "digits",
     arms=("adamw=rope2d", "muon=rope2d;train.optimizer=muon"),
-    variants=(),
     seeds=3,
     eval={"every": 400, "every_n": 250},
 )
