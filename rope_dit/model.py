@@ -258,7 +258,10 @@ class SwiGLU(nn.Module):
 
 
 def time_features(t_B: Tensor, dim: int) -> Tensor:
-    """Cosines, then sines of 1000*t at dim/2 frequencies from 1 down to 1/10000 (DiT's time is 0..1000)."""
+    """Cosines, then sines of 1000*t at h = dim/2 frequencies 10000^(-i/h), i = 0..h-1 (DiT: time 0..1000).
+
+    The lowest is 10000^(-(h-1)/h).
+    """
     omega = torch.exp(torch.arange(dim // 2, device=t_B.device) * (-math.log(10000) / (dim // 2)))
     angle = 1000 * t_B[:, None].float() * omega
     return torch.cat((angle.cos(), angle.sin()), dim=-1)

@@ -14,8 +14,9 @@ from rope_dit.registry import POS_EMBEDS
 class SinCos2D(PosEmbed):
     """Fixed 2-D sine-cosine embedding, added after patchify (DiT, arXiv:2212.09748, "ViT frequency-based").
 
-    Half of the width encodes the row, half the column; in each, D/4 sines, then D/4 cosines of
-    position * theta^(-4i/D). Buffer: table_TD, float32. Nothing is learned.
+    The first half of the width encodes the row, the second the column, where DiT's code has the column first;
+    in each, D/4 sines, then D/4 cosines of position * theta^(-4i/D). Buffer: table_TD, float32. Nothing is
+    learned.
     """
 
     sees = ("row", "column")
