@@ -10,6 +10,9 @@ from rope_dit.guidance.base import Guidance, Network, times, unguided
 from rope_dit.registry import GUIDANCES, show
 from rope_dit.samplers.base import Velocity
 
+CLOSE = 1e-9
+"""times that differ by less are one: the third of ten steps ends at 0.30000000000000004"""
+
 
 @GUIDANCES.register("cfg")
 class ClassifierFree(Guidance):
@@ -41,7 +44,7 @@ class ClassifierFree(Guidance):
 
         def guided(x_BCHW: Tensor, t: Tensor) -> Tensor:
             time = float(t)
-            if not self.begin <= time <= self.end:
+            if not self.begin - CLOSE <= time <= self.end + CLOSE:
                 return plain(x_BCHW, t)
             t_B = times(x_BCHW, time)
             v_class, v_null = network(torch.cat((x_BCHW, x_BCHW)), torch.cat((t_B, t_B)), labels).chunk(2)
