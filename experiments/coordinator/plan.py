@@ -87,7 +87,11 @@ class Plan:
     def cells(self) -> list[Cell]:
         """All cells, seed by seed, so that an unfinished study has whole pairs."""
         configs = [arm.config(self.base) for arm in self.arms.values()]
-        return [Cell.of(config, seed, self.runs) for seed in self.seeds for config in configs]
+        return [self.cell(config, seed) for seed in self.seeds for config in configs]
+
+    def cell(self, config: RunConfig, seed: int) -> Cell:
+        """The cell of an arm's settings and a seed."""
+        return Cell.of(config, seed, self.runs, self.facts["extractor"])
 
     def endpoint(self) -> Endpoint:
         """The primary endpoint: the one score on which verdicts stand."""

@@ -5,13 +5,27 @@ import shutil
 from pathlib import Path
 
 import pytest
-from commands import timeless
+from commands import call, forget_plugins, timeless
 from studies import QUICK, call_study, plan_of, trials_of
 
 from analysis import load
 from experiments.records.definition import read_definition
 from experiments.records.mlflow_store import connect
+from experiments.scoring.extractors.classifier_file import WEIGHTS
 
+METRIC = """
+from experiments.config.registries import METRICS
+
+@METRICS.register("bias")
+class Bias:
+    "Always 0."
+
+    values = {"bias": "lower"}
+    min_images = 2
+
+    def measure(self, generated, real):
+        return {"bias": 0.0}
+"""
 SMALL = ("--preset", "smoke", *QUICK)
 pytestmark = pytest.mark.filterwarnings("ignore::optuna.exceptions.ExperimentalWarning")
 
@@ -151,6 +165,30 @@ def test_a_changed_identity_is_refused(copy, args, field):
     assert "holds another study" in result.err
     assert field in result.err
     assert changed(copy) == before
+
+
+def test_scores_of_another_extractor_do_not_count(copy):
+    shutil.copy(WEIGHTS / "digits.safetensors", "mine.safetensors")
+    folder = "studies/small/runs/rope2d-s0"
+    result = call("evaluate", folder, "--samplers", "rk4:steps=1", "--extractor", "mine.safetensors")
+    assert result.code == 0, result.err
+    given = ("smoke", "--eval.every", "0", "--eval.n", "100", "--seeds", 2, "--name", "small", "--dry-run")
+    assert "4 runs, 4 of them done" in call_study(*given, "--samplers", "euler:steps=1").out
+    assert "4 runs, 0 of them done" in call_study(*given, "--samplers", "euler:steps=1", "rk4:steps=1").out
+    result = call("evaluate", folder, "--samplers", "rk4:steps=1")
+    assert result.code == 0, result.err
+    assert "4 runs, 1 of them done" in call_study(*given, "--samplers", "euler:steps=1", "rk4:steps=1").out
+
+
+def test_a_metric_that_came_later_is_still_to_be_scored(copy):
+    Path("own").mkdir()
+    Path("own/bias.py").write_text(METRIC)
+    given = ("smoke", *QUICK, "--seeds", 2, "--name", "small", "--dry-run")
+    try:
+        assert "4 runs, 0 of them done" in call_study(*given, "--plugins", "own").out
+    finally:
+        forget_plugins()
+    assert "4 runs, 4 of them done" in call_study(*given).out
 
 
 def test_sync_makes_mlflow_and_optuna_again(copy):
