@@ -1,6 +1,7 @@
 """A study from the command to what it leaves behind: grown, refused, made again, with runs that fail."""
 
 import os
+import re
 import shutil
 from pathlib import Path
 
@@ -9,6 +10,8 @@ from commands import call, forget_plugins, timeless
 from studies import QUICK, call_study, plan_of, trials_of
 
 from analysis import load
+from experiments.config.launch import LaunchConfig
+from experiments.coordinator.launchers.local import LocalLauncher
 from experiments.records.definition import read_definition
 from experiments.records.mlflow_store import connect
 from experiments.scoring.extractors.classifier_file import WEIGHTS
@@ -69,7 +72,9 @@ def test_the_endpoint_and_the_estimate_are_said_first(finished):
         "primary endpoint: fd_digits (lower is better), sampler euler:grid=uniform,steps=1"
     )
     assert "guidance 1, EMA 0.9, n = 100, step 20; margin 2.0%" in lines[1]
-    assert lines[2].startswith("4 runs, 0 of them done; about")
+    assert re.fullmatch(r"4 runs, 0 of them done; about \d+ minutes of work", lines[2])
+    at_once = LocalLauncher(LaunchConfig(), plan_of(finished[0], "small").base.train.threads, "cpu").slots
+    assert re.fullmatch(rf"up to {at_once} at a time: about \d+ minutes at best", lines[3])
 
 
 def test_every_cell_is_there_once(finished):
