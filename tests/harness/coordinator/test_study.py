@@ -1,8 +1,10 @@
 """A study from the command to what it leaves behind: grown, refused, made again, with runs that fail."""
 
+import json
 import os
 import re
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,6 +13,10 @@ from studies import QUICK, call_study, plan_of, trials_of
 
 from analysis import load
 from experiments.config.launch import LaunchConfig
+from experiments.config.presets import PRESETS
+from experiments.coordinator.cell import Cell
+from experiments.coordinator.cell_queue import CellQueue
+from experiments.coordinator.launchers import Ended, Task
 from experiments.coordinator.launchers.local import LocalLauncher
 from experiments.records.definition import read_definition
 from experiments.records.mlflow_store import connect
@@ -238,6 +244,34 @@ def test_runs_that_diverge_do_not_stop_the_others(tmp_path, monkeypatch):
     assert sorted(trial[0] for trial in trials_of(tmp_path, "d")) == ["COMPLETE", "FAIL"]
     outcomes = load.runs("d", f"sqlite:///{tmp_path}/mlflow.db").set_index("arm")["outcome"].to_dict()
     assert outcomes == {"none": "finished", "wild": "diverged"}
+
+
+class Limited:
+    """Launches jobs that are ended at their time limit, each after it has logged the next of these steps."""
+
+    slots = 1
+
+    def __init__(self, cell: Cell, steps: list[int]):
+        self.cell, self.steps, self.ended = cell, steps, list[Ended]()
+
+    def start(self, task: Task) -> None:
+        self.cell.folder.path.mkdir(parents=True, exist_ok=True)
+        row = json.dumps({"step": self.steps.pop(0), "time": 0.0, "values": {}})
+        (self.cell.folder.path / "metrics.jsonl").write_text(row + "\n")
+        self.ended.append(Ended(task.name, 143))
+
+    def poll(self, seconds: float) -> list[Ended]:
+        ended, self.ended = self.ended, []
+        return ended
+
+
+def test_a_killed_run_is_started_again_as_long_as_it_gets_on(tmp_path):
+    cell = Cell.of(replace(PRESETS["smoke"], arm="a"), 0, tmp_path / "runs")
+    launcher = Limited(cell, [4, 8, 12, 16, 16, 12, 16, 20])
+    queue = CellQueue(tmp_path, launcher, lambda: False, 1)
+    queue.carry_out([cell])
+    assert queue.failures == {"a-s0": "failed: killed 3 times without getting on (exit code 143)"}
+    assert launcher.steps == [20]
 
 
 @pytest.mark.parametrize(
