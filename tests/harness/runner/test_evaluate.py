@@ -103,6 +103,14 @@ def test_a_metric_that_came_later(copy):
     assert not evaluated(copy, "--plugins", "own", "--samplers", "heun:steps=2")
 
 
+def test_scores_of_a_guidance_that_is_not_here_stand_in_the_summary(copy):
+    before, _, after = (copy / "scores.csv").read_text().rpartition('"cfg:begin=0,end=1,weight=1"')
+    (copy / "scores.csv").write_text(f"{before}mine:w=3{after}")
+    result = call("evaluate", "run")
+    assert result.code == 0, result.err
+    assert "guidance mine:w=3\n" in result.out
+
+
 def test_as_many_pictures_as_the_run_are_the_same_pictures(copy, finished):
     (copy / "scores.csv").write_text("")
     call("evaluate", "run", "--n", "100")
