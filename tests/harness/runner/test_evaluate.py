@@ -1,6 +1,7 @@
 """Finished runs, scored again and sampled from, without training."""
 
 import hashlib
+import json
 import shutil
 from pathlib import Path
 
@@ -93,6 +94,17 @@ def test_an_extractor_of_ones_own_and_another_of_its_name(copy):
     result = call("evaluate", "run", "--extractor", "mine.safetensors", "--samplers", "rk4:steps=1")
     assert result.code == 2
     assert result.err == "error: run was scored with another extractor mine; give this one another name.\n"
+
+
+def test_weights_of_the_run_s_extractor_do_not_stay_with_another(copy):
+    record = json.loads((copy / "config.json").read_text())
+    record["config"]["eval"] |= {"extractor": "inception", "inception_weights": "nowhere.pth"}
+    (copy / "config.json").write_text(json.dumps(record))
+    added = evaluated(copy, "--extractor", "digits", "--samplers", "rk4:steps=1")
+    assert values(added, "extractor") == {("digits",)}
+    for again in ((), ("--extractor", "inception")):
+        result = call("evaluate", "run", *again)
+        assert (result.code, "nowhere.pth" in result.err) == (2, True)
 
 
 def test_a_metric_that_came_later(copy):
