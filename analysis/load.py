@@ -78,7 +78,8 @@ def curves(experiment: str, uri: str | None = None, contains: str = "") -> pd.Da
         run_id, arm, seed: as in `runs`.
         key: `train/loss` (mean squared error of the velocity), `loss_by_t/0` .. `9` (the same by tenth of t),
             `train/lr`, `train/grad_norm`, `train/images_per_second`, `system/peak_memory_mib`, scores such as
-            `fd_digits/heun-25-cfg1`, their `real_floor/fd_digits`, and `by_nfe/fd_digits/heun-cfg1`.
+            `fd_digits/heun-25-cfg1`, their `real_floor/fd_digits`, and `by_nfe/fd_digits/heun-cfg1`. Those of
+            a sampler or guidance of a plug-in that is not here have no such names: they stand in `scores`.
         step: training step, int64; for `by_nfe/...` the network evaluations an image.
         value: float64.
         time: UTC.
@@ -147,9 +148,10 @@ def _points(
     run_id = run.info.run_id
     if run_id in logs:
         seen = set()
+        naming = _naming(run)
         with _undamaged(run_id):
             scored = read_scores(tables.get(run_id, b"").decode())
-            logged = list(_logged(logs[run_id], scored, run.data.params))
+            logged = list(_logged(logs[run_id], scored, naming))
         for key, step, value, milliseconds in logged:
             if contains in key and math.isfinite(value) and (key, step) not in seen:
                 seen.add((key, step))
@@ -160,15 +162,26 @@ def _points(
                 yield key, m.step, m.value, m.timestamp
 
 
-def _logged(log: bytes, scored: Sequence[Score], params: dict[str, str]) -> Iterator[Point]:
+def _naming(run: Any) -> Naming:
+    """What a run's scores are named by. Raises UserError for an average of a plug-in that is not here."""
+    try:
+        return Naming.of_params(run.data.params)
+    except UserError as error:
+        raise UserError(
+            f"run {run.info.run_id}: {error} Give --plugins with the folder that it was made with."
+        ) from None
+
+
+def _logged(log: bytes, scored: Sequence[Score], naming: Naming) -> Iterator[Point]:
     """Points of a run's log and of its scores, under the names that they have in MLflow."""
     for line in log.splitlines():
         row = json.loads(line)
         for key, value in row["values"].items():
             yield metric_name(key), row["step"], value, int(row["time"] * 1000)
-    naming = Naming.of_params(params)
-    for key, step, value, seconds in score_points(scored, naming):
-        yield metric_name(key), step, value, int(seconds * 1000)
+    for score in scored:
+        with contextlib.suppress(UserError):  # of a plug-in that is not here
+            for key, step, value, seconds in list(score_points([score], naming)):
+                yield metric_name(key), step, value, int(seconds * 1000)
 
 
 def score_frame(run_ids: Sequence[str], found: Sequence[Score]) -> pd.DataFrame:

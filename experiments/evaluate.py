@@ -53,6 +53,8 @@ def command(args: list[str], stop: StopFlag) -> int:
     tracking_uri()
     config = read_config(wanted.run)
     given = {k: v for k, v in vars(wanted).items() if k not in ("run", "plugins") and v not in ((), None)}
+    if wanted.extractor and wanted.extractor != config.eval.extractor:  # the run's weights are the other's
+        given = {"inception_weights": None, **given}
     config = replace(config, eval=replace(config.eval, **given))
     from experiments.records.mlflow_mirror import Mirror
     from experiments.runner.execute import make_scorer

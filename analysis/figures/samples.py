@@ -81,8 +81,7 @@ def sample_pictures(study: Study, uri: str | None) -> tuple[dict[str, bytes], in
 
 def _picture_name(end: Endpoint) -> str:
     try:
-        slug = SamplerSpec.parse(end.sampler).slug
+        slug, guidance = SamplerSpec.parse(end.sampler).slug, GuidanceSpec.parse(end.guidance).slug
     except UserError:  # of a plugin that is not here
         return ""
-    guidance = GuidanceSpec.parse(end.guidance).slug
     return f"pictures/{end.train_step:08d}-{slug}-{guidance}-seed{end.sampling_seed}.png"

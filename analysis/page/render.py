@@ -19,6 +19,7 @@ from analysis.page import provenance, text_tables, words
 from analysis.page.text_tables import Column, TextTable
 from analysis.stats import Comparison
 from analysis.study import Study
+from rope_dit.errors import UserError
 from rope_dit.guidance.spec import GuidanceSpec
 from rope_dit.words import listed
 
@@ -99,8 +100,8 @@ def _identity(c: Contents) -> dict[str, Any]:
         "name": study.name,
         "made": f"{c.made:%d %B %Y, %H:%M} UTC",
         "end": definition.endpoint,
-        "guidance": GuidanceSpec.parse(definition.endpoint.guidance).short,
-        "ema": definition.endpoint.ema.removeprefix("ema-"),
+        "guidance": _guidance(definition.endpoint.guidance),
+        "ema": definition.endpoint.ema,
         "metric": metric_title(definition.endpoint.metric),
         "arms": study.arms,
         "palette": colors(study.arms),
@@ -111,6 +112,13 @@ def _identity(c: Contents) -> dict[str, Any]:
         "figures": c.figures,
         "partial": study.partial,
     }
+
+
+def _guidance(spec: str) -> str:
+    try:
+        return GuidanceSpec.parse(spec).short
+    except UserError:  # of a plug-in that is not here
+        return spec
 
 
 def _words(c: Contents) -> dict[str, Any]:

@@ -24,7 +24,7 @@ class EndpointConfig:
     sampler: Annotated[str, _usual("SPEC", "the first of eval.samplers")] = ""
     """one of eval.samplers; it draws the curve over training steps too"""
     guidance: Annotated[str, _usual("SPEC", "none, or the first of eval.guidances without it")] = ""
-    """one of eval.guidances, as in cfg:weight=1"""
+    """one of eval.guidances, as in cfg:weight=1; it draws the curve over training steps too"""
     n: Annotated[int, _usual("INT", "the first of eval.n")] = 0
     """one of eval.n"""
 

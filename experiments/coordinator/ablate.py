@@ -6,19 +6,16 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from experiments.cli.main import FAILED, OK, SOME_FAILED, StopFlag
-from experiments.config.launch import usable_cores
 from experiments.config.study import StudyConfig
-from experiments.coordinator.cell import FINAL, Cell
+from experiments.coordinator.cell import FINAL
 from experiments.coordinator.cell_queue import AllFail, CellQueue, Watch
 from experiments.coordinator.launchers import Launcher, make_launcher
-from experiments.coordinator.launchers.local import MOST_ON_CPU
 from experiments.coordinator.optuna_trials import Trials
 from experiments.coordinator.plan import Plan
 from experiments.coordinator.plan_ablation import plan_ablation
 from experiments.coordinator.resync import sync_definition, sync_runs
 from experiments.records.run_folder import RunFolder
 from experiments.runner.dry_run import estimated_seconds
-from experiments.runner.resolve import Resolved
 from rope_dit.errors import Stopped
 from rope_dit.guidance.spec import GuidanceSpec
 
@@ -43,10 +40,14 @@ def ablate(config: StudyConfig, stop: StopFlag, write_report: WriteReport) -> in
     plan, resolved = plan_ablation(config)
     cells = plan.cells()
     todo = [cell for cell in cells if cell.state() not in FINAL]
-    print(announcement(plan, resolved, cells, todo, config))
+    minutes = len(todo) * sum(estimated_seconds(resolved)) / 60 if todo else 0.0
+    print(announcement(plan, len(cells), len(todo), minutes))
     if config.dry_run:
         return OK
     with launching(config, plan) as launcher, hold(plan):
+        if todo:
+            at_once = min(launcher.slots, len(todo))
+            print(f"up to {at_once} at a time: about {minutes / at_once:.0f} minutes at best", flush=True)
         url = sync_definition(plan.definition())
         trials = Trials(plan.path, plan.name, cells, plan.endpoint(), todo)
         done = len(cells) - len(todo)
@@ -60,10 +61,14 @@ def ablate(config: StudyConfig, stop: StopFlag, write_report: WriteReport) -> in
         return finish(plan, config, url, write_report)
 
 
-def announcement(
-    plan: Plan, resolved: Resolved, cells: list[Cell], todo: list[Cell], config: StudyConfig
-) -> str:
-    """What is going to happen, said before the first run."""
+def announcement(plan: Plan, runs: int, todo: int, minutes: float) -> str:
+    """What is going to happen, said before the first run.
+
+    Args:
+        plan: the study.
+        runs: all of its runs, of which `todo` are still to be done.
+        minutes: what those take one after the other.
+    """
     end = plan.endpoint()
     arms, seeds = ", ".join(plan.arms), f"{plan.seeds[0]}-{plan.seeds[-1]}"
     lines = [
@@ -71,17 +76,9 @@ def announcement(
         f"primary endpoint: {end.metric} ({end.better} is better), sampler {end.sampler}, guidance "
         f"{GuidanceSpec.parse(end.guidance).short}, EMA {end.ema}, n = {end.n}, step {end.train_step}; "
         f"margin {plan.margin:.1%}",
-        f"{len(cells)} runs, {len(cells) - len(todo)} of them done",
+        f"{runs} runs, {runs - todo} of them done",
     ]
-    if todo:
-        minutes = len(todo) * sum(estimated_seconds(resolved)) / 60
-        on_cpu = plan.base.device == "cpu"
-        fitting = min(MOST_ON_CPU, usable_cores() // plan.base.train.threads) if on_cpu else 1
-        at_once = config.launch.workers or max(1, fitting)
-        lines[-1] += (
-            f"; about {minutes:.0f} minutes of work, {minutes / at_once:.0f} with {at_once} at a time"
-        )
-    return "\n".join(lines)
+    return "\n".join(lines) + (f"; about {minutes:.0f} minutes of work" if todo else "")
 
 
 @contextlib.contextmanager

@@ -45,8 +45,10 @@ class Arm:
         head, *rest = text.split(";")
         label, named, spec = _split_label(head)
         overrides = tuple(_override(part, text) for part in rest)
-        if stored:
+        if stored:  # arms of before could differ in what is now the same in all
             overrides = tuple(upgraded_override(*one) for one in overrides)
+        else:
+            _check_free(overrides, text)
         if twice := {key for key, _ in overrides if [k for k, _ in overrides].count(key) > 1}:
             raise UserError(f"arm '{text}': {min(twice)} is given twice; give it once.")
         if not named:
@@ -106,12 +108,18 @@ def _override(part: str, arm: str) -> tuple[str, str]:
     key = key.replace("_", "-")
     if not (equals and value):
         raise UserError(f"arm '{arm}': got '{part}', expected field=value such as train.lr=3e-4.")
-    if not key.startswith(("train.", "model.")) or key in SHARED:
-        raise UserError(
-            f"arm '{arm}': {key} is the same in all arms of a study; arms differ in train.* and model.*, "
-            f"but not in {', '.join(SHARED)}."
-        )
     return key, value
+
+
+def _check_free(overrides: Iterable[tuple[str, str]], arm: str) -> None:
+    """Raise UserError for a setting in which arms cannot differ, by its name of today or of before."""
+    for given, _ in overrides:
+        key, _ = upgraded_override(given, "0")  # only its name matters
+        if not key.startswith(("train.", "model.")) or key in SHARED:
+            raise UserError(
+                f"arm '{arm}': {given} is the same in all arms of a study; arms differ in train.* and "
+                f"model.*, but not in {', '.join(SHARED)}."
+            )
 
 
 def _slug(spec: str, overrides: tuple[tuple[str, str], ...]) -> str:

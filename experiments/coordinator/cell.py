@@ -11,7 +11,7 @@ from typing import Literal
 
 from experiments.config.run import RunConfig
 from experiments.records.run_folder import RunFolder
-from experiments.scoring.jobs import final_jobs
+from experiments.scoring.jobs import final_jobs, unscored
 
 CellState = Literal["done", "diverged", "failed", "running", "missing"]
 FINAL: tuple[CellState, ...] = ("done", "diverged")
@@ -24,14 +24,16 @@ class Cell:
 
     Args:
         config: settings of its run, with `out`, the run folder, set.
+        extractor: name of the study's extractor, whose scores count; of whichever one where it is not known.
     """
 
     config: RunConfig
+    extractor: str = ""
 
     @classmethod
-    def of(cls, config: RunConfig, seed: int, runs: Path) -> "Cell":
+    def of(cls, config: RunConfig, seed: int, runs: Path, extractor: str = "") -> "Cell":
         """The cell of an arm's settings and a seed, its run folder in `runs`."""
-        return cls(replace(config, seed=seed, out=runs / f"{config.arm}-s{seed}"))
+        return cls(replace(config, seed=seed, out=runs / f"{config.arm}-s{seed}"), extractor)
 
     @property
     def arm(self) -> str:
@@ -68,14 +70,9 @@ class Cell:
 
     def is_scored(self) -> bool:
         """Whether scores.csv has all final scores of the step that the run is to reach."""
-        keys = [score.key for score in self.folder.scores() if score.key.train_step == self.config.last_step]
-        there = {(key.sampler, key.guidance, key.ema, key.sampling_seed, key.n) for key in keys}
-        wanted = {
-            (str(job.sampler), str(job.guidance), job.average, job.sampling_seed, n)
-            for job in final_jobs(self.config)
-            for n in job.ns
-        }
-        return wanted <= there
+        scores, step, jobs = self.folder.scores(), self.config.last_step, final_jobs(self.config)
+        names = {self.extractor} if self.extractor else {score.key.extractor for score in scores}
+        return any(not unscored(scores, name, step, jobs) for name in names)
 
     def progress(self) -> tuple[int, float | None]:
         """Last logged step, and the loss there; 0 and None before the first."""

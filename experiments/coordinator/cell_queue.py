@@ -16,7 +16,7 @@ from experiments.coordinator.launchers.base import Ended, Launcher, Task
 from rope_dit.durable import write_durably
 from rope_dit.errors import Stopped
 
-TRIES = 3  # starts of a process that is killed each time
+TRIES = 3  # starts of a process that is killed each time before it got on
 EQUAL_FAILURES = 10  # in a row, after which something is wrong with all of them
 POLL_SECONDS = 0.5
 
@@ -66,7 +66,7 @@ class CellQueue:
             Stopped: a signal came; every process has been stopped at a checkpoint.
             AllFail: ten cells in a row failed for the same reason.
         """
-        queue, running, tries = deque(cells), dict[str, Cell](), Counter[str]()
+        queue, running, tries = deque(cells), dict[str, Cell](), Tries()
         display = Display(cells, self.total)
         try:
             while queue or running:
@@ -74,14 +74,14 @@ class CellQueue:
                     raise Stopped
                 while queue and len(running) < self.launcher.slots:
                     cell = queue.popleft()
-                    tries[cell.name] += 1
+                    tries.start(cell)
                     running[cell.name] = cell
                     self.watch.start(cell)
                     self.launcher.start(self._task(cell))
                 for ended in self.launcher.poll(POLL_SECONDS):
                     cell = running.pop(ended.name)
                     state, why = self._judge(cell, ended)
-                    if state == "missing" and tries[cell.name] < TRIES:
+                    if state == "missing" and tries.more_for(cell):
                         queue.appendleft(cell)
                         continue
                     self._note(cell, "failed" if state == "missing" else state, why)
@@ -106,7 +106,7 @@ class CellQueue:
         if state in FINAL:
             return state, ""
         if ended.code < 0 or ended.code in (130, 137, 143):
-            return "missing", f"killed {TRIES} times (exit code {ended.code})"
+            return "missing", f"killed {TRIES} times without getting on (exit code {ended.code})"
         ending = cell.folder.ending
         if state == "failed" and ending is not None:
             return "failed", ending.message
@@ -127,6 +127,30 @@ class CellQueue:
         last = self._in_a_row[-EQUAL_FAILURES:]
         if len(last) == EQUAL_FAILURES and len(set(last)) == 1:
             raise AllFail(f"{EQUAL_FAILURES} runs in a row failed alike: {why}")
+
+
+class Tries:
+    """Counts starts of cells since they last got on: a job that saves at its time limit may have many."""
+
+    def __init__(self) -> None:
+        self._starts = Counter[str]()
+        self._reached: dict[str, tuple[int, int]] = {}
+
+    def start(self, cell: Cell) -> None:
+        """A process for the cell is started."""
+        self._starts[cell.name] += 1
+        self._reached.setdefault(cell.name, _reached(cell))
+
+    def more_for(self, cell: Cell) -> bool:
+        """Whether the cell, whose process was killed, is started once more."""
+        if (now := _reached(cell)) > self._reached[cell.name]:
+            self._reached[cell.name], self._starts[cell.name] = now, 0
+        return self._starts[cell.name] < TRIES
+
+
+def _reached(cell: Cell) -> tuple[int, int]:
+    """How far a cell has come: its last logged step and the number of its scores."""
+    return cell.progress()[0], len(cell.folder.scores())
 
 
 class Display:

@@ -1,6 +1,6 @@
 """The primary endpoint of a study: what its user chose, held against what the study scores."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, TypeVar
 
@@ -24,13 +24,11 @@ T = TypeVar("T")
 
 
 def endpoint_of(base: "RunConfig", extractor: str, chosen: EndpointConfig) -> Endpoint:
-    """The endpoint of a study with these settings, in which `in_front` put what was chosen first."""
+    """The endpoint of a study with these settings, in which `in_front` put its parts first."""
     config, value = base.eval, value_of(chosen.metric, extractor)
-    plain = [guidance for guidance in config.guidance_specs if guidance.is_off]
-    first = config.guidance_specs if chosen.guidance else plain or config.guidance_specs
     return Endpoint(
         metric=value_name(value, extractor), extractor=extractor, sampler=str(config.sampler_specs[0]),
-        guidance=str(first[0]), ema=base.main_average, n=config.n[0],
+        guidance=str(config.guidance_specs[0]), ema=base.main_average, n=config.n[0],
         train_step=base.train.steps, sampling_seed=0, better=directions()[value],
     )  # fmt: skip
 
@@ -56,38 +54,40 @@ def value_of(metric: str, extractor: str) -> str:
 def in_front(config: EvalConfig, wanted: EndpointConfig, saved: "Plan | None") -> EvalConfig:
     """Settings of the scoring with the endpoint's sampler, guidance and n first.
 
-    What is not said now is as in the study that is there, if it was said then, and else whatever is first.
+    What is not said now is as in the study that is there: its guidance always, sampler and n if they were
+    said then. Else it is the first sampler, the first n, and no guidance, or the first where all guide.
     Raises UserError for what is not among those that are scored.
     """
-    was, before = saved.chosen if saved else EndpointConfig(), saved.base.eval if saved else config
-    samplers = dict(zip(map(str, config.sampler_specs), config.samplers, strict=True))
+    was, before = (saved.chosen, saved.base.eval) if saved else (EndpointConfig(), config)
+    samplers: dict[str, str] = {}  # as the settings have them, by canonical spec
+    guidances: dict[str, str] = {}
+    for one in (before, config):
+        samplers |= dict(zip(map(str, one.sampler_specs), one.samplers, strict=True))
+        guidances |= dict(zip(map(str, one.guidance_specs), one.guidances, strict=True))
+    plain = [spec for spec in config.guidance_specs if spec.is_off and not saved]
+    sampler = str((before if was.sampler else config).sampler_specs[0])
+    guidance = str((plain or before.guidance_specs)[0])
+    n = (before if was.n else config).n[0]
     if wanted.sampler:
-        known = dict(zip(map(str, before.sampler_specs), before.samplers, strict=True)) | samplers
-        texts = [str(SamplerSpec.parse(wanted.sampler, stored=stored)) for stored in (False, True)]
-        spec = _one_of("sampler", next((text for text in texts if text in known), texts[0]), known)
-        config = replace(config, samplers=_first(known[spec], config.samplers))
-    elif was.sampler:
-        spec = str(before.sampler_specs[0])
-        config = replace(config, samplers=_first(samplers.get(spec, spec), config.samplers))
+        sampler = _meant("sampler", SamplerSpec, wanted.sampler, samplers)
     if wanted.guidance:
-        guidances = {
-            str(spec): weight
-            for one in (before, config)
-            for spec, weight in zip(one.guidance_specs, one.guidances, strict=True)
-        }
-        weight = guidances[_one_of("guidance", str(GuidanceSpec.parse(wanted.guidance)), guidances)]
-        config = replace(config, guidances=_first(weight, config.guidances))
-    elif was.guidance:
-        config = replace(config, guidances=_first(before.guidances[0], config.guidances))
+        guidance = _meant("guidance", GuidanceSpec, wanted.guidance, guidances)
     if wanted.n:
-        _one_of("n", wanted.n, dict.fromkeys(config.n))
-    n = wanted.n or (before.n[0] if was.n else 0)
-    return replace(config, n=_first(n, config.n) if n in config.n else config.n)
+        n = _one_of("n", wanted.n, config.n)
+    return replace(
+        config,
+        samplers=_first(samplers[sampler], config.samplers),
+        guidances=_first(guidances[guidance], config.guidances),
+        n=_first(n, config.n) if n in config.n else config.n,
+    )
 
 
 def said(wanted: EndpointConfig, saved: "Plan | None") -> EndpointConfig:
-    """What was chosen, now or when the study began; the extractor is one of the study's facts already."""
-    before = vars(saved.chosen) if saved else {}
+    """What was chosen, now or when the study began; the extractor is one of the study's facts already.
+
+    The guidance of a study that is there is written down, so that one that is added does not take its place.
+    """
+    before = vars(saved.chosen) | {"guidance": saved.endpoint().guidance} if saved else {}
     missing = {key: value for key, value in before.items() if not getattr(wanted, key)}
     return replace(wanted, **{**missing, "extractor": ""})
 
@@ -109,7 +109,13 @@ def check_endpoint(plan: "Plan", got: str, extractor: "Extractor") -> None:
     check(end.n > extractor.dim or not needs, "eval.n", end.n, expected + "the Frechet distance says little")
 
 
-def _one_of(name: str, got: T, known: Mapping[T, object]) -> T:
+def _meant(name: str, kind: type[SamplerSpec | GuidanceSpec], text: str, known: Collection[str]) -> str:
+    """The canonical spec that is meant, today's or one that only lacks later options."""
+    now, stored = (str(kind.parse(text, stored=stored)) for stored in (False, True))
+    return stored if stored in known and now not in known else _one_of(name, now, known)
+
+
+def _one_of(name: str, got: T, known: Collection[T]) -> T:
     if got not in known:
         scored = ", ".join(map(str, known))
         raise UserError(f"endpoint.{name} got {got}, expected one of those that are scored: {scored}.")

@@ -22,7 +22,7 @@ from experiments.config.run import RunConfig
 from experiments.config.text import flatten, from_json, to_json
 from experiments.coordinator.arm import Arm
 from experiments.coordinator.cell import Cell
-from experiments.coordinator.endpoint import endpoint_of
+from experiments.coordinator.endpoint import endpoint_of, in_front
 from experiments.records.definition import Definition, Endpoint, Look
 from rope_dit.config import NOT_WEIGHTS
 from rope_dit.durable import write_durably
@@ -87,7 +87,11 @@ class Plan:
     def cells(self) -> list[Cell]:
         """All cells, seed by seed, so that an unfinished study has whole pairs."""
         configs = [arm.config(self.base) for arm in self.arms.values()]
-        return [Cell.of(config, seed, self.runs) for seed in self.seeds for config in configs]
+        return [self.cell(config, seed) for seed in self.seeds for config in configs]
+
+    def cell(self, config: RunConfig, seed: int) -> Cell:
+        """The cell of an arm's settings and a seed."""
+        return Cell.of(config, seed, self.runs, self.facts["extractor"])
 
     def endpoint(self) -> Endpoint:
         """The primary endpoint: the one score on which verdicts stand."""
@@ -170,8 +174,11 @@ def read_plan(path: Path) -> Plan | None:
         return None
     try:
         arms = [Arm.parse(text, stored=True) for text in saved.arms]
+        base = read_settings(saved.base)
+        if not saved.chosen.guidance:  # earlier versions wrote guidances as they were given
+            base = replace(base, eval=in_front(base.eval, EndpointConfig(), None))
         return Plan(
-            path=path, kind=saved.kind, base=read_settings(saved.base), arms={arm.label: arm for arm in arms},
+            path=path, kind=saved.kind, base=base, arms={arm.label: arm for arm in arms},
             seeds=saved.seeds, baseline=saved.baseline, margin=saved.margin, comparisons=saved.comparisons,
             facts=saved.facts, planned_seeds=saved.planned_seeds, looks=saved.looks, created=saved.created,
             chosen=saved.chosen,
@@ -211,7 +218,7 @@ def grow(saved: Plan, asked: Plan) -> Plan:
         planned_seeds=saved.planned_seeds,
         looks=saved.looks,
         created=saved.created,
-        chosen=saved.chosen,
+        chosen=asked.chosen,
     )
 
 

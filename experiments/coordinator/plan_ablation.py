@@ -10,7 +10,6 @@ from experiments.config.launch import usable_cores
 from experiments.config.run import RunConfig
 from experiments.config.study import StudyConfig, study
 from experiments.coordinator.arm import Arm, parse_arms
-from experiments.coordinator.cell import Cell
 from experiments.coordinator.endpoint import check_endpoint, in_front, said
 from experiments.coordinator.plan import Plan, grow, read_plan, read_saved
 from experiments.runner.resolve import Resolved, resolve
@@ -114,7 +113,7 @@ def check_runs(plan: Plan, arms: Mapping[str, Arm], resolved: Sequence[Resolved]
     """Raise UserError where the runs that are there are others: of a changed source of a variant, say."""
     for arm, one in zip(arms.values(), resolved, strict=True):
         for seed in plan.seeds:
-            cell = Cell.of(arm.config(plan.base), seed, plan.runs)
+            cell = plan.cell(arm.config(plan.base), seed)
             cell.folder.check_free_for({**one.identity, "seed": str(seed)})
 
 

@@ -94,7 +94,7 @@ def cells_in(plan: Plan) -> list[Cell]:
     found = []
     for path in sorted(plan.runs.glob("*")):
         if (record := RunFolder(path).record) is not None:
-            found.append(Cell(replace(record.settings, out=path)))
+            found.append(Cell(replace(record.settings, out=path), plan.facts["extractor"]))
     return found
 
 

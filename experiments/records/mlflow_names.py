@@ -77,6 +77,9 @@ def score_points(scores: Iterable[Score], naming: Naming) -> Iterator[Point]:
     A score's name is `fd_digits/heun-25-cfg1`, with `fd_digits_n500` for any n but the first of the config's
     eval.n, and `cfg1-seed1` for further sampling seeds. `by_nfe/fd_digits/heun-cfg1` is the curve against
     NFE, its step the NFE. `real_floor/fd_digits` is what real pictures would score.
+
+    Raises UserError for a sampler or guidance of a plug-in that is not here: it alone knows the name, and
+    under another the store would hold the score twice.
     """
     for score in scores:
         key = score.key

@@ -4,6 +4,7 @@ from experiments.records.mlflow_mirror import Mirror
 from experiments.records.mlflow_store import hidden
 from experiments.records.run_folder import RunFolder
 from experiments.records.score import NOTHING, Score
+from rope_dit.errors import UserError
 from rope_dit.guidance.spec import GuidanceSpec
 
 
@@ -30,10 +31,17 @@ def summary(folder: RunFolder, mirror: Mirror) -> str:
 
 def _line(score: Score, several: bool) -> str:
     key = score.key
-    guidance = None if key.guidance == NOTHING else GuidanceSpec.parse(key.guidance)
-    guided = "" if guidance is None or guidance.is_off else f", guidance {guidance.short}"
+    guided = "" if key.guidance == NOTHING else _guided(key.guidance)
     seed = f", sampling seed {key.sampling_seed}" if key.sampling_seed else ""
     average = f", average {key.ema}" if several and key.ema != NOTHING else ""
     nfe = NOTHING if key.nfe is None else format(key.nfe, ".4g")
     values = f"{score.value:>10.4g}  {score.better:<7}{score.real_floor:>10.4g}"
     return f"{key.metric:<20}{values}  {key.n or NOTHING:>6}  {nfe:>6}  {key.sampler}{guided}{seed}{average}"
+
+
+def _guided(guidance: str) -> str:
+    try:
+        spec = GuidanceSpec.parse(guidance)
+    except UserError:  # of a plug-in that is not here
+        return f", guidance {guidance}"
+    return "" if spec.is_off else f", guidance {spec.short}"

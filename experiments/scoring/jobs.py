@@ -1,8 +1,12 @@
-"""What is to be sampled and scored. Imports no torch."""
+"""What is to be sampled and scored, and what of it is still to be done. Imports no torch."""
 
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from experiments.config.registries import METRICS
 from experiments.config.run import RunConfig
+from experiments.records.score import Score
+from experiments.scoring.metrics import value_name
 from rope_dit.guidance.spec import GuidanceSpec
 from rope_dit.samplers.spec import SamplerSpec
 
@@ -47,6 +51,26 @@ def curve_jobs(config: RunConfig) -> list[Job]:
     """What is scored during training: the first sampler and guidance, the main average, few pictures."""
     first = config.eval
     return [Job(first.sampler_specs[0], first.guidance_specs[0], (first.every_n,), config.main_average)]
+
+
+def unscored(scores: Iterable[Score], extractor: str, step: int, jobs: Sequence[Job]) -> list[Job]:
+    """Jobs at training step `step` of which these scores lack one, of any metric that is registered.
+
+    `extractor` is the name by which scores are called, such as digits; others do not count.
+    """
+    metrics = [value_name(value, extractor) for metric in METRICS for value in metric.claims["values"]]
+    keys = (score.key for score in scores)
+    there = {
+        (key.sampler, key.guidance, key.ema, key.sampling_seed, key.n, key.metric)
+        for key in keys
+        if (key.train_step, key.extractor) == (step, extractor)
+    }
+
+    def done(job: Job) -> bool:
+        made = (str(job.sampler), str(job.guidance), job.average, job.sampling_seed)
+        return all((*made, n, metric) in there for n in job.ns for metric in metrics)
+
+    return [job for job in jobs if not done(job)]
 
 
 def suffix_of(average: str, main: str) -> str:

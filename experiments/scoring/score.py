@@ -22,7 +22,7 @@ from experiments.records.run_folder import RunFolder
 from experiments.records.score import NOTHING, Score, ScoreKey
 from experiments.scoring.extractors.base import Extractor, Features
 from experiments.scoring.generate import Generator
-from experiments.scoring.jobs import Job
+from experiments.scoring.jobs import Job, unscored
 from experiments.scoring.metrics import measure_all, value_name
 from experiments.scoring.reference import Reference, read_tensors
 from experiments.scoring.sample_grid import write_grid
@@ -73,15 +73,7 @@ class Scorer:
             raise UserError(
                 f"{self.folder.path} was scored with another extractor {name}; give this one another name."
             )
-        there = {(k.train_step, k.sampler, k.guidance, k.sampling_seed, k.n, k.ema, k.metric)
-                 for k in (score.key for score in mine)}  # fmt: skip
-        metrics = [value_name(value, name) for metric in METRICS for value in metric.claims["values"]]
-
-        def done(job: Job, n: int) -> bool:
-            made = (step, str(job.sampler), str(job.guidance), job.sampling_seed, n, job.average)
-            return all((*made, metric) in there for metric in metrics)
-
-        return [job for job in jobs if not all(done(job, n) for n in job.ns)]
+        return unscored(mine, name, step, jobs)
 
     def score(self, step: int, jobs: list[Job], profiles: Mapping[str, Sequence[Tensor]]) -> None:
         """Sample and score each missing job at training step `step`, and write a sample grid of it.

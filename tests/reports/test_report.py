@@ -6,6 +6,7 @@ import shutil
 import statistics
 import subprocess
 import sys
+from dataclasses import replace
 
 import pytest
 from commands import rows
@@ -53,6 +54,14 @@ def real(tmp_path_factory):
 def test_sections_come_in_their_order(page):
     wanted = ["verdict", "table", "figures", "samplers", "spread", "provenance"]
     assert [i for i in page.all("id") if i in {*wanted, "published"}] == wanted
+
+
+def test_a_guidance_of_a_plug_in_that_is_not_here_stands_as_it_is(store):
+    wanted = definition(ARMS, range(2))
+    wanted = replace(wanted, endpoint=replace(wanted.endpoint, guidance="mine:w=3"))
+    page, _ = texts(made_up(store, wanted, lambda arm, seed: 1.0 + seed), MADE_UP)
+    assert "mine:w=3" in page.text
+    assert sample_pictures(load_study(MADE_UP, uri_of(store)), uri_of(store)) == ({}, 0)
 
 
 @pytest.mark.slow

@@ -1,5 +1,6 @@
 """A study out of the tracking store: cells, pairing, endpoint, and the stores that cannot be read."""
 
+import contextlib
 import sqlite3
 from dataclasses import replace
 from pathlib import Path
@@ -239,6 +240,29 @@ def test_damaged_scores_name_the_run(store):
     file.write_text(file.read_text().replace("fd_digits,100,", "fd_digits,much,"))
     with pytest.raises(UserError, match=f"artifacts of run {run.run_id} are damaged"):
         study_in(store, MADE_UP)
+
+
+def test_curves_of_a_plug_in_s_samplers_are_left_out_and_their_scores_are_there(store):
+    specs = {"sampler": "rk9:steps=2", "guidance": "mine:w=3"}
+    for name, spec in specs.items():
+        wanted = definition({"a": "none"}, [0], samplers=(EULER, "rk9:steps=2"))
+        if name == "guidance":
+            wanted = replace(wanted, endpoint=replace(wanted.endpoint, guidance=spec))
+        made_up(store, wanted, lambda arm, seed: 1.0, name=name)
+        assert spec in set(load.scores(name, uri_of(store))[name])
+        keys = set(load.curves(name, uri_of(store))["key"])
+        assert "train/images_per_second" in keys
+        assert ("fd_digits/euler-2-cfg1" in keys) == (name == "sampler")
+        assert not any("rk9" in key or "mine" in key for key in keys)
+
+
+def test_an_average_of_a_plug_in_says_to_give_it(store):
+    made_up(store, definition({"a": "none"}, [0]), lambda arm, seed: 1.0)
+    with contextlib.closing(sqlite3.connect(store / "mlflow.db")) as database, database:
+        change = "UPDATE params SET value = 'mine:w=3' WHERE key = 'train.averages' AND run_uuid = ?"
+        database.execute(change, [run_id(store, "a", 0, MADE_UP)])
+    with pytest.raises(UserError, match=r"unknown average 'mine'.* Give --plugins with the folder"):
+        load.curves(MADE_UP, uri_of(store))
 
 
 def test_a_store_of_a_newer_mlflow_says_so(store):

@@ -54,7 +54,7 @@ class SlurmLauncher:
         partition: of Slurm, as all that follows; left to Slurm where it is not given.
         account: who pays.
         qos: quality of service.
-        minutes: time limit of a job; one that reaches it goes on in the next, three times at most.
+        minutes: time limit of a job; one that reaches it goes on in the next, as long as it gets on.
         memory_gb: memory of a job; 0 for what the partition gives.
         gres: what to ask for instead of a GPU, such as shard:4 where Slurm shares them out.
         cluster: slurm; local carries out the jobs as processes of this machine, to try out all but Slurm.

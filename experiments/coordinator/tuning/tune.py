@@ -59,11 +59,9 @@ def plan_tuning(config: StudyConfig, space: Space) -> Plan:
     path = (config.studies / config.title).absolute()
     saved = read_plan(path)
     base = shared_settings(config, path, saved)
-    guidances, chosen = base.eval.guidance_specs, said(config.endpoint, saved)
-    plain = [spec for spec in guidances if spec.is_off and not chosen.guidance]
-    guidance = str((plain or guidances)[0])
-    base = replace(base, eval=replace(base.eval, samplers=base.eval.samplers[:1], guidances=(guidance,),
-                                      n=base.eval.n[:1], sampling_seeds=1, every=0))  # fmt: skip
+    chosen, first = said(config.endpoint, saved), base.eval
+    base = replace(base, eval=replace(first, samplers=first.samplers[:1], guidances=first.guidances[:1],
+                                      n=first.n[:1], sampling_seeds=1, every=0))  # fmt: skip
     base = scoring(base, [base.main_average])
     arms = as_saved(parse_arms(config.specs, base), config.specs, saved)
     resolved = resolve_arms(arms, base, path)

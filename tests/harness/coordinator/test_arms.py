@@ -71,6 +71,7 @@ def test_overrides_change_only_what_they_name():
         (["a=rope2d;train.objective=x", "b=rope2d;train.objective=x:loss=velocity"], "it is a again"),
         (["a=rope2d", "b=rope2d;train.objective=velocity"], "it is a again"),
         (["rope2d;train.averages=power"], "train.averages is the same in all arms"),
+        (["rope2d;train.ema-decay=slow"], "train.ema-decay is the same in all arms"),
         (["rope2d;train.t-density=uniform"], "Did you mean '--train.density'"),
         (["rope2d;train.optimizer=muon:rate=1"], "muon: unknown option 'rate'"),
         (["rope2d;train.steps=3"], "is the same in all arms"),
@@ -105,6 +106,13 @@ def test_arms_that_a_record_of_before_has_are_read():
     }  # fmt: skip
     config = arm.config(BASE)
     assert (config.train.density, config.train.schedule) == ("logit_normal:mean=0,std=1", "constant")
+
+
+def test_an_arm_of_before_that_has_what_all_share_now_is_written_and_read_again():
+    arm = Arm.parse("slow=rope2d;train.ema-decay=0.9", stored=True)
+    assert dict(arm.overrides) == {"train.averages": "warmup:decay=0.9"}
+    assert Arm.parse(str(arm), stored=True) == arm
+    assert arm.config(BASE).train.averages == ("warmup:decay=0.9",)
 
 
 @pytest.mark.parametrize("preset", list(PRESETS))

@@ -19,6 +19,7 @@ from experiments.coordinator.tuning.tune import plan_tuning
 from experiments.records.definition import Endpoint, read_definition
 from experiments.records.mlflow_store import connect
 from experiments.scoring.extractors.classifier_file import WEIGHTS
+from experiments.scoring.jobs import curve_jobs
 from rope_dit.errors import UserError
 
 pytestmark = pytest.mark.filterwarnings("ignore::optuna.exceptions.ExperimentalWarning")
@@ -68,6 +69,35 @@ def test_what_is_chosen_comes_first_so_that_curves_follow_it():
         assert [str(spec) for spec in config.sampler_specs] == [HEUN, EULER]
         assert [spec.short for spec in config.guidance_specs] == ["3", "1"]
         assert config.n == (80, 100)
+
+
+def test_without_a_choice_the_curve_is_drawn_under_the_endpoint_s_guidance_too():
+    plan, _ = plan_ablation(asked())
+    end = plan.endpoint()
+    for cell in plan.cells():
+        [job] = curve_jobs(cell.config)
+        assert (str(job.sampler), str(job.guidance)) == (end.sampler, end.guidance)
+
+
+def test_a_record_of_before_keeps_its_endpoint_whatever_was_first_there():
+    first = planned(asked(), save=True)
+    file = Path("studies/s/study.json")
+    saved = json.loads(file.read_text())
+    saved["base"]["eval"]["guidances"] = ["cfg:weight=3", "cfg:weight=1"]  # as it was asked for
+    file.write_text(json.dumps(saved))
+    plan, there = plan_ablation(asked())[0], plan_of(Path(), "s")
+    assert plan.endpoint() == there.endpoint() == first
+    assert {str(curve_jobs(cell.config)[0].guidance) for cell in (*plan.cells(), *there.cells())} == {
+        first.guidance
+    }
+
+
+@pytest.mark.parametrize(("begun", "more"), [((3.0,), (1.0,)), ((3.0,), (1.0, 3.0)), ((1.0,), (3.0,))])
+def test_a_guidance_that_is_added_does_not_become_the_endpoint_s(begun, more):
+    first = planned(study("smoke", name="s", seeds=1, eval={**SCORED, "guidances": begun}), save=True)
+    planned(study("smoke", name="s", seeds=1, eval={**SCORED, "guidances": more}), save=True)
+    assert plan_of(Path(), "s").endpoint() == planned(asked()) == first
+    assert len(plan_of(Path(), "s").base.eval.guidances) == 2
 
 
 @pytest.mark.parametrize("metric", ["kid", "kid_digits", "precision", "is"])

@@ -61,6 +61,15 @@ def test_it_is_listed_with_those_that_ship(own):
     assert all(f"\n  {name} " in listed for name in ("local", "ray", "slurm"))
 
 
+def test_a_dry_run_says_only_how_much_work_there_is(tmp_path, monkeypatch):
+    """How many runs there are at a time is known by the launcher, which is not made."""
+    monkeypatch.chdir(tmp_path)
+    result = call_study("smoke", *QUICK, "--launcher", "slurm:minutes=60", "--seeds", 1, "--dry-run")
+    assert result.code == 0, result.err
+    assert result.out.splitlines()[2].endswith(" minutes of work")
+    assert "at a time" not in result.out
+
+
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::optuna.exceptions.ExperimentalWarning")
 def test_it_carries_out_a_study(own, tmp_path):

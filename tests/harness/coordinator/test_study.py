@@ -1,17 +1,40 @@
 """A study from the command to what it leaves behind: grown, refused, made again, with runs that fail."""
 
+import json
 import os
+import re
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from commands import timeless
+from commands import call, forget_plugins, timeless
 from studies import QUICK, call_study, plan_of, trials_of
 
 from analysis import load
+from experiments.config.launch import LaunchConfig
+from experiments.config.presets import PRESETS
+from experiments.coordinator.cell import Cell
+from experiments.coordinator.cell_queue import CellQueue
+from experiments.coordinator.launchers import Ended, Task
+from experiments.coordinator.launchers.local import LocalLauncher
 from experiments.records.definition import read_definition
 from experiments.records.mlflow_store import connect
+from experiments.scoring.extractors.classifier_file import WEIGHTS
 
+METRIC = """
+from experiments.config.registries import METRICS
+
+@METRICS.register("bias")
+class Bias:
+    "Always 0."
+
+    values = {"bias": "lower"}
+    min_images = 2
+
+    def measure(self, generated, real):
+        return {"bias": 0.0}
+"""
 SMALL = ("--preset", "smoke", *QUICK)
 pytestmark = pytest.mark.filterwarnings("ignore::optuna.exceptions.ExperimentalWarning")
 
@@ -55,7 +78,9 @@ def test_the_endpoint_and_the_estimate_are_said_first(finished):
         "primary endpoint: fd_digits (lower is better), sampler euler:grid=uniform,steps=1"
     )
     assert "guidance 1, EMA 0.9, n = 100, step 20; margin 2.0%" in lines[1]
-    assert lines[2].startswith("4 runs, 0 of them done; about")
+    assert re.fullmatch(r"4 runs, 0 of them done; about \d+ minutes of work", lines[2])
+    at_once = LocalLauncher(LaunchConfig(), plan_of(finished[0], "small").base.train.threads, "cpu").slots
+    assert re.fullmatch(rf"up to {at_once} at a time: about \d+ minutes at best", lines[3])
 
 
 def test_every_cell_is_there_once(finished):
@@ -153,6 +178,30 @@ def test_a_changed_identity_is_refused(copy, args, field):
     assert changed(copy) == before
 
 
+def test_scores_of_another_extractor_do_not_count(copy):
+    shutil.copy(WEIGHTS / "digits.safetensors", "mine.safetensors")
+    folder = "studies/small/runs/rope2d-s0"
+    result = call("evaluate", folder, "--samplers", "rk4:steps=1", "--extractor", "mine.safetensors")
+    assert result.code == 0, result.err
+    given = ("smoke", "--eval.every", "0", "--eval.n", "100", "--seeds", 2, "--name", "small", "--dry-run")
+    assert "4 runs, 4 of them done" in call_study(*given, "--samplers", "euler:steps=1").out
+    assert "4 runs, 0 of them done" in call_study(*given, "--samplers", "euler:steps=1", "rk4:steps=1").out
+    result = call("evaluate", folder, "--samplers", "rk4:steps=1")
+    assert result.code == 0, result.err
+    assert "4 runs, 1 of them done" in call_study(*given, "--samplers", "euler:steps=1", "rk4:steps=1").out
+
+
+def test_a_metric_that_came_later_is_still_to_be_scored(copy):
+    Path("own").mkdir()
+    Path("own/bias.py").write_text(METRIC)
+    given = ("smoke", *QUICK, "--seeds", 2, "--name", "small", "--dry-run")
+    try:
+        assert "4 runs, 0 of them done" in call_study(*given, "--plugins", "own").out
+    finally:
+        forget_plugins()
+    assert "4 runs, 4 of them done" in call_study(*given).out
+
+
 def test_sync_makes_mlflow_and_optuna_again(copy):
     was = load.scores("small", f"sqlite:///{copy}/mlflow.db").drop(columns=["run_id"])
     points = load.curves("small", f"sqlite:///{copy}/mlflow.db").drop(columns=["run_id"])
@@ -195,6 +244,34 @@ def test_runs_that_diverge_do_not_stop_the_others(tmp_path, monkeypatch):
     assert sorted(trial[0] for trial in trials_of(tmp_path, "d")) == ["COMPLETE", "FAIL"]
     outcomes = load.runs("d", f"sqlite:///{tmp_path}/mlflow.db").set_index("arm")["outcome"].to_dict()
     assert outcomes == {"none": "finished", "wild": "diverged"}
+
+
+class Limited:
+    """Launches jobs that are ended at their time limit, each after it has logged the next of these steps."""
+
+    slots = 1
+
+    def __init__(self, cell: Cell, steps: list[int]):
+        self.cell, self.steps, self.ended = cell, steps, list[Ended]()
+
+    def start(self, task: Task) -> None:
+        self.cell.folder.path.mkdir(parents=True, exist_ok=True)
+        row = json.dumps({"step": self.steps.pop(0), "time": 0.0, "values": {}})
+        (self.cell.folder.path / "metrics.jsonl").write_text(row + "\n")
+        self.ended.append(Ended(task.name, 143))
+
+    def poll(self, seconds: float) -> list[Ended]:
+        ended, self.ended = self.ended, []
+        return ended
+
+
+def test_a_killed_run_is_started_again_as_long_as_it_gets_on(tmp_path):
+    cell = Cell.of(replace(PRESETS["smoke"], arm="a"), 0, tmp_path / "runs")
+    launcher = Limited(cell, [4, 8, 12, 16, 16, 12, 16, 20])
+    queue = CellQueue(tmp_path, launcher, lambda: False, 1)
+    queue.carry_out([cell])
+    assert queue.failures == {"a-s0": "failed: killed 3 times without getting on (exit code 143)"}
+    assert launcher.steps == [20]
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 """Finished runs, scored again and sampled from, without training."""
 
 import hashlib
+import json
 import shutil
 from pathlib import Path
 
@@ -95,12 +96,31 @@ def test_an_extractor_of_ones_own_and_another_of_its_name(copy):
     assert result.err == "error: run was scored with another extractor mine; give this one another name.\n"
 
 
+def test_weights_of_the_run_s_extractor_do_not_stay_with_another(copy):
+    record = json.loads((copy / "config.json").read_text())
+    record["config"]["eval"] |= {"extractor": "inception", "inception_weights": "nowhere.pth"}
+    (copy / "config.json").write_text(json.dumps(record))
+    added = evaluated(copy, "--extractor", "digits", "--samplers", "rk4:steps=1")
+    assert values(added, "extractor") == {("digits",)}
+    for again in ((), ("--extractor", "inception")):
+        result = call("evaluate", "run", *again)
+        assert (result.code, "nowhere.pth" in result.err) == (2, True)
+
+
 def test_a_metric_that_came_later(copy):
     Path("own").mkdir()
     Path("own/bias.py").write_text(METRIC)
     added = evaluated(copy, "--plugins", "own", "--samplers", "heun:steps=2")
     assert values(added, "metric", "value", "better", "n") == {("bias_digits", "0.0", "lower", "100")}
     assert not evaluated(copy, "--plugins", "own", "--samplers", "heun:steps=2")
+
+
+def test_scores_of_a_guidance_that_is_not_here_stand_in_the_summary(copy):
+    before, _, after = (copy / "scores.csv").read_text().rpartition('"cfg:begin=0,end=1,weight=1"')
+    (copy / "scores.csv").write_text(f"{before}mine:w=3{after}")
+    result = call("evaluate", "run")
+    assert result.code == 0, result.err
+    assert "guidance mine:w=3\n" in result.out
 
 
 def test_as_many_pictures_as_the_run_are_the_same_pictures(copy, finished):
