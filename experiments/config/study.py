@@ -137,4 +137,7 @@ def study_file(name: str) -> tuple[StudyConfig, Space]:
     made, space = found.get("STUDY"), found.get("SPACE", {})
     if not isinstance(made, StudyConfig):
         raise UserError(f"study file {path} has no STUDY; expected a line STUDY = study('digits', ...).")
+    if not isinstance(space, Mapping) or not all(isinstance(key, str) for key in space):
+        raise UserError(f"study file {path}: SPACE got {space!a:.40}, expected a dict by settings, such as "
+                        "{'train.lr': Range(1e-4, 1e-2)}.")  # fmt: skip
     return made, space

@@ -92,10 +92,7 @@ def resolve(asked: RunConfig, ranks: int = 0) -> Resolved:
     images = load(asked.data)
     config, found, folder = place(asked, device, images, ranks)
     torch.set_num_threads(config.train.threads)
-    check_pictures(config, images)
-    with torch.device("meta"):
-        model = build_model(config, images)
-    check_specs(config, model)
+    check_buildable(config, images)
     check_writable(folder.path)
     folder.check_free_for(found)
     return Resolved(asked, config, device, images, found, folder)
@@ -156,6 +153,14 @@ def find_run(config: RunConfig, found: Mapping[str, str]) -> RunFolder | None:
             if folder.record and read_identity(folder.record.identity) == found:
                 return folder
     return None
+
+
+def check_buildable(config: RunConfig, images: Images) -> None:
+    """Raise UserError where pictures, network or what specs name do not go together."""
+    check_pictures(config, images)
+    with torch.device("meta"):
+        model = build_model(config, images)
+    check_specs(config, model)
 
 
 def check_pictures(config: RunConfig, images: Images) -> None:
