@@ -22,8 +22,8 @@ from experiments.config.identity import (
     run_name,
 )
 from experiments.config.launch import usable_cores
+from experiments.config.measures import most_images
 from experiments.config.presets import preset
-from experiments.config.registries import METRICS
 from experiments.config.run import RunConfig
 from experiments.datasets import Images, load
 from experiments.records.run_folder import RunFolder
@@ -172,7 +172,7 @@ def check_pictures(config: RunConfig, images: Images) -> None:
         config.train.batch,
         f"at most the {count} training pictures",
     )
-    halves = 2 * max(int(metric.claims.get("min_images", 1)) for metric in METRICS)
+    halves = 2 * most_images()
     for part, pictures in (("train", images.train), ("held-out", images.held_out)):
         got = f"{len(pictures)} {part} pictures"
         check(len(pictures) >= halves, "--data", got, f"at least {halves}, which the metrics need")
