@@ -75,7 +75,7 @@ def command(args: list[str], stop: StopFlag) -> int:
     from experiments.runner.write_samples import sampled, write
     from experiments.scoring.jobs import final_jobs
 
-    resolved, training = open_run(replace(config, eval=evaluation))
+    resolved, training = open_run(replace(config, eval=evaluation), scored=False)
     generator = make_generator(resolved, stop)
     job = final_jobs(resolved.config)[0]
     generator.load(training.profiles()[job.average])

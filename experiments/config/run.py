@@ -7,7 +7,6 @@ from typing import Annotated, Literal
 
 import tyro
 
-from experiments.config.measures import most_images
 from experiments.config.registries import EXTRACTORS
 from rope_dit.averages.names import average_name
 from rope_dit.config import ModelConfig, Neutral, TrainConfig, check, check_finite, option
@@ -83,8 +82,7 @@ class EvalConfig:
 
     def __post_init__(self) -> None:
         check_finite(self, "eval")
-        least = most_images()
-        limits = {"n": (least, 10**8), "every_n": (least, 10**8), "every": (0, 10**9), "chunk": (1, 10**6)}
+        limits = {"n": (2, 10**8), "every_n": (2, 10**8), "every": (0, 10**9), "chunk": (1, 10**6)}
         for name, (low, high) in {**limits, "sampling_seeds": (1, 1000)}.items():
             for value in self.n if name == "n" else (getattr(self, name),):
                 check(low <= value <= high, f"eval.{option(name)}", value, f"{low} to {high:,}")

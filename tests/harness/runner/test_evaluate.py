@@ -103,6 +103,26 @@ def test_a_metric_that_came_later(copy):
     assert not evaluated(copy, "--plugins", "own", "--samplers", "heun:steps=2")
 
 
+def test_a_metric_that_needs_more_pictures_than_the_run_had(copy):
+    """More than its scores and its curve are of: it is scored anew, sampled from, and refused as it was."""
+    Path("own").mkdir()
+    Path("own/bias.py").write_text(METRIC.replace("min_images = 2", "min_images = 150"))
+    added = evaluated(copy, "--plugins", "own", "--n", "160", "--samplers", "heun:steps=2")
+    assert ("bias_digits", "160") in values(added, "metric", "n")
+    sampled("--out", "few.npz", "--n", "5", "--plugins", "own")
+    refused = call("evaluate", "run", "--plugins", "own", "--samplers", "rk4:steps=1")
+    assert refused.err == "error: eval.n got 100, expected at least 150, which the metrics need.\n"
+
+
+def test_a_curve_counts_where_it_is_drawn():
+    Path("own").mkdir()
+    Path("own/bias.py").write_text(METRIC.replace("min_images = 2", "min_images = 150"))
+    dry = ("--preset", "smoke", "--train.threads", "1", "--plugins", "own", "--eval.n", "160", "--dry-run")
+    refused = call("run", *dry)
+    assert refused.err == "error: eval.every-n got 50, expected at least 150, which the metrics need.\n"
+    assert call("run", *dry, "--eval.every", "0").code == 0
+
+
 def test_as_many_pictures_as_the_run_are_the_same_pictures(copy, finished):
     (copy / "scores.csv").write_text("")
     call("evaluate", "run", "--n", "100")
