@@ -1,5 +1,6 @@
 """What metrics claim of the values that they return, read from their files and checked. Imports no torch."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -53,8 +54,8 @@ def most_images() -> int:
 
 def _of(entry: Entry) -> dict[str, Measure]:
     """What one metric claims, by value."""
-    values, least = entry.claims.get("values"), entry.claims.get("min_images")
-    rank = entry.claims.get("needs_rank", False)
+    claimed: Mapping[str, Any] = {"values": None, "min_images": None, "needs_rank": False, **entry.claims}
+    values, least, rank = (claimed[name] for name in EXPECTED)
     ok = isinstance(values, dict) and len(values) > 0
     ok = ok and all(isinstance(name, str) and way in ("lower", "higher") for name, way in values.items())
     _check(ok, entry, "values", values)

@@ -131,6 +131,35 @@ def test_bad_input_is_refused(tmp_path, monkeypatch, args, says):
     assert os.listdir(tmp_path) == []
 
 
+ARM = {"default": "a=none", "tuned": "a-tuned=none;train.lr=1", "trial": 1}
+
+
+@pytest.mark.parametrize(
+    ("saved", "says"),
+    [
+        ("{", "is damaged (JSONDecodeError("),
+        ("[]", "is damaged (TypeError("),
+        ("{}", "is damaged (KeyError('config'))"),
+        (json.dumps({"config": 3, "arms": [ARM]}), "is damaged (TypeError("),
+        (json.dumps({"config": {}}), "is damaged (KeyError('arms'))"),
+        (json.dumps({"config": {}, "arms": [{**ARM, "default": None}]}), "is damaged (AttributeError("),
+        (json.dumps({"config": {}, "arms": [{"default": "none"}]}), "is damaged (KeyError('trial'))"),
+        (json.dumps({"config": {"wings": 2}, "arms": [ARM]}), "StudyConfig has no 'wings'"),
+        (json.dumps({"config": {}, "arms": [{**ARM, "tuned": "nonsense"}]}), "unknown variant 'nonsense'"),
+    ],
+)
+def test_a_damaged_record_of_what_was_found_is_refused(tmp_path, monkeypatch, saved, says):
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "")
+    monkeypatch.chdir(tmp_path)
+    file = Path("studies/t/tuned.json")
+    file.parent.mkdir(parents=True)
+    file.write_text(saved)
+    result = call_study("ablate", "--from-tuned", "t")
+    assert (result.code, result.err.count("\n")) == (2, 1), result.err
+    assert result.err.startswith(f"error: {file}")
+    assert says in result.err
+
+
 def plan_for(arm: str, **fields) -> Plan:
     config = study("smoke", **fields)
     arms = parse_arms([arm], config.run())
