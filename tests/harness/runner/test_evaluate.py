@@ -178,17 +178,26 @@ def test_other_samplers_guidances_and_seeds_give_other_pictures(copy):
     assert len(found) == 4
 
 
+def sampled_sha256(*args: str) -> str:
+    """SHA-256 of ten pictures, as scores have it."""
+    sampled("--out", f"{len(args)}.npz", "--n", "10", *args)
+    with np.load(f"{len(args)}.npz") as file:
+        return hashlib.sha256(file["arr_0"].transpose(0, 3, 1, 2).tobytes()).hexdigest()
+
+
+def test_sample_takes_the_average_of_the_run():
+    made = call("run", *QUICK, "--eval.averages", "raw", "--out", "run")
+    assert made.code == 0, made.err
+    (scored,) = {row["images_sha256"] for row in rows(Path("run"))}
+    assert sampled_sha256() == scored
+    assert sampled_sha256("--average", "warmup:decay=0.9") != scored
+
+
 def test_sample_takes_the_guidance_of_the_run():
     made = call("run", *QUICK, "--eval.guidances", "cfg:weight=500,begin=0.5", "--out", "run")
     assert made.code == 0, made.err
     (scored,) = {row["images_sha256"] for row in rows(Path("run"))}
-
-    def sha256(*args: str) -> str:
-        sampled("--out", f"{len(args)}.npz", "--n", "10", *args)
-        with np.load(f"{len(args)}.npz") as file:
-            return hashlib.sha256(file["arr_0"].transpose(0, 3, 1, 2).tobytes()).hexdigest()
-
-    assert sha256() == scored  # of euler's one step, at t = 0, where this guidance does not act
+    assert sampled_sha256() == scored  # of euler's one step, at t = 0, where this guidance does not act
     evaluated(Path("run"), "--guidances", "500")
     assert {row["guidance"]: row["images_sha256"] for row in rows(Path("run"))}[EVERYWHERE + "500"] != scored
 
