@@ -139,7 +139,7 @@ RUN = [
     ("--eval.n 100 9", "eval.n got 9, expected at least 10"),
     ("--eval.every-n 9", "eval.every-n got 9, expected at least 10"),
     # extractors
-    ("--eval.extractor cifar10", "extractor cifar10 wants pictures of 3x32x32; got 1x8x8"),
+    ("--eval.extractor cifar10", "extractor cifar10 wants pictures of 3 channels, 32x32; got 1 channel, 8x8"),
     ("--eval.extractor inceptionn", "unknown extractor 'inceptionn'. Did you mean 'inception'?"),
     ("--eval.extractor missing.safetensors", "missing.safetensors: No such file"),
     ("--eval.extractor garbage.safetensors", "garbage.safetensors is damaged or no extractor"),
@@ -203,7 +203,7 @@ EVALUATE = [
     ("run --averages", "--averages got no value"),
     ("run --averages rwa", "unknown average 'rwa'"),
     ("run --averages power", "eval.averages got 'power', expected raw or an average that the run keeps"),
-    ("run --extractor cifar10", "wants pictures of 3x32x32"),
+    ("run --extractor cifar10", "wants pictures of 3 channels, 32x32"),
     ("run --extractor missing.safetensors", "No such file"),
     ("missing", "missing holds no run"),
     ("empty", "empty holds no run"),
