@@ -29,8 +29,9 @@ class StudyConfig:
 
     name: Annotated[str, tyro.conf.arg(help_behavior_hint="(default: the study file's or the preset's)")] = ""
     """name of the study: of its folder, its MLflow experiment and its report"""
-    preset: str = "digits"
-    """smoke | digits | cifar10 | original | cifar10-large: where the settings below come from"""
+    preset: Annotated[
+        str, tyro.conf.arg(help=f"{' | '.join(presets.PRESETS)}: where the settings below come from")
+    ] = "digits"
     variants: Annotated[
         Specs, tyro.conf.arg(help_behavior_hint=f"(default: {' '.join(VARIANTS)}, without --arms)")
     ] = ()
