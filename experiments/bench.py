@@ -6,11 +6,13 @@ gives medians and spreads. Pictures are made up: speed does not depend on them, 
 """
 
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Annotated, Literal
+
+import tyro
 
 from experiments.cli.arguments import parse
 from experiments.cli.main import OK, StopFlag, main
-from experiments.config.presets import preset
+from experiments.config.presets import PRESETS, preset
 from experiments.config.run import PathOrNone
 from rope_dit.config import check
 
@@ -19,8 +21,7 @@ from rope_dit.config import check
 class BenchConfig:
     """What to measure."""
 
-    preset: str = "cifar10"
-    """smoke | digits | cifar10 | original | cifar10-large"""
+    preset: Annotated[str, tyro.conf.arg(help=" | ".join(PRESETS))] = "cifar10"
     variant: str = "rope2d"
     """positional embedding"""
     batch: int = 0

@@ -5,7 +5,7 @@ Started again, the same command goes on where it was stopped; a finished run say
   python -m experiments.run --variant rope2d --preset digits --train.lr 1e-3
   python -m experiments.run --preset cifar10 --help     the options, with that preset's defaults
   torchrun --nproc-per-node 4 -m experiments.run --preset cifar10     one run over four GPUs
-  python -m experiments.run --list [KIND]               variants, samplers, grids, datasets, metrics
+  python -m experiments.run --list [KIND]               what there is, of one kind or all
 """
 
 from experiments.cli.arguments import parse, take

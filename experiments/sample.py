@@ -75,7 +75,7 @@ def command(args: list[str], stop: StopFlag) -> int:
     from experiments.runner.write_samples import sampled, write
     from experiments.scoring.jobs import final_jobs
 
-    resolved, training = open_run(replace(config, eval=evaluation))
+    resolved, training = open_run(replace(config, eval=evaluation), scored=False)
     generator = make_generator(resolved, stop)
     job = final_jobs(resolved.config)[0]
     generator.load(training.profiles()[job.average])
@@ -88,7 +88,8 @@ def command(args: list[str], stop: StopFlag) -> int:
 def chosen(config: RunConfig, wanted: SampleConfig) -> EvalConfig:
     """The run's settings with the sampler, guidance and average that were asked for, if any."""
     evaluation = config.eval
-    average = config.train.averages[0] if wanted.average is None else wanted.average
+    first = (evaluation.averages or config.train.averages)[0]
+    average = first if wanted.average is None else wanted.average
     samplers = evaluation.samplers if wanted.sampler is None else (wanted.sampler,)
     guidances = evaluation.guidances if wanted.guidance is None else (wanted.guidance,)
     return replace(evaluation, samplers=samplers, guidances=guidances, averages=(average,))

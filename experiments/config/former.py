@@ -27,16 +27,24 @@ def upgraded_override(key: str, value: Any) -> tuple[str, Any]:
         case "train.t_density":
             return "train.density", value
         case "train.ema_decay":
-            average = f"warmup:decay={float(value):.9g}"
-            return "train.averages", average if isinstance(value, str) else (average,)
+            if (decay := _number(value)) is not None:
+                average = f"warmup:decay={decay:.9g}"
+                return "train.averages", average if isinstance(value, str) else (average,)
     return key, value
 
 
 def upgraded_identity(saved: Mapping[str, str]) -> dict[str, str]:
     """An identity, in today's form: averages change no weights, and were part of it."""
-    found = dict(upgraded_override(key, text) for key, text in saved.items())
-    found.pop("train.averages", None)
-    return found
+    kept = {key: text for key, text in saved.items() if key not in ("train.averages", "train.ema_decay")}
+    return dict(upgraded_override(key, text) for key, text in kept.items())
+
+
+def _number(value: Any) -> float | None:
+    """A number, or a text that is one; None for anything else."""
+    try:
+        return float(value) if isinstance(value, (int, float, str)) else None
+    except (ValueError, OverflowError):
+        return None
 
 
 def _train(found: dict[str, Any]) -> dict[str, Any]:

@@ -21,8 +21,7 @@ def override(config: RunConfig, texts: Mapping[str, str]) -> RunConfig:
     Raises:
         UserError: an unknown name, or a value that does not fit.
     """
-    first = {argument.names[0]: argument for argument in arguments(RunConfig)}
-    known = {name: argument for name, argument in first.items() if name.startswith(("--model.", "--train."))}
+    known = known_settings()
     parts: dict[str, dict[str, Any]] = {"model": {}, "train": {}}
     for key, text in texts.items():
         name = f"--{option(key)}"
@@ -31,6 +30,12 @@ def override(config: RunConfig, texts: Mapping[str, str]) -> RunConfig:
         parts[key.partition(".")[0]][known[name].field] = _read(known[name], name, text)
     changed = {part: replace(getattr(config, part), **values) for part, values in parts.items()}
     return replace(config, **changed)
+
+
+def known_settings() -> dict[str, Argument]:
+    """The settings of model.* and train.*, by their option on the command line, such as `--train.lr`."""
+    first = {argument.names[0]: argument for argument in arguments(RunConfig)}
+    return {name: argument for name, argument in first.items() if name.startswith(("--model.", "--train."))}
 
 
 def _read(argument: Argument, name: str, text: str) -> Any:

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 import tyro
 
-from experiments.config.registries import EXTRACTORS, METRICS
+from experiments.config.registries import DATASETS, EXTRACTORS
 from rope_dit.averages.names import average_name
 from rope_dit.config import ModelConfig, Neutral, TrainConfig, check, check_finite, option
 from rope_dit.errors import UserError
@@ -16,6 +16,7 @@ from rope_dit.registry import POS_EMBEDS
 from rope_dit.samplers.spec import SamplerSpec
 
 PathOrNone = Annotated[Path | None, tyro.conf.arg(metavar="PATH", help_behavior_hint="(default: none)")]
+DATA_HELP = f"{' | '.join(DATASETS.names())}, as name or name:PATH; --list datasets"
 EXTRACTOR_HELP = f"{' | '.join(EXTRACTORS.names())}, as name or name:PATH; --list extractors"
 LABEL = r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,79}"
 LIMITS = {  # more is a slip of the finger, and would fill the memory before anybody could say so
@@ -32,8 +33,9 @@ LIMITS = {  # more is a slip of the finger, and would fill the memory before any
 class DataConfig:
     """The pictures."""
 
-    name: Annotated[str, tyro.conf.arg(name="data", metavar="NAME", prefix_name=False)] = "digits"
-    """digits | cifar10 | cifar100 | folder:PATH"""
+    name: Annotated[str, tyro.conf.arg(name="data", metavar="NAME", prefix_name=False, help=DATA_HELP)] = (
+        "digits"
+    )
     root: Path = Path("data")
     """where torchvision keeps or finds its downloads"""
     image_size: int = 0
@@ -82,8 +84,7 @@ class EvalConfig:
 
     def __post_init__(self) -> None:
         check_finite(self, "eval")
-        least = max(int(metric.claims.get("min_images", 2)) for metric in METRICS)
-        limits = {"n": (least, 10**8), "every_n": (least, 10**8), "every": (0, 10**9), "chunk": (1, 10**6)}
+        limits = {"n": (2, 10**8), "every_n": (2, 10**8), "every": (0, 10**9), "chunk": (1, 10**6)}
         for name, (low, high) in {**limits, "sampling_seeds": (1, 1000)}.items():
             for value in self.n if name == "n" else (getattr(self, name),):
                 check(low <= value <= high, f"eval.{option(name)}", value, f"{low} to {high:,}")

@@ -29,8 +29,9 @@ class StudyConfig:
 
     name: Annotated[str, tyro.conf.arg(help_behavior_hint="(default: the study file's or the preset's)")] = ""
     """name of the study: of its folder, its MLflow experiment and its report"""
-    preset: str = "digits"
-    """smoke | digits | cifar10 | original | cifar10-large: where the settings below come from"""
+    preset: Annotated[
+        str, tyro.conf.arg(help=f"{' | '.join(presets.PRESETS)}: where the settings below come from")
+    ] = "digits"
     variants: Annotated[
         Specs, tyro.conf.arg(help_behavior_hint=f"(default: {' '.join(VARIANTS)}, without --arms)")
     ] = ()
@@ -137,4 +138,7 @@ def study_file(name: str) -> tuple[StudyConfig, Space]:
     made, space = found.get("STUDY"), found.get("SPACE", {})
     if not isinstance(made, StudyConfig):
         raise UserError(f"study file {path} has no STUDY; expected a line STUDY = study('digits', ...).")
+    if not isinstance(space, Mapping) or not all(isinstance(key, str) for key in space):
+        raise UserError(f"study file {path}: SPACE got {space!a:.40}, expected a dict by settings, such as "
+                        "{'train.lr': Range(1e-4, 1e-2)}.")  # fmt: skip
     return made, space

@@ -8,16 +8,23 @@ from rope_dit.config import check
 
 @dataclass(frozen=True)
 class Range:
-    """Numbers from `low` to `high`, on a logarithmic scale where `log`. They are rounded to 3 digits."""
+    """Numbers from `low` to `high`, on a logarithmic scale where `log`.
+
+    They are rounded to 3 digits, or where `whole` are whole numbers: tuning says so of itself where a setting
+    or option takes no others.
+    """
 
     low: float
     high: float
     log: bool = False
+    whole: bool = False
 
     def __post_init__(self) -> None:
         ok = math.isfinite(self.low) and math.isfinite(self.high) and self.low < self.high
         check(ok, "Range", (self.low, self.high), "two rising finite numbers")
         check(not self.log or self.low > 0, "Range", self.low, "a lower end above 0 on a logarithmic scale")
+        ok = not self.whole or (float(self.low).is_integer() and float(self.high).is_integer())
+        check(ok, "Range", (self.low, self.high), "two whole numbers")
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, TypeVar
 
 from experiments.config.endpoint import EndpointConfig
-from experiments.config.registries import METRICS
+from experiments.config.measures import measures
 from experiments.config.run import EvalConfig
 from experiments.records.definition import Endpoint
 from experiments.scoring.metrics import value_name
@@ -29,13 +29,8 @@ def endpoint_of(base: "RunConfig", extractor: str, chosen: EndpointConfig) -> En
     return Endpoint(
         metric=value_name(value, extractor), extractor=extractor, sampler=str(config.sampler_specs[0]),
         guidance=str(config.guidance_specs[0]), ema=base.main_average, n=config.n[0],
-        train_step=base.train.steps, sampling_seed=0, better=directions()[value],
+        train_step=base.train.steps, sampling_seed=0, better=measures()[value].better,
     )  # fmt: skip
-
-
-def directions() -> dict[str, str]:
-    """Every value of every metric, with the direction that is better."""
-    return {value: better for metric in METRICS for value, better in metric.claims["values"].items()}
 
 
 def value_of(metric: str, extractor: str) -> str:
@@ -43,7 +38,7 @@ def value_of(metric: str, extractor: str) -> str:
 
     Raises UserError where there is none.
     """
-    known = list(directions())
+    known = list(measures())
     for value in known:
         if (metric or USUAL) in (value, value_name(value, extractor)):
             return value
@@ -104,7 +99,7 @@ def check_endpoint(plan: "Plan", got: str, extractor: "Extractor") -> None:
     expected = f"{extractor.name}, with which this study scores; choose another by --eval.extractor"
     check(not got or got in known, "endpoint.extractor", got, expected)
     value = value_of(plan.chosen.metric, extractor.name)
-    needs = any(value in metric.claims["values"] and metric.claims.get("needs_rank") for metric in METRICS)
+    needs = measures()[value].needs_rank
     expected = f"more than the {extractor.dim} features of {extractor.name}: below, "
     check(end.n > extractor.dim or not needs, "eval.n", end.n, expected + "the Frechet distance says little")
 

@@ -1,5 +1,6 @@
 """From what a study's user asks for to its plan: all checks, before anything is written."""
 
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -94,8 +95,9 @@ def threads_of_a_run(config: StudyConfig) -> int:
 
 
 def _absolute(data: str) -> str:
-    kind, colon, path = data.partition(":")
-    return f"{kind}:{Path(path).absolute()}" if colon and kind == "folder" else data
+    """Name of a data set; what follows its ':' as an absolute path where it is one, for runs elsewhere."""
+    name, _, argument = data.partition(":")
+    return f"{name}:{Path(argument).absolute()}" if argument and os.path.exists(argument) else data
 
 
 def resolve_arms(arms: Mapping[str, Arm], base: RunConfig, path: Path) -> list[Resolved]:

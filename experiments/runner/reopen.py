@@ -28,8 +28,12 @@ def read_config(path: Path) -> RunConfig:
     return replace(record.settings, out=path, dry_run=False)
 
 
-def open_run(config: RunConfig) -> tuple["Resolved", "Training"]:
+def open_run(config: RunConfig, *, scored: bool = True) -> tuple["Resolved", "Training"]:
     """Return a trained run, checked, and its training.
+
+    Args:
+        config: its settings; of those of the scoring some may be others.
+        scored: whether scores are going to be made of its pictures; its curve stays as it is.
 
     Raises:
         UserError: the data or code changed, no whole checkpoint, the training has not come to its end, or it
@@ -44,7 +48,7 @@ def open_run(config: RunConfig) -> tuple["Resolved", "Training"]:
     except UserError:
         raise UserError(f"{config.out} was trained on {config.device}, which this machine or this torch does "
                         "not have; evaluate and sample it where there is one.") from None  # fmt: skip
-    resolved = resolve(config)
+    resolved = resolve(replace(config, eval=replace(config.eval, every=0)), scored=scored)
     training = Training.fresh(resolved.build_model(), resolved.config.train)
     training.resume(run_checkpoints(resolved))
     path, steps = resolved.folder.path, resolved.config.train.steps

@@ -22,9 +22,9 @@ from experiments.config.identity import (
     run_name,
 )
 from experiments.config.launch import usable_cores
+from experiments.config.measures import most_images
 from experiments.config.presets import preset
-from experiments.config.registries import METRICS
-from experiments.config.run import RunConfig
+from experiments.config.run import EvalConfig, RunConfig
 from experiments.datasets import Images, load
 from experiments.records.run_folder import RunFolder
 from experiments.scoring.extractors.base import Extractor
@@ -81,21 +81,21 @@ class Resolved:
 
 
 @plugin_errors()
-def resolve(asked: RunConfig, ranks: int = 0) -> Resolved:
+def resolve(asked: RunConfig, ranks: int = 0, *, scored: bool = True) -> Resolved:
     """Check everything that can be checked before anything is written. Raises UserError.
 
     Args:
         asked: what the user asked for.
         ranks: processes that train it together; 0: as many as trained what lies in `asked.out`, or one.
+        scored: whether scores are going to be made of its pictures.
     """
     device = choose_device(asked.device)
     images = load(asked.data)
     config, found, folder = place(asked, device, images, ranks)
     torch.set_num_threads(config.train.threads)
-    check_pictures(config, images)
-    with torch.device("meta"):
-        model = build_model(config, images)
-    check_specs(config, model)
+    check_buildable(config, images)
+    if scored:
+        check_scored(config.eval, images)
     check_writable(folder.path)
     folder.check_free_for(found)
     return Resolved(asked, config, device, images, found, folder)
@@ -158,16 +158,22 @@ def find_run(config: RunConfig, found: Mapping[str, str]) -> RunFolder | None:
     return None
 
 
-def check_pictures(config: RunConfig, images: Images) -> None:
-    """Raise UserError where there are too few pictures for a batch, or for the metrics."""
-    count = len(images.train)
-    check(
-        config.train.batch <= count,
-        "train.batch",
-        config.train.batch,
-        f"at most the {count} training pictures",
-    )
-    halves = 2 * max(int(metric.claims.get("min_images", 1)) for metric in METRICS)
+def check_buildable(config: RunConfig, images: Images) -> None:
+    """Raise UserError where pictures, network or what specs name do not go together."""
+    count, batch = len(images.train), config.train.batch
+    check(batch <= count, "train.batch", batch, f"at most the {count} training pictures")
+    with torch.device("meta"):
+        model = build_model(config, images)
+    check_specs(config, model)
+
+
+def check_scored(config: EvalConfig, images: Images) -> None:
+    """Raise UserError where the metrics need more pictures, generated or real."""
+    least, counts = most_images(), [("n", n) for n in config.n]
+    counts += [("every-n", config.every_n)] if config.every else []
+    for name, count in counts:
+        check(count >= least, f"eval.{name}", count, f"at least {least}, which the metrics need")
+    halves = 2 * least
     for part, pictures in (("train", images.train), ("held-out", images.held_out)):
         got = f"{len(pictures)} {part} pictures"
         check(len(pictures) >= halves, "--data", got, f"at least {halves}, which the metrics need")

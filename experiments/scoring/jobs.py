@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from experiments.config.registries import METRICS
+from experiments.config.measures import measures
 from experiments.config.run import RunConfig
 from experiments.records.score import Score
 from experiments.scoring.metrics import value_name
@@ -58,7 +58,7 @@ def unscored(scores: Iterable[Score], extractor: str, step: int, jobs: Sequence[
 
     `extractor` is the name by which scores are called, such as digits; others do not count.
     """
-    metrics = [value_name(value, extractor) for metric in METRICS for value in metric.claims["values"]]
+    metrics = [value_name(value, extractor) for value in measures()]
     keys = (score.key for score in scores)
     there = {
         (key.sampler, key.guidance, key.ema, key.sampling_seed, key.n, key.metric)

@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 from experiments.cli.progress import Progress
-from experiments.config.registries import METRICS
+from experiments.config.measures import measures
 from experiments.records.run_folder import RunFolder
 from experiments.records.score import NOTHING, Score, ScoreKey
 from experiments.scoring.extractors.base import Extractor, Features
@@ -140,7 +140,7 @@ class Scorer:
         """Every metric of the first `n` pictures."""
         real, name = self.reference, self.extractor.name
         values, floors = measure_all(samples.features[:n], real.train), real.floors(n)
-        for value, better in (pair for metric in METRICS for pair in metric.claims["values"].items()):
+        for value, claimed in measures().items():
             key = ScoreKey(
                 arm=self.arm,
                 seed=self.seed,
@@ -159,7 +159,7 @@ class Scorer:
                 n_real=len(real.train),
                 sampling_seed=job.sampling_seed,
             )
-            yield Score(key=key, value=values[value], better=better, real_floor=floors[value],
+            yield Score(key=key, value=values[value], better=claimed.better, real_floor=floors[value],
                         reference_sha256=real.images.fingerprint, extractor_sha256=self.extractor.sha256,
                         time=time.time(), **made)  # fmt: skip
 

@@ -28,7 +28,7 @@ from experiments.coordinator.tuning.space import (
     distribution,
     own_space,
     read_space,
-    three_digits,
+    value_text,
 )
 
 
@@ -105,7 +105,7 @@ class Search:
         trial = study.ask({key: distribution(what) for key, what in space.items()})
         chosen = arm
         for key, value in trial.params.items() if number else ():
-            chosen = configured(chosen, key, value if isinstance(value, str) else three_digits(value))
+            chosen = configured(chosen, key, value_text(value))
         trial.set_user_attr("configuration", str(chosen))
         return Candidate(number, trial, replace(chosen, label=f"{arm.label}-t{number:03d}"))
 

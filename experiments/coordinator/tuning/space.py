@@ -5,7 +5,7 @@ import re
 from dataclasses import asdict, replace
 from typing import Any
 
-from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution
+from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
 
 from experiments.config.canonical import canonical_value
 from experiments.config.former import upgraded_override
@@ -19,7 +19,7 @@ from rope_dit.registry import POS_EMBEDS
 
 def space_text(space: Space) -> str:
     """A space as one line of JSON; `read_space` is the inverse."""
-    return json.dumps({key: asdict(what) for key, what in sorted(space.items())})
+    return json.dumps({key: _fields(what) for key, what in sorted(space.items())})
 
 
 def read_space(text: str) -> Space:
@@ -48,6 +48,11 @@ def configured(arm: Arm, key: str, value: str) -> Arm:
     return replace(arm, overrides=(*(o for o in arm.overrides if o[0] != changed[0]), changed))
 
 
+def value_text(value: Any) -> str:
+    """A value that was drawn, as specs and the command line take it: three digits unless it is whole."""
+    return three_digits(value) if isinstance(value, float) else str(value)
+
+
 def three_digits(value: float) -> str:
     """A number as specs and the command line take it.
 
@@ -61,6 +66,8 @@ def distribution(what: Range | Choice) -> BaseDistribution:
     """Optuna's word for it."""
     if isinstance(what, Choice):
         return CategoricalDistribution(what.values)
+    if what.whole:
+        return IntDistribution(int(what.low), int(what.high), log=what.log)
     return FloatDistribution(what.low, what.high, log=what.log)
 
 
@@ -72,11 +79,17 @@ def default_params(arm: Arm, space: Space, plan: Plan) -> dict[str, Any]:
         found, name = _option(key).search(arm.spec), upgraded_override(key, "")[0]  # Optuna has its old name
         text = settings[name.replace("_", "-")] if "." in key else found[2] if found else ""
         if isinstance(what, Range):
-            params[key] = min(max(float(text), what.low), what.high)
+            nearest = min(max(float(text), what.low), what.high)
+            params[key] = int(nearest) if what.whole else nearest
         else:
             same = {_whole(name, value): value for value in what.values}
             params[key] = same.get(_whole(name, text), what.values[0])
     return params
+
+
+def _fields(what: Range | Choice) -> dict[str, Any]:
+    """As JSON; nothing is said of `whole` where it is not so, as in searches of before there was one."""
+    return {name: value for name, value in asdict(what).items() if (name, value) != ("whole", False)}
 
 
 def _whole(name: str, value: str) -> str:

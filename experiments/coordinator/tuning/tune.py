@@ -12,16 +12,17 @@ from experiments.cli.main import FAILED, OK, StopFlag
 from experiments.config.canonical import scoring
 from experiments.config.study import Space, StudyConfig
 from experiments.config.text import to_json
-from experiments.config.tuning import Choice, TuneConfig
+from experiments.config.tuning import TuneConfig
 from experiments.coordinator.ablate import hold, launching
-from experiments.coordinator.arm import parse_arms
+from experiments.coordinator.arm import Arm, parse_arms
 from experiments.coordinator.cell_queue import AllFail, CellQueue
 from experiments.coordinator.endpoint import check_endpoint, said
 from experiments.coordinator.plan import Plan, grow, read_plan
 from experiments.coordinator.plan_ablation import as_saved, facts, resolve_arms, shared_settings
 from experiments.coordinator.resync import cells_in, sync_definition, sync_runs
+from experiments.coordinator.tuning.check_space import check_space, typed_space
 from experiments.coordinator.tuning.search import Search, rungs
-from experiments.coordinator.tuning.space import configured, space_text
+from experiments.coordinator.tuning.space import read_space, space_text
 from rope_dit.durable import write_durably
 from rope_dit.errors import UserError
 
@@ -38,7 +39,7 @@ def tune(config: StudyConfig, space: Space, stop: StopFlag) -> int:
     with launching(config, plan) as launcher, hold(plan):
         queue = CellQueue(plan.path, launcher, stop, total)
         try:
-            found = Search(plan, config.tune, space, queue).run()
+            found = Search(plan, config.tune, read_space(plan.facts["space"]), queue).run()
         except AllFail as error:
             print(f"error: {error}", file=sys.stderr)
             return FAILED
@@ -65,11 +66,9 @@ def plan_tuning(config: StudyConfig, space: Space) -> Plan:
     base = scoring(base, [base.main_average])
     arms = as_saved(parse_arms(config.specs, base), config.specs, saved)
     resolved = resolve_arms(arms, base, path)
-    for arm in arms.values():
-        for key, what in space.items():
-            for value in what.values if isinstance(what, Choice) else ("0.5",):
-                configured(arm, key, value)
-    spent = {"tune": json.dumps(asdict(config.tune)), "space": space_text(space)}
+    text = searched(space, arms, saved)
+    check_space(read_space(text), arms.values(), base, resolved[0].images)
+    spent = {"tune": json.dumps(asdict(config.tune)), "space": text}
     plan = Plan(
         path, "tune", replace(base, device=resolved[0].config.device), arms,
         tuple(range(FIRST_SEED, FIRST_SEED + config.tune.seeds)), next(iter(arms)), config.margin, (),
@@ -78,6 +77,16 @@ def plan_tuning(config: StudyConfig, space: Space) -> Plan:
     plan = grow(saved, plan) if saved else plan
     check_endpoint(plan, config.endpoint.extractor, resolved[0].extractor)
     return plan
+
+
+def searched(space: Space, arms: Mapping[str, Arm], saved: Plan | None) -> str:
+    """Text of the space that is searched: as it is where a search was begun so, before there was `whole`.
+
+    Raises UserError for what no arm has.
+    """
+    every = {**(saved.arms if saved else {}), **arms}
+    typed, plain = space_text(typed_space(space, every.values())), space_text(space)
+    return plain if saved and saved.facts.get("space") == plain else typed
 
 
 def budget(plan: Plan, config: TuneConfig) -> list[range]:

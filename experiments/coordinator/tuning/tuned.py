@@ -1,8 +1,10 @@
 """What a tuning study found, as the start of the study that confirms it. Imports no torch."""
 
 import json
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from experiments.config.former import upgraded
 from experiments.config.study import StudyConfig
@@ -22,12 +24,20 @@ def tuned_defaults(name: str, studies: Path) -> StudyConfig:
         raise UserError(
             f"tuning study {studies / name} {why}; first: python -m experiments.study tune --name {name}"
         )
-    saved = json.loads(file.read_text())
-    config = from_json(StudyConfig, upgraded(saved["config"]))
-    texts = []
-    for one in saved["arms"]:
-        found = [one["default"]]
-        if one["trial"] != 0:  # else the default configuration was the best
-            found.append(one["tuned"])
-        texts += [str(Arm.parse(text, stored=True)) for text in found]
-    return replace(config, name="", variants=(), arms=tuple(texts), baseline="", dry_run=False)
+    try:
+        saved = json.loads(file.read_text())
+        config, arms = from_json(StudyConfig, upgraded(saved["config"])), _arms(saved["arms"])
+    except UserError as error:
+        raise UserError(f"{file}: {error}", error.details) from None
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise UserError(f"{file} is damaged ({error!r}); restore it, or search again: "
+                        f"python -m experiments.study tune --name {name}") from None  # fmt: skip
+    return replace(config, name="", variants=(), arms=arms, baseline="", dry_run=False)
+
+
+def _arms(found: Iterable[Mapping[str, Any]]) -> tuple[str, ...]:
+    """Texts of each arm as it was by default and, where that was not the best, as it is tuned."""
+    texts: list[str] = []
+    for one in found:
+        texts += [one["default"]] if one["trial"] == 0 else [one["default"], one["tuned"]]
+    return tuple(str(Arm.parse(text, stored=True)) for text in texts)

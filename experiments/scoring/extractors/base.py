@@ -108,10 +108,9 @@ class Extractor:
         """Raise UserError if pictures of this [C, H, W] are not what the network was made for."""
         channels, *size = shape
         if channels not in self.channels or (self.size and tuple(size) != self.size):
-            fits = "x".join(map(str, (*self.channels, *(self.size or ()))))
-            wants = fits if self.size else "1 or 3 channels, any size"
+            wants, got = said(self.channels, self.size), said((channels,), size)
             raise UserError(
-                f"extractor {self.name} wants pictures of {wants}; got {'x'.join(map(str, shape))}. "
+                f"extractor {self.name} wants pictures of {wants}; got {got}. "
                 "Choose inception, or make one: python -m experiments.train_extractor."
             )
 
@@ -128,6 +127,18 @@ class Extractor:
         with torch.autocast(self.device.type, enabled=False), exact:
             pool, logits = self.network(images)
         return Features(pool.float().cpu(), logits.float().cpu())
+
+
+def said(channels: Sequence[int], size: Sequence[int] | None) -> str:
+    """Numbers of channels and size of pictures, in words.
+
+    >>> said((1, 3), None), said((1,), (8, 9))
+    ('1 or 3 channels, any size', '1 channel, 8x9')
+    """
+    plural = "" if tuple(channels) == (1,) else "s"
+    return (
+        f"{' or '.join(map(str, channels))} channel{plural}, {'x'.join(map(str, size or ())) or 'any size'}"
+    )
 
 
 def hash_of(state: Mapping[str, Tensor]) -> str:

@@ -1,16 +1,17 @@
 """Metrics, one file each: from the features of generated and real pictures to numbers.
 
-A metric is a class registered in `METRICS`, with two claims and one method. `values` says what it returns
-and which direction is better, `min_images` how many pictures it needs on each side, and
-`measure(generated, real)` takes two `Features` and returns a dict with the keys of `values`. Two more
-claims: `follows_order = True` where another order of the pictures changes it a little, `needs_rank = True`
-where it says little with no more pictures than features, so that no endpoint may be that.
-Metrics see features and nothing else: they import the registry, the extractors' types and errors.
+A metric is a class registered in `METRICS`, with two claims and one method. `values` says what it returns,
+under names that no other metric has, and which direction is better, `min_images` how many pictures it needs
+on each side, and `measure(generated, real)` takes two `Features` and returns a dict with the keys of
+`values`. Two more claims: `follows_order = True` where another order of the pictures changes it a little,
+`needs_rank = True` where it says little with no more pictures than features, so that no endpoint may be that.
+Metrics see features and nothing else: they import the registry and claims, the extractors' types and errors.
 """
 
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
+from experiments.config.measures import measures
 from experiments.config.registries import METRICS
 from rope_dit.errors import UserError
 
@@ -34,19 +35,22 @@ def value_name(value: str, extractor: str) -> str:
 def measure_all(generated: "Features", real: "Features") -> dict[str, float]:
     """Every registered metric's values, keyed as in its `values`.
 
-    Raises UserError for features that are not finite, and for too few pictures.
+    Raises UserError for features that are not finite, for too few pictures, and for a metric that returns
+    other values than it claims.
     """
     generated.check_finite()
     real.check_finite()
     scores: dict[str, float] = {}
-    for name in METRICS.names():
-        metric = METRICS.load(name)()
-        least = min(len(generated), len(real))
-        if least < metric.min_images:
-            raise UserError(
-                f"{name} needs at least {metric.min_images} generated and real pictures; got {least}."
-            )
-        scores |= metric.measure(generated, real)
+    known, there = measures(), min(len(generated), len(real))
+    for name, needed in {one.metric: one.min_images for one in known.values()}.items():
+        if there < needed:
+            raise UserError(f"{name} needs at least {needed} generated and real pictures; got {there}.")
+        found = METRICS.load(name)().measure(generated, real)
+        claimed = {value for value, one in known.items() if one.metric == name}
+        if found.keys() != claimed:
+            raise UserError(f"metric '{name}' returned {', '.join(sorted(found)) or 'nothing'}; expected "
+                            f"{', '.join(sorted(claimed))}, which it claims as its values.")  # fmt: skip
+        scores |= found
     return scores
 
 
@@ -68,10 +72,8 @@ def _distance_of_halves(held_out: "Features") -> float:
     held_out.check_finite()
     frechet = METRICS.load("frechet")()
     half = len(held_out) // 2
-    if half < frechet.min_images:
-        raise UserError(
-            f"the real floor needs at least {2 * frechet.min_images} held-out pictures; got {len(held_out)}."
-        )
+    if half < (needed := measures()["fd"].min_images):
+        raise UserError(f"the real floor needs at least {2 * needed} held-out pictures; got {len(held_out)}.")
     splits = 8 if held_out.pool.shape[1] <= 512 else 1  # wide features vary little and cost a minute each
     distances = []
     for seed in range(splits):

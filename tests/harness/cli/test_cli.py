@@ -8,10 +8,12 @@ from pathlib import Path
 
 import pytest
 from commands import QUICK, call, finished_run, rows, use
+from studies import call_study
 
 from experiments.cli.arguments import arguments
 from experiments.cli.main import one_line
 from experiments.config.presets import PRESETS
+from experiments.config.registries import DATASETS, EXTRACTORS
 from experiments.config.run import RunConfig
 from experiments.config.text import flatten
 from rope_dit.errors import UserError
@@ -109,12 +111,30 @@ def test_help_and_lists_import_nothing_heavy(tmp_path):
     assert not list(tmp_path.iterdir())
 
 
+def unboxed(text: str) -> str:
+    """What a help says of options, in one line."""
+    boxes = text[text.index("-h, --help") :]
+    return " ".join(re.sub(r"[│╭╮╰╯─]", " ", boxes).split())
+
+
+def test_help_names_what_there_is():
+    run, study = unboxed(call("run", "--help").out), unboxed(call_study("--help").out)
+    bench = unboxed(call("bench", "--help").out)
+    for shown in (run, study):
+        assert f"{' | '.join(DATASETS.names())}, as name or name:PATH" in shown
+        assert f"{' | '.join(EXTRACTORS.names())}, as name or name:PATH" in shown
+    for shown in (run, study, bench):
+        listed = shown[shown.index("--preset ") :].split(" (default")[0].split(":")[0]
+        assert {*re.findall(r"[a-z][\w-]+", listed)} - {"preset"} == {*PRESETS}
+        assert listed.count("|") == len(PRESETS) - 1
+    assert "--list [KIND] what there is, of one kind or all" in " ".join(call("run", "--help").out.split())
+
+
 @pytest.mark.parametrize("preset", PRESETS)
 def test_help_has_every_option_with_the_presets_default(preset):
     result = call("run", "--preset", preset, "--help")
     assert (result.code, result.err) == (0, "")
-    boxes = result.out[result.out.index("-h, --help") :]
-    shown = " ".join(re.sub(r"[│╭╮╰╯─]", " ", boxes).split())
+    shown = unboxed(result.out)
     places = {
         argument.names[0]: shown.index(argument.names[0] + " ")
         for argument in arguments(RunConfig)

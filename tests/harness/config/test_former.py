@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from experiments.config.former import upgraded
+from experiments.config.former import upgraded, upgraded_identity, upgraded_override
 from experiments.config.identity import read_settings
 from experiments.config.presets import PRESETS
 from experiments.config.study import study
@@ -71,8 +71,26 @@ def test_a_study_s_settings_are_read_too():
         {"eval": None},
         {"eval": {"guidances": ["x"]}},
         {"eval": {"guidance_interval": 1, "n": []}},
+        {"train": {"ema_decay": None}},
+        {"train": {"ema_decay": "x"}},
+        {"train": {"ema_decay": [0.9]}},
+        {"train": {"ema_decay": 10**400}},
     ],
 )
 def test_what_is_damaged_is_refused_and_not_mended(damage):
     with pytest.raises(UserError):
         read_settings({**to_json(PRESETS["smoke"]), **damage})
+
+
+@pytest.mark.parametrize(
+    ("value", "today"),
+    [(0.9, ("warmup:decay=0.9",)), ("0.999", "warmup:decay=0.999"), (1, ("warmup:decay=1",))],
+)
+def test_a_decay_is_an_average(value, today):
+    assert upgraded_override("train.ema-decay", value) == ("train.averages", today)
+    assert upgraded_override("train.ema_decay", value) == ("train.averages", today)
+
+
+@pytest.mark.parametrize("decay", ["0.9", "x", None])
+def test_no_average_is_in_an_identity_whatever_it_says(decay):
+    assert upgraded_identity({"train.ema_decay": decay, "train.averages": "x", "seed": "0"}) == {"seed": "0"}

@@ -8,6 +8,7 @@ from experiments.cli.arguments import parse
 from experiments.config.study import STUDIES, StudyConfig, study, study_file
 from experiments.config.tuning import Choice, Range
 from experiments.coordinator.arm import parse_arms
+from experiments.coordinator.plan_ablation import shared_settings
 from experiments.coordinator.tuning.space import configured, own_space, read_space, space_text
 from experiments.study import read_arguments
 from rope_dit.errors import UserError
@@ -123,6 +124,15 @@ def test_a_variant_is_searched_only_in_options_it_has():
 def test_an_empty_space_is_refused(make):
     with pytest.raises(UserError):
         make()
+
+
+@pytest.mark.parametrize("name", ["folder:here", "mine:here", "mine:there", "mine:here/../here", "digits"])
+def test_a_data_set_s_path_works_from_anywhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str):
+    """Whosever the data set is: what there is at that path counts."""
+    monkeypatch.chdir(tmp_path)
+    Path("here").mkdir()
+    shared = shared_settings(study("smoke", data={"name": name}), tmp_path / "s", None)
+    assert shared.data.name == name.replace(":here", f":{tmp_path}/here")
 
 
 def test_paths_of_study_files_work_from_anywhere(tmp_path: Path):

@@ -7,23 +7,28 @@ import shutil
 import signal
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
+import optuna
 import pytest
 from studies import QUICK, call_study, plan_of, trials_of
 
 from experiments.config.study import study, study_file
-from experiments.config.tuning import Choice, TuneConfig
+from experiments.config.tuning import Choice, Range, TuneConfig
 from experiments.coordinator.arm import parse_arms
 from experiments.coordinator.plan import Plan
 from experiments.coordinator.tuning.search import rungs
 from experiments.coordinator.tuning.space import (
     configured,
     default_params,
+    distribution,
     own_space,
     read_space,
     three_digits,
+    value_text,
 )
+from experiments.coordinator.tuning.tune import plan_tuning
 
 ARGS = (
     "tune", "smoke", *QUICK[:-2], "--eval.n", "100", "--name", "t",
@@ -126,6 +131,35 @@ def test_bad_input_is_refused(tmp_path, monkeypatch, args, says):
     assert os.listdir(tmp_path) == []
 
 
+ARM = {"default": "a=none", "tuned": "a-tuned=none;train.lr=1", "trial": 1}
+
+
+@pytest.mark.parametrize(
+    ("saved", "says"),
+    [
+        ("{", "is damaged (JSONDecodeError("),
+        ("[]", "is damaged (TypeError("),
+        ("{}", "is damaged (KeyError('config'))"),
+        (json.dumps({"config": 3, "arms": [ARM]}), "is damaged (TypeError("),
+        (json.dumps({"config": {}}), "is damaged (KeyError('arms'))"),
+        (json.dumps({"config": {}, "arms": [{**ARM, "default": None}]}), "is damaged (AttributeError("),
+        (json.dumps({"config": {}, "arms": [{"default": "none"}]}), "is damaged (KeyError('trial'))"),
+        (json.dumps({"config": {"wings": 2}, "arms": [ARM]}), "StudyConfig has no 'wings'"),
+        (json.dumps({"config": {}, "arms": [{**ARM, "tuned": "nonsense"}]}), "unknown variant 'nonsense'"),
+    ],
+)
+def test_a_damaged_record_of_what_was_found_is_refused(tmp_path, monkeypatch, saved, says):
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "")
+    monkeypatch.chdir(tmp_path)
+    file = Path("studies/t/tuned.json")
+    file.parent.mkdir(parents=True)
+    file.write_text(saved)
+    result = call_study("ablate", "--from-tuned", "t")
+    assert (result.code, result.err.count("\n")) == (2, 1), result.err
+    assert result.err.startswith(f"error: {file}")
+    assert says in result.err
+
+
 def plan_for(arm: str, **fields) -> Plan:
     config = study("smoke", **fields)
     arms = parse_arms([arm], config.run())
@@ -182,22 +216,96 @@ def test_a_search_of_before_goes_on_under_the_names_it_had():
 
 FILE = """
 from experiments.config.study import study
-from experiments.config.tuning import Choice
+from experiments.config.tuning import Choice, Range
 
-STUDY = study("smoke", name="t")
-SPACE = {"train.schedule": Choice("constant", %r)}
+STUDY = study("smoke", name="t", variants=("learned", "rope2d"))
+SPACE = %s
 """
+GOOD = [
+    '{"train.schedule": Choice("constant", "wsd:decay=0.5")}',
+    '{"train.warmup_steps": Range(1, 8), "train.t-density": Choice("uniform", "logit_normal")}',
+    '{"theta": Range(10, 1e4, log=True), "model.dim": Choice(16, 32), "model.qk_norm": Choice(True, False)}',
+]
+BAD = [
+    ('{"train.schedule": Choice("constant", "wsdd")}', "unknown schedule 'wsdd'. Did you mean 'wsd'?"),
+    ('{"train.nosuch": Range(.1, 1)}', "SPACE got 'train.nosuch', expected a setting such as train.lr, or"),
+    ('{"train.warmup_step": Range(1, 9)}', "Did you mean 'train.warmup_steps'?"),
+    ('{"train.steps": Range(10, 20)}', "SPACE train.steps=10: "),
+    ('{"train.warmup_steps": Range(.5, 9)}', "SPACE train.warmup_steps: Range got (0.5, 9), expected two"),
+    ('{"train.warmup_steps": Range(1, 99)}', "SPACE train.warmup_steps=50: arm learned: train.warmup"),
+    ('{"train.warmup_steps": Choice(1, 4.5)}', "--train.warmup-steps got '4.5', expected a whole number"),
+    ('{"train.lr": Choice("a", "b")}', "SPACE train.lr=a: arm learned: --train.lr got 'a', expected"),
+    ('{"train.beta2": Range(.9, .9999)}', "train.beta2 got 1.0, expected a number from 0 to below 1"),
+    ('{"train.objective": Range(0, 1)}', "SPACE train.objective=0: "),
+    ('{"train.optimizer": Choice("adamw", "muon:lr=0")}', "SPACE train.optimizer=muon:lr=0: "),
+    ('{"train.batch": Range(8, 5000)}', "SPACE train.batch=2504: train.batch got 2504, expected at most the"),
+    ('{"model.patch": Choice(2, 3)}', "SPACE model.patch=3: "),
+    ('{"model.num_heads": Choice(2, 16)}', "SPACE model.num_heads=16: rope2d needs"),
+    ('{"thta": Range(1, 9)}', "SPACE got 'thta', expected a setting such as train.lr, or an option that the"),
+    ('{"thta": Range(1, 9)}', "variant of an arm has. Did you mean 'theta'? Mend it, or leave it out."),
+    ('{"theta": Choice("a", "b")}', "SPACE theta=a: rope2d: option 'theta' got 'a', expected a"),
+    ('{"theta": Range(-1, 10)}', "SPACE theta=-1: "),
+    ('{"train.lr": (1e-4, 1e-2)}', "SPACE train.lr got (0.0001, 0.01), expected a Range or a Choice."),
+    ('["train.lr"]', "SPACE got ['train.lr'], expected a dict by settings"),
+]  # fmt: skip
 
 
-@pytest.mark.parametrize(
-    ("schedule", "says"),
-    [("wsd:decay=0.5", ""), ("wsdd", "unknown schedule 'wsdd'. Did you mean 'wsd'?")],
-)
-def test_a_space_of_specs_is_judged_before_the_search(tmp_path, monkeypatch, schedule, says):
+def dry_tuning(folder: Path, space: str):
+    (folder / "mine.py").write_text(FILE % space)
+    return call_study("tune", "mine.py", "--eval.n", "100", "--dry-run")
+
+
+@pytest.mark.parametrize("space", GOOD)
+def test_a_space_that_fits_is_searched(tmp_path, monkeypatch, space):
     monkeypatch.chdir(tmp_path)
-    (tmp_path / "mine.py").write_text(FILE % schedule)
-    result = call_study("tune", "mine.py", "--eval.n", "100", "--dry-run")
-    assert (result.code, says in result.err) == (2 if says else 0, True), result.err
+    result = dry_tuning(tmp_path, space)
+    assert (result.code, result.err) == (0, "")
+
+
+@pytest.mark.parametrize(("space", "says"), BAD)
+def test_a_space_is_tried_before_the_search(tmp_path, monkeypatch, space, says):
+    monkeypatch.chdir(tmp_path)
+    result = dry_tuning(tmp_path, space)
+    assert (result.code, result.err.count("\n")) == (2, 1), result.err
+    assert says in result.err
+    assert [*tmp_path.iterdir()] == [tmp_path / "mine.py"]
+
+
+def test_whole_numbers_are_searched_by_whole_numbers(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    config = study("smoke", name="t", variants=("rope2d",))
+    space = {"train.warmup_steps": Range(1, 18, log=True), "train.lr": Range(1, 2)}
+    plan = plan_tuning(config, space)
+    found = read_space(plan.facts["space"])
+    assert found == {"train.warmup_steps": Range(1, 18, log=True, whole=True), "train.lr": Range(1, 2)}
+    arm = plan.arms["rope2d"]
+    assert default_params(arm, found, plan) == {"train.warmup_steps": 2, "train.lr": 1}
+    drawn = [value_text(v) for v in draws_of(found["train.warmup_steps"], 30)]
+    assert len({*drawn}) > 4
+    for text in drawn:
+        assert 1 <= configured(arm, "train.warmup_steps", text).config(plan.base).train.warmup_steps <= 18
+
+
+def draws_of(what: Range, count: int) -> list:
+    """What TPE suggests of it."""
+    one = optuna.create_study(sampler=optuna.samplers.TPESampler(seed=0))
+    found = []
+    for _ in range(count):
+        trial = one.ask({"x": distribution(what)})
+        found.append(trial.params["x"])
+        one.tell(trial, trial.params["x"])
+    return found
+
+
+def test_a_search_of_before_whole_numbers_goes_on_as_it_was(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    config = study("digits", name="t", variants=("rope2d",), eval={"n": (100,)})
+    space = {"train.warmup_steps": Range(100, 900)}
+    plan = plan_tuning(config, space)
+    before = '{"train.warmup_steps": {"low": 100, "high": 900, "log": false}}'
+    assert plan.facts["space"] != before
+    replace(plan, facts={**plan.facts, "space": before}).save()
+    assert plan_tuning(config, space).facts["space"] == before
 
 
 def test_numbers_fit_a_spec():

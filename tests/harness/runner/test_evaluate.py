@@ -123,6 +123,26 @@ def test_scores_of_a_guidance_that_is_not_here_stand_in_the_summary(copy):
     assert "guidance mine:w=3\n" in result.out
 
 
+def test_a_metric_that_needs_more_pictures_than_the_run_had(copy):
+    """More than its scores and its curve are of: it is scored anew, sampled from, and refused as it was."""
+    Path("own").mkdir()
+    Path("own/bias.py").write_text(METRIC.replace("min_images = 2", "min_images = 150"))
+    added = evaluated(copy, "--plugins", "own", "--n", "160", "--samplers", "heun:steps=2")
+    assert ("bias_digits", "160") in values(added, "metric", "n")
+    sampled("--out", "few.npz", "--n", "5", "--plugins", "own")
+    refused = call("evaluate", "run", "--plugins", "own", "--samplers", "rk4:steps=1")
+    assert refused.err == "error: eval.n got 100, expected at least 150, which the metrics need.\n"
+
+
+def test_a_curve_counts_where_it_is_drawn():
+    Path("own").mkdir()
+    Path("own/bias.py").write_text(METRIC.replace("min_images = 2", "min_images = 150"))
+    dry = ("--preset", "smoke", "--train.threads", "1", "--plugins", "own", "--eval.n", "160", "--dry-run")
+    refused = call("run", *dry)
+    assert refused.err == "error: eval.every-n got 50, expected at least 150, which the metrics need.\n"
+    assert call("run", *dry, "--eval.every", "0").code == 0
+
+
 def test_as_many_pictures_as_the_run_are_the_same_pictures(copy, finished):
     (copy / "scores.csv").write_text("")
     call("evaluate", "run", "--n", "100")
@@ -178,17 +198,26 @@ def test_other_samplers_guidances_and_seeds_give_other_pictures(copy):
     assert len(found) == 4
 
 
+def sampled_sha256(*args: str) -> str:
+    """SHA-256 of ten pictures, as scores have it."""
+    sampled("--out", f"{len(args)}.npz", "--n", "10", *args)
+    with np.load(f"{len(args)}.npz") as file:
+        return hashlib.sha256(file["arr_0"].transpose(0, 3, 1, 2).tobytes()).hexdigest()
+
+
+def test_sample_takes_the_average_of_the_run():
+    made = call("run", *QUICK, "--eval.averages", "raw", "--out", "run")
+    assert made.code == 0, made.err
+    (scored,) = {row["images_sha256"] for row in rows(Path("run"))}
+    assert sampled_sha256() == scored
+    assert sampled_sha256("--average", "warmup:decay=0.9") != scored
+
+
 def test_sample_takes_the_guidance_of_the_run():
     made = call("run", *QUICK, "--eval.guidances", "cfg:weight=500,begin=0.5", "--out", "run")
     assert made.code == 0, made.err
     (scored,) = {row["images_sha256"] for row in rows(Path("run"))}
-
-    def sha256(*args: str) -> str:
-        sampled("--out", f"{len(args)}.npz", "--n", "10", *args)
-        with np.load(f"{len(args)}.npz") as file:
-            return hashlib.sha256(file["arr_0"].transpose(0, 3, 1, 2).tobytes()).hexdigest()
-
-    assert sha256() == scored  # of euler's one step, at t = 0, where this guidance does not act
+    assert sampled_sha256() == scored  # of euler's one step, at t = 0, where this guidance does not act
     evaluated(Path("run"), "--guidances", "500")
     assert {row["guidance"]: row["images_sha256"] for row in rows(Path("run"))}[EVERYWHERE + "500"] != scored
 

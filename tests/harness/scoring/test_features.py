@@ -4,6 +4,7 @@ import hashlib
 import json
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -89,8 +90,26 @@ def test_distorted_pictures_score_worse(digits: Extractor, images: Images) -> No
 
 def test_what_does_not_fit_is_refused(digits: Extractor) -> None:
     for wrong in (pictures(2, 3), pictures(2, 1, 16)):
-        with pytest.raises(UserError, match=r"digits wants pictures of 1x8x8; got \d+x\d+x\d+"):
+        with pytest.raises(
+            UserError, match=r"digits wants pictures of 1 channel, 8x8; got \d channels?, \d+x"
+        ):
             digits(wrong)
+
+
+@pytest.mark.parametrize(
+    ("channels", "size", "wants"),
+    [
+        ((1, 3), (8, 8), "1 or 3 channels, 8x8"),
+        ((3,), None, "3 channels, any size"),
+        ((1, 3, 4), (8, 9), "1 or 3 or 4 channels, 8x9"),
+    ],
+)
+def test_what_would_fit_is_said(
+    digits: Extractor, channels: tuple[int, ...], size: tuple[int, int] | None, wants: str
+) -> None:
+    picky = replace(digits, channels=channels, size=size)
+    with pytest.raises(UserError, match=f"wants pictures of {wants}; got 2 channels, 8x16. Choose"):
+        picky.check_fits((2, 8, 16))
 
 
 @pytest.mark.parametrize("channels", [1, 3])

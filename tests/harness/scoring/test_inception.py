@@ -66,7 +66,7 @@ def test_inception_features_are_torch_fidelitys(inception: Extractor, inception_
 def test_grey_pictures_are_repeated(inception: Extractor) -> None:
     grey = pictures(1, 1, 16)
     assert equal(inception(grey), inception(grey.expand(1, 3, 16, 16)))
-    with pytest.raises(UserError, match="wants pictures of 1 or 3 channels, any size; got 4x16x16"):
+    with pytest.raises(UserError, match="wants pictures of 1 or 3 channels, any size; got 4 channels, 16x16"):
         inception.check_fits((4, 16, 16))
 
 

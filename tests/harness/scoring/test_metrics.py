@@ -1,17 +1,49 @@
 """Metrics are held to cases whose answer is known; to what they claim, by `contract_metrics`."""
 
 import math
+from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from commands import call, forget_plugins
 from contract_metrics import K, clusters, normal
 from torch import Tensor
 
+from experiments.config.measures import measures
 from experiments.config.registries import METRICS
 from experiments.scoring.extractors.base import Features
 from experiments.scoring.metrics import measure_all, real_floor, value_name
 from rope_dit.errors import UserError
+from rope_dit.registry import add_plugins
+
+MINE = """
+from experiments.config.registries import METRICS
+
+@METRICS.register("mine")
+class Mine:
+    "Always 0."
+
+    values = {"mine": "lower"}
+    min_images = 2
+
+    def measure(self, generated, real):
+        return {"mine": 0.0}
+"""
+
+
+@pytest.fixture
+def plugin(tmp_path: Path) -> Iterator[Callable[[str, str], None]]:
+    """A function that writes a metric of one's own, changed, and adds its folder."""
+
+    def add(line: str, to: str) -> None:
+        assert line in MINE
+        (tmp_path / "mine.py").write_text(MINE.replace(line, to))
+        add_plugins(tmp_path)
+
+    yield add
+    forget_plugins()
 
 
 def fd(generated: Features, real: Features) -> float:
@@ -123,3 +155,70 @@ def test_real_floor_estimates_what_real_pictures_get() -> None:
 def test_real_floor_needs_two_halves() -> None:
     with pytest.raises(UserError, match="held-out pictures; got 3"):
         real_floor(normal(3), 10, 10)
+
+
+VALUES, LEAST = 'values = {"mine": "lower"}', "min_images = 2"
+
+
+@pytest.mark.parametrize(
+    ("line", "to", "says"),
+    [
+        (
+            VALUES,
+            "",
+            "metric 'mine', mine.py: got no plain value of values, expected values = {'name': 'lower'}",
+        ),
+        (VALUES, "values = dict(mine='lower')", "got no plain value of values, expected"),
+        (VALUES, "values = {}", "got values = {}, expected values = {'name': 'lower'}, or 'higher'"),
+        (VALUES, 'values = ["mine"]', "got values = ['mine'], expected"),
+        (VALUES, 'values = {"mine": "less"}', "got values = {'mine': 'less'}, expected"),
+        (VALUES, 'values = {"mine": ["lower"]}', "got values = {'mine': ['lower']}, expected"),
+        (VALUES, 'values = {"mine": "lower", "fd": "lower"}', "value 'fd', which is one of metric 'frechet'"),
+        (
+            LEAST,
+            "",
+            "got no plain value of min_images, expected min_images = N, a whole number of at least 1",
+        ),
+        (LEAST, "min_images = 0", "got min_images = 0, expected"),
+        (LEAST, "min_images = True", "got min_images = True, expected"),
+        (
+            LEAST,
+            LEAST + "; needs_rank = 'yes'",
+            "got needs_rank = 'yes', expected needs_rank = True or False",
+        ),
+    ],
+)
+def test_claims_are_held_to_be_whole(
+    plugin: Callable[[str, str], None], line: str, to: str, says: str
+) -> None:
+    plugin(line, to)
+    with pytest.raises(UserError) as refused:
+        measures()
+    assert says in str(refused.value)
+
+
+def test_all_that_ships_claims_what_it_must() -> None:
+    assert {value: one.better for value, one in measures().items()} == {
+        "fd": "lower", "is": "higher", "kid": "lower", "precision": "higher", "recall": "higher",
+    }  # fmt: skip
+    assert [value for value, one in measures().items() if one.needs_rank] == ["fd"]
+
+
+@pytest.mark.parametrize("line", [VALUES, LEAST])
+def test_a_claim_that_is_missing_is_said_before_anything_is_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, line: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "")
+    Path("own").mkdir()
+    Path("own/mine.py").write_text(MINE.replace(line, ""))
+    result = call("run", "--preset", "smoke", "--train.threads", "1", "--plugins", "own")
+    assert (result.code, result.err.count("\n")) == (2, 1), result.err
+    assert "metric 'mine', mine.py: got no plain value of " in result.err
+    assert [path.name for path in Path().iterdir()] == ["own"]
+
+
+def test_a_metric_returns_what_it_claims(plugin: Callable[[str, str], None]) -> None:
+    plugin('{"mine": 0.0}', '{"fd": 0.0}')
+    with pytest.raises(UserError, match="metric 'mine' returned fd; expected mine, which it claims"):
+        measure_all(normal(50), normal(50))

@@ -1,0 +1,70 @@
+"""What metrics claim of the values that they return, read from their files and checked. Imports no torch."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from experiments.config.registries import METRICS
+from rope_dit.errors import UserError
+from rope_dit.registry import Entry
+
+EXPECTED = {
+    "values": "values = {'name': 'lower'}, or 'higher', for all that it returns",
+    "min_images": "min_images = N, a whole number of at least 1",
+    "needs_rank": "needs_rank = True or False",
+}
+
+
+@dataclass(frozen=True)
+class Measure:
+    """What is claimed of a value.
+
+    Args:
+        metric: name of the metric that returns it.
+        better: the direction that is better, lower or higher.
+        min_images: how many pictures it needs on each side.
+        needs_rank: whether it says little with no more pictures than features.
+    """
+
+    metric: str
+    better: str
+    min_images: int
+    needs_rank: bool
+
+
+def measures() -> dict[str, Measure]:
+    """Every value of every metric.
+
+    Raises UserError where a metric does not say what it must, and where two return values of one name.
+    """
+    found: dict[str, Measure] = {}
+    for entry in METRICS:
+        for value, one in _of(entry).items():
+            if value in found:
+                raise UserError(f"metric '{entry.name}': got the value '{value}', which is one of metric "
+                                f"'{found[value].metric}'; rename it in {entry.path}.")  # fmt: skip
+            found[value] = one
+    return found
+
+
+def most_images() -> int:
+    """How many pictures all metrics together need on each side."""
+    return max(one.min_images for one in measures().values())
+
+
+def _of(entry: Entry) -> dict[str, Measure]:
+    """What one metric claims, by value."""
+    claimed: Mapping[str, Any] = {"values": None, "min_images": None, "needs_rank": False, **entry.claims}
+    values, least, rank = (claimed[name] for name in EXPECTED)
+    ok = isinstance(values, dict) and len(values) > 0
+    ok = ok and all(isinstance(name, str) and way in ("lower", "higher") for name, way in values.items())
+    _check(ok, entry, "values", values)
+    _check(type(least) is int and least >= 1, entry, "min_images", least)
+    _check(type(rank) is bool, entry, "needs_rank", rank)
+    return {value: Measure(entry.name, better, least, rank) for value, better in values.items()}
+
+
+def _check(ok: bool, entry: Entry, claim: str, got: Any) -> None:
+    if not ok:
+        had = f"got {claim} = {got!r}" if claim in entry.claims else f"got no plain value of {claim}"
+        raise UserError(f"metric '{entry.name}', {entry.path.name}: {had}, expected {EXPECTED[claim]}.")
