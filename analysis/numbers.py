@@ -104,12 +104,23 @@ def flops(giga: float) -> str:
     return f"{significant(size, 3)} {unit}"
 
 
-def metric_title(metric: str) -> str:
-    """Name of a metric for headings; the extractor stands in brackets.
+def value_of(metric: str, extractor: str) -> str:
+    """A metric's name without that of the extractor, which is not part of it where it is an FID's.
 
-    >>> metric_title("fid"), metric_title("fd_digits"), metric_title("precision_digits")
-    ('FID', 'FD (digits)', 'Precision (digits)')
+    >>> value_of("fd_digits", "digits"), value_of("density_k5_my_own", "my_own"), value_of("fid", "inception")
+    ('fd', 'density_k5', 'fid')
     """
-    name, _, extractor = metric.partition("_")
-    title = name.upper() if len(name) <= 3 else name.capitalize()
-    return f"{title} ({extractor})" if extractor else title
+    return metric.removesuffix(f"_{extractor}")
+
+
+def metric_title(metric: str, extractor: str) -> str:
+    """Name of a metric for headings; the extractor stands in brackets, where it is part of the name.
+
+    >>> metric_title("fid", "inception"), metric_title("fd_digits", "digits")
+    ('FID', 'FD (digits)')
+    >>> metric_title("density_k5_digits", "digits")
+    'Density k5 (digits)'
+    """
+    value = value_of(metric, extractor)
+    title = value.upper() if len(value) <= 3 else value.replace("_", " ").capitalize()
+    return title if value == metric else f"{title} ({extractor})"

@@ -41,7 +41,7 @@ class ReportConfig:
     out: Path = Path("reports")
     """folder of reports"""
     plugins: str = ""
-    """folder of your own files that register figures, or samplers that runs were scored under"""
+    """folder of your own files that register figures, and whatever runs were made with"""
 
     def __post_init__(self) -> None:
         ok = re.fullmatch(LABEL, self.study) is not None  # it names a folder

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from analysis import stats
-from analysis.numbers import half_width
+from analysis.numbers import half_width, value_of
 from analysis.study import Study, comparable, endpoint_rows, in_order
 
 _FIRST = ("precision", "recall", "kid")  # the metrics beside the endpoint, in this order; others follow
@@ -168,15 +168,16 @@ def _limits(own: pd.DataFrame) -> Iterator[float]:
 
 def _other_metrics(study: Study) -> pd.DataFrame:
     rows = comparable(endpoint_rows(study.scores, study.definition, "metric"))
-    places = rows["metric"].map(lambda name: (_place(name), name)).sort_values(kind="stable")
+    extractor = study.definition.endpoint.extractor
+    places = rows["metric"].map(lambda name: (_place(value_of(name, extractor)), name))
+    places = places.sort_values(kind="stable")
     rows = rows.loc[places.index]
     others: pd.DataFrame = rows[rows["metric"] != study.definition.endpoint.metric]
     return others
 
 
-def _place(metric: str) -> int:
-    name = metric.partition("_")[0]
-    return _FIRST.index(name) if name in _FIRST else len(_FIRST)
+def _place(value: str) -> int:
+    return _FIRST.index(value) if value in _FIRST else len(_FIRST)
 
 
 def _score(study: Study, arm: str) -> dict[str, float]:

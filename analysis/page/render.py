@@ -102,7 +102,7 @@ def _identity(c: Contents) -> dict[str, Any]:
         "end": definition.endpoint,
         "guidance": _guidance(definition.endpoint.guidance),
         "ema": definition.endpoint.ema,
-        "metric": metric_title(definition.endpoint.metric),
+        "metric": metric_title(definition.endpoint.metric, definition.endpoint.extractor),
         "arms": study.arms,
         "palette": colors(study.arms),
         "seeds": len(definition.seeds),
@@ -140,11 +140,12 @@ def _words(c: Contents) -> dict[str, Any]:
 
 def _published(study: Study) -> dict[str, Any]:
     found, end = published(), study.definition.endpoint
+    title = metric_title(end.metric, end.extractor)
     same = end.metric == "fid" and end.n == 50_000
     said = "This study's endpoint is the same measure."
     if not same:
         said = (
-            f"This study's endpoint is {metric_title(end.metric)} at n = {end.n:,}, which is another "
+            f"This study's endpoint is {title} at n = {end.n:,}, which is another "
             "scale: its numbers must not be set beside these."
         )
     columns = [

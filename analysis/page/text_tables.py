@@ -18,6 +18,7 @@ from analysis.numbers import (
     p_value,
     plus_minus,
     significant,
+    value_of,
 )
 from analysis.page import provenance
 from analysis.stats import Comparison
@@ -62,11 +63,11 @@ _ARM = Column("Arm", number=False)
 def scores(study: Study, main: pd.DataFrame) -> TextTable:
     """The main table: the endpoint, each seed, and the other metrics."""
     end, others = study.definition.endpoint, tables.other_metrics(study)
-    title = metric_title(end.metric)
+    title = metric_title(end.metric, end.extractor)
     columns = [
         _ARM, Column("Seeds"), Column(title, end.better), Column("Real floor"),
         Column("Each seed", wraps=True), Column("Diverged"),
-        *(Column(metric_title(name).partition(" (")[0], better) for name, better in others.items()),
+        *(Column(metric_title(value_of(name, end.extractor), ""), better) for name, better in others.items()),
     ]  # fmt: skip
     rows = []
     for row in main.to_dict("records"):

@@ -27,7 +27,8 @@ def headline(study: Study, compared: Sequence[Comparison]) -> str:
 
 def verdicts(study: Study, compared: Sequence[Comparison]) -> list[str]:
     """A sentence with numbers for each comparison."""
-    title = metric_title(study.definition.endpoint.metric)
+    end = study.definition.endpoint
+    title = metric_title(end.metric, end.extractor)
     return [verdict_sentence(c, title) for c in compared]
 
 

@@ -17,7 +17,7 @@ class LaunchConfig:
     launcher: Annotated[str, tyro.conf.arg(metavar="SPEC")] = "local"
     """where: local, ray:address=HOST:6379, slurm:partition=gpu,minutes=600; --list launchers"""
     workers: int = 0
-    """runs at a time; 0: as many as fit the GPUs, or without GPUs the cores (on this machine 4 at most)"""
+    """runs at a time; 0: as many as fit the GPUs, or else the cores (here 4 at most); slurm: 100 jobs"""
     runs_per_gpu: int = 1
     """runs that share a GPU; small models leave most of one idle"""
 

@@ -101,7 +101,7 @@ def check_endpoint(plan: "Plan", got: str, extractor: "Extractor") -> None:
     value = value_of(plan.chosen.metric, extractor.name)
     needs = measures()[value].needs_rank
     expected = f"more than the {extractor.dim} features of {extractor.name}: below, "
-    check(end.n > extractor.dim or not needs, "eval.n", end.n, expected + "the Frechet distance says little")
+    check(end.n > extractor.dim or not needs, "eval.n", end.n, expected + f"{end.metric} says little")
 
 
 def _meant(name: str, kind: type[SamplerSpec | GuidanceSpec], text: str, known: Collection[str]) -> str:

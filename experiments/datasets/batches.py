@@ -31,15 +31,11 @@ class Batches:
 
     def __call__(self, step: int) -> tuple[Tensor, Tensor]:
         """Images [B, C, H, W] in [-1, 1] and labels [B] of step `step` (from 0)."""
-        index = self.index(step)
+        index = self._indices(step)
         images = self.images[index]
         if self.flip:
             images = torch.where(self._mirrored(step), images.flip(3), images)
         return to_float(images), self.labels[index]
-
-    def index(self, step: int) -> Tensor:
-        """Which pictures step `step` takes, [B]."""
-        return self._indices(step)
 
     def _drawn_indices(self, steps: range) -> Tensor:
         """Which pictures each of these steps takes, [S, B]: the epochs' orders, one after the other."""

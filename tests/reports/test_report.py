@@ -37,6 +37,7 @@ from report_stores import (
 
 from analysis import load, tables
 from analysis.figures.samples import sample_pictures
+from analysis.numbers import metric_title
 from analysis.page.render import published
 from analysis.study import load_study
 
@@ -54,6 +55,16 @@ def real(tmp_path_factory):
 def test_sections_come_in_their_order(page):
     wanted = ["verdict", "table", "figures", "samplers", "spread", "provenance"]
     assert [i for i in page.all("id") if i in {*wanted, "published"}] == wanted
+
+
+def test_names_of_values_and_extractors_may_have_underscores(store):
+    wanted = definition(ARMS, range(2))
+    end = replace(wanted.endpoint, metric="density_k5_my_own", extractor="my_own")
+    page, _ = texts(made_up(store, replace(wanted, endpoint=end), lambda arm, seed: 1.0 + seed), MADE_UP)
+    assert "Density k5 (my_own)" in page.text
+    others = tables.other_metrics(load_study(MADE_UP, uri_of(store)))
+    assert [*others] == ["kid_digits", "precision_digits", "recall_digits"]  # no value is called precision
+    assert [metric_title(name, "inception") for name in ("fid", "density_k5")] == ["FID", "Density k5"]
 
 
 def test_a_guidance_of_a_plug_in_that_is_not_here_stands_as_it_is(store):

@@ -2,8 +2,8 @@
 
 A launcher is handed argument lists and knows nothing of studies, arms or training. It is made with the
 settings of the launch, the CPU threads of a task and the device, and its own options as keywords. `base` says
-what it promises; `node` and `pulse` are what those for clusters share. Files here import `rope_dit` and
-`config`, neither torch nor other files of the coordinator, and Ray and the like only once they are asked for.
+what it promises; `node` and `pulse` are what those for clusters share. Files here import `rope_dit`, `cli`
+and `config`, neither torch nor other files of the coordinator, and Ray and the like only once asked for.
 """
 
 from experiments.cli.plugins import plugin_errors

@@ -91,7 +91,7 @@ class RayLauncher:
     def poll(self, seconds: float) -> list[Ended]:
         """Wait up to `seconds` for something to end; return all that ended, each once."""
         if not self._stopped:
-            self._collect(0 if self._ended else seconds, enough=1)
+            self._collect(seconds, enough=1)
         ended, self._ended = self._ended, []
         return ended
 

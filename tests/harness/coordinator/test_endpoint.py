@@ -137,6 +137,8 @@ def test_few_pictures_are_refused_for_a_frechet_distance_alone():
     few = study("smoke", name="s", seeds=1, eval={**SCORED, "n": (100, 20)})
     with pytest.raises(UserError, match=r"eval.n got 20, expected more than the 64 features of digits"):
         plan_ablation(replace_endpoint(few, n=20))
+    with pytest.raises(UserError, match="below, fd_digits says little"):
+        plan_ablation(replace_endpoint(few, n=20))
     assert planned(replace_endpoint(few, n=20, metric="kid")).n == 20
 
 
