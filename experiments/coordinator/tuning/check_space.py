@@ -23,7 +23,9 @@ from rope_dit.registry import POS_EMBEDS, Option, Part
 def typed_space(space: Space, arms: Iterable[Arm]) -> Space:
     """The space as it is searched: a Range of what takes no other numbers asks for whole ones.
 
-    Raises UserError for a key that none of these arms has, and for what is neither a Range nor a Choice.
+    An option that only other variants have is kept: a study file's arms may be narrowed on the command line.
+
+    Raises UserError for a key that nothing has, and for what is neither a Range nor a Choice.
     """
     options = [one for arm in arms for one in _options(arm)]
     return {key: _typed(key, what, options) for key, what in space.items()}
@@ -63,10 +65,11 @@ def _typed(key: str, what: Any, options: Iterable[Option]) -> Range | Choice:
     if not isinstance(what, Range | Choice):
         raise UserError(f"SPACE {key} got {what!r}, expected a Range or a Choice.")
     types = _setting_types(key) if "." in key else {one.type for one in options if one.name == key}
-    if not types:
-        known = sorted({one.name for one in options} | _settings())
-        raise UserError(f"SPACE got '{key}', expected a setting such as train.lr, or an option that the "
-                        f"variant of an arm has.{nearest(key, known)} Mend it, or leave it out.")  # fmt: skip
+    of_variants = {name for entry in POS_EMBEDS for name in entry.options}
+    if not types and key not in of_variants:
+        hint = nearest(key, sorted(of_variants | _settings()))
+        raise UserError(f"SPACE got '{key}', expected a setting such as train.lr, or an option of a variant."
+                        f"{hint} Mend it, or leave it out.")  # fmt: skip
     try:
         return replace(what, whole=True) if isinstance(what, Range) and int in types else what
     except UserError as error:

@@ -241,8 +241,8 @@ BAD = [
     ('{"train.batch": Range(8, 5000)}', "SPACE train.batch=2504: train.batch got 2504, expected at most the"),
     ('{"model.patch": Choice(2, 3)}', "SPACE model.patch=3: "),
     ('{"model.num_heads": Choice(2, 16)}', "SPACE model.num_heads=16: rope2d needs"),
-    ('{"thta": Range(1, 9)}', "SPACE got 'thta', expected a setting such as train.lr, or an option that the"),
-    ('{"thta": Range(1, 9)}', "variant of an arm has. Did you mean 'theta'? Mend it, or leave it out."),
+    ('{"thta": Range(1, 9)}', "SPACE got 'thta', expected a setting such as train.lr, or an option of a"),
+    ('{"thta": Range(1, 9)}', "variant. Did you mean 'theta'? Mend it, or leave it out."),
     ('{"theta": Choice("a", "b")}', "SPACE theta=a: rope2d: option 'theta' got 'a', expected a"),
     ('{"theta": Range(-1, 10)}', "SPACE theta=-1: "),
     ('{"train.lr": (1e-4, 1e-2)}', "SPACE train.lr got (0.0001, 0.01), expected a Range or a Choice."),
@@ -260,6 +260,12 @@ def test_a_space_that_fits_is_searched(tmp_path, monkeypatch, space):
     monkeypatch.chdir(tmp_path)
     result = dry_tuning(tmp_path, space)
     assert (result.code, result.err) == (0, "")
+
+
+def test_arms_may_be_narrowed_to_some_without_an_option(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "mine.py").write_text(FILE % '{"theta": Range(1, 9)}')
+    assert call_study("tune", "mine.py", "--eval.n", "100", "--variants", "learned", "--dry-run").code == 0
 
 
 @pytest.mark.parametrize(("space", "says"), BAD)
