@@ -49,8 +49,8 @@ def value_of(metric: str, extractor: str) -> str:
 def in_front(config: EvalConfig, wanted: EndpointConfig, saved: "Plan | None") -> EvalConfig:
     """Settings of the scoring with the endpoint's sampler, guidance and n first.
 
-    What is not said now is as in the study that is there: its guidance always, sampler and n if they were
-    said then. Else it is the first sampler, the first n, and no guidance, or the first where all guide.
+    What is not said now is as in the study that is there, if it was said then; its guidance is also where it
+    is asked for again. Else it is the first sampler and n, and no guidance, or the first where all guide.
     Raises UserError for what is not among those that are scored.
     """
     was, before = (saved.chosen, saved.base.eval) if saved else (EndpointConfig(), config)
@@ -59,9 +59,11 @@ def in_front(config: EvalConfig, wanted: EndpointConfig, saved: "Plan | None") -
     for one in (before, config):
         samplers |= dict(zip(map(str, one.sampler_specs), one.samplers, strict=True))
         guidances |= dict(zip(map(str, one.guidance_specs), one.guidances, strict=True))
-    plain = [spec for spec in config.guidance_specs if spec.is_off and not saved]
     sampler = str((before if was.sampler else config).sampler_specs[0])
-    guidance = str((plain or before.guidance_specs)[0])
+    plain = [spec for spec in config.guidance_specs if spec.is_off]
+    guidance, had = str((plain or config.guidance_specs)[0]), before.guidance_specs[0]
+    if was.guidance or (saved and had in config.guidance_specs):
+        guidance = str(had)
     n = (before if was.n else config).n[0]
     if wanted.sampler:
         sampler = _meant("sampler", SamplerSpec, wanted.sampler, samplers)
@@ -80,9 +82,11 @@ def in_front(config: EvalConfig, wanted: EndpointConfig, saved: "Plan | None") -
 def said(wanted: EndpointConfig, saved: "Plan | None") -> EndpointConfig:
     """What was chosen, now or when the study began; the extractor is one of the study's facts already.
 
-    The guidance of a study that is there is written down, so that one that is added does not take its place.
+    A guidance that the study has because all of its guide is written down, for none may be added.
     """
-    before = vars(saved.chosen) | {"guidance": saved.endpoint().guidance} if saved else {}
+    before = dict(vars(saved.chosen)) if saved else {}
+    if saved and not GuidanceSpec.parse(guidance := saved.endpoint().guidance).is_off:
+        before["guidance"] = guidance
     missing = {key: value for key, value in before.items() if not getattr(wanted, key)}
     return replace(wanted, **{**missing, "extractor": ""})
 

@@ -92,10 +92,14 @@ def test_a_record_of_before_keeps_its_endpoint_whatever_was_first_there():
     }
 
 
-@pytest.mark.parametrize(("begun", "more"), [((3.0,), (1.0,)), ((3.0,), (1.0, 3.0)), ((1.0,), (3.0,))])
-def test_a_guidance_that_is_added_does_not_become_the_endpoint_s(begun, more):
+@pytest.mark.parametrize(
+    ("begun", "more", "endpoint"),
+    [((3.0,), (1.0, 3.0), {}), ((3.0,), (1.0,), {"guidance": "3"}), ((1.0,), (3.0, 1.0), {})],
+)
+def test_a_guidance_that_is_added_does_not_become_the_endpoint_s(begun, more, endpoint):
     first = planned(study("smoke", name="s", seeds=1, eval={**SCORED, "guidances": begun}), save=True)
-    planned(study("smoke", name="s", seeds=1, eval={**SCORED, "guidances": more}), save=True)
+    grown = study("smoke", name="s", seeds=1, eval={**SCORED, "guidances": more}, endpoint=endpoint)
+    planned(grown, save=True)
     assert plan_of(Path(), "s").endpoint() == planned(asked()) == first
     assert len(plan_of(Path(), "s").base.eval.guidances) == 2
 
