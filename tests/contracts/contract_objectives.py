@@ -1,6 +1,7 @@
 """What holds of every objective: one velocity whatever is predicted, and finite losses at both ends of t."""
 
 import torch
+from others import numbers_count, others
 
 from rope_dit.flow import interpolate, target
 from rope_dit.registry import OBJECTIVES
@@ -41,8 +42,31 @@ def losses_and_gradients_are_finite_at_both_ends(spec):
         assert made(spec).velocity(out, interpolate(x0, x1, t_B), t_B).isfinite().all()
 
 
+def its_numbers_count(spec):
+    t_B, (x0, x1) = torch.tensor([0.0, 0.02, 0.5, 0.98, 1.0], dtype=torch.float64), pair(5)
+    x_t, out = interpolate(x0, x1, t_B), torch.sin(5 * x0 + x1)
+
+    def computed(text):
+        one = made(text)
+        return one.losses(out, x_t, x0, x1, t_B).tolist() + one.velocity(out, x_t, t_B).flatten().tolist()
+
+    numbers_count(OBJECTIVES, spec, computed)
+
+
+def the_velocity_s_error_is_kept_back_only_where_it_is_the_loss(spec):
+    """Also with another weight of the direction, and whatever the network says."""
+    t_B, (x0, x1) = torch.linspace(0.1, 0.9, 5, dtype=torch.float64), pair(5)
+    x_t, out = interpolate(x0, x1, t_B), torch.sin(5 * x0 + x1)
+    for one in (made(spec), *others(OBJECTIVES, spec, made).values()):
+        error = (one.velocity(out, x_t, t_B) - target(x0, x1)).square().flatten(1).mean(1)
+        if one.trains_velocity:
+            torch.testing.assert_close(one.losses(out, x_t, x0, x1, t_B), error, rtol=0, atol=1e-5)
+
+
 CHECKS = [
     an_exact_network_gives_the_velocity,
     an_exact_network_has_no_loss_and_another_has,
     losses_and_gradients_are_finite_at_both_ends,
+    its_numbers_count,
+    the_velocity_s_error_is_kept_back_only_where_it_is_the_loss,
 ]
