@@ -24,14 +24,14 @@ class Cell:
 
     Args:
         config: settings of its run, with `out`, the run folder, set.
-        extractor: name of the study's extractor, whose scores count; of whichever one where it is not known.
+        extractor: name of the study's extractor, whose scores count.
     """
 
     config: RunConfig
-    extractor: str = ""
+    extractor: str
 
     @classmethod
-    def of(cls, config: RunConfig, seed: int, runs: Path, extractor: str = "") -> "Cell":
+    def of(cls, config: RunConfig, seed: int, runs: Path, extractor: str) -> "Cell":
         """The cell of an arm's settings and a seed, its run folder in `runs`."""
         return cls(replace(config, seed=seed, out=runs / f"{config.arm}-s{seed}"), extractor)
 
@@ -71,8 +71,7 @@ class Cell:
     def is_scored(self) -> bool:
         """Whether scores.csv has all final scores of the step that the run is to reach."""
         scores, step, jobs = self.folder.scores(), self.config.last_step, final_jobs(self.config)
-        names = {self.extractor} if self.extractor else {score.key.extractor for score in scores}
-        return any(not unscored(scores, name, step, jobs) for name in names)
+        return not unscored(scores, self.extractor, step, jobs)
 
     def progress(self) -> tuple[int, float | None]:
         """Last logged step, and the loss there; 0 and None before the first."""

@@ -2,6 +2,7 @@
 
 import tiny
 import torch
+from others import numbers_count, others
 
 from rope_dit.draws import Draws
 from rope_dit.flow import interpolate, loss, target
@@ -59,9 +60,32 @@ def so_are_those_of_a_network_whose_gates_are_open(spec):
     assert max(float(p.grad.abs().max()) for p in model.parameters()) > 0
 
 
+def its_numbers_count(spec):
+    t_B, (x0, x1) = torch.tensor([0.0, 0.02, 0.5, 0.98, 1.0], dtype=torch.float64), pair(5)
+    x_t, out = interpolate(x0, x1, t_B), torch.sin(5 * x0 + x1)
+
+    def computed(text):
+        one = made(text)
+        return one.losses(out, x_t, x0, x1, t_B).tolist() + one.velocity(out, x_t, t_B).flatten().tolist()
+
+    numbers_count(OBJECTIVES, spec, computed)
+
+
+def the_velocity_s_error_is_kept_back_only_where_it_is_the_loss(spec):
+    """Also with another weight of the direction, and whatever the network says."""
+    t_B, (x0, x1) = torch.linspace(0.1, 0.9, 5, dtype=torch.float64), pair(5)
+    x_t, out = interpolate(x0, x1, t_B), torch.sin(5 * x0 + x1)
+    for one in (made(spec), *others(OBJECTIVES, spec, made).values()):
+        error = (one.velocity(out, x_t, t_B) - target(x0, x1)).square().flatten(1).mean(1)
+        if one.trains_velocity:
+            torch.testing.assert_close(one.losses(out, x_t, x0, x1, t_B), error, rtol=0, atol=1e-5)
+
+
 CHECKS = [
     an_exact_network_gives_the_velocity,
     an_exact_network_has_no_loss_and_another_has,
     losses_and_gradients_are_finite_at_both_ends,
     so_are_those_of_a_network_whose_gates_are_open,
+    its_numbers_count,
+    the_velocity_s_error_is_kept_back_only_where_it_is_the_loss,
 ]

@@ -2,6 +2,7 @@
 
 import tiny
 import torch
+from others import numbers_count
 
 from rope_dit.registry import OPTIMIZERS
 
@@ -12,11 +13,11 @@ def made(spec):
     return weights, OPTIMIZERS.bind(spec)(weights, tiny.CONFIG)
 
 
-def step(weights, optimizer, seed, bad=False):
+def step(weights, optimizer, seed, bad=False, share=0.5):
     generator = torch.Generator().manual_seed(seed)
     for p in weights.values():
         p.grad = torch.full_like(p, torch.nan) if bad else torch.randn(p.shape, generator=generator)
-    optimizer.step(lambda highest: 0.5 * highest, torch.tensor(float(bad)))
+    optimizer.step(lambda highest: share * highest, torch.tensor(float(bad)))
 
 
 def copied(weights, optimizer):
@@ -54,4 +55,26 @@ def what_a_checkpoint_holds_goes_on_to_the_bit(spec):
     assert tiny.same(copied(weights, optimizer), copied(other, resumed))
 
 
-CHECKS = [every_weight_moves, a_bad_step_changes_nothing, what_a_checkpoint_holds_goes_on_to_the_bit]
+def weights_after(text, seeds=(0, 1), share=0.5):
+    weights, optimizer = made(text)
+    for seed in seeds:
+        step(weights, optimizer, seed, share=share)
+    return [p.detach().flatten().tolist() for p in weights.values()]
+
+
+def its_numbers_count(spec):
+    numbers_count(OPTIMIZERS, spec, weights_after)
+
+
+def the_rate_counts_for_every_weight(spec):
+    usual, slower = (weights_after(spec, (0,), share) for share in (0.5, 0.25))
+    assert all(a != b for a, b in zip(usual, slower, strict=True))
+
+
+CHECKS = [
+    every_weight_moves,
+    a_bad_step_changes_nothing,
+    what_a_checkpoint_holds_goes_on_to_the_bit,
+    its_numbers_count,
+    the_rate_counts_for_every_weight,
+]

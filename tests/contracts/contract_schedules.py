@@ -1,5 +1,7 @@
 """What holds of every schedule: it begins at the highest rate, and stays between 0 and that."""
 
+from others import numbers_count
+
 from rope_dit.registry import SCHEDULES
 
 
@@ -12,4 +14,8 @@ def stays_between_nothing_and_the_highest_rate(spec):
     assert all(0 < share <= 1 for share in shares)
 
 
-CHECKS = [begins_at_the_highest_rate, stays_between_nothing_and_the_highest_rate]
+def its_numbers_count(spec):
+    numbers_count(SCHEDULES, spec, lambda text: [SCHEDULES.bind(text)(i / 100) for i in range(100)])
+
+
+CHECKS = [begins_at_the_highest_rate, stays_between_nothing_and_the_highest_rate, its_numbers_count]

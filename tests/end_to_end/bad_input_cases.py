@@ -60,7 +60,7 @@ RUN = [
     ("--train.schedule cosin", "unknown schedule 'cosin'. Did you mean 'cosine'?"),
     ("--train.objective velocityy", "unknown objective 'velocityy'. Did you mean 'velocity'?"),
     ("--train.objective x:loss=v", "option 'loss' got 'v', expected one of velocity"),
-    ("--train.objective x:clamp=-1", "option 'clamp' got -1.0"),
+    ("--train.objective x:clamp=0", "option 'clamp' got 0.0"),
     ("--train.objective x+noise", "objective got 'x+noise', expected one"),
     ("--train.density unifrom", "unknown density 'unifrom'. Did you mean 'uniform'?"),
     ("--train.density logit_normal:std=0", "logit_normal: option 'std' got 0.0"),

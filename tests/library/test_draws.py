@@ -7,6 +7,7 @@ import torch
 from tiny import CONFIG, batch, copies, model, same
 
 from rope_dit import draws
+from rope_dit.couplings.ot import OptimalTransport
 from rope_dit.draws import Blocks, Inputs, block_length
 from rope_dit.trainer import Training, train
 
@@ -50,6 +51,26 @@ def test_a_training_taken_up_in_the_middle_of_a_block_is_the_same(monkeypatch, b
         return copies(training)
 
     assert same(trained((5, begin), (3, 12)), trained((1, 12)))
+
+
+def test_noise_goes_with_the_pictures_as_the_coupling_says():
+    plain, paired = (
+        Inputs(replace(CONFIG, coupling=coupling), batch, 7) for coupling in ("independent", "ot")
+    )
+    one_way = 0
+    for step in range(12):
+        (images, labels, before), (_, _, after) = plain(step), paired(step)
+        order = OptimalTransport().pair(images, labels, before.noise_BCHW, None)
+        assert torch.equal(after.noise_BCHW, before.noise_BCHW[order])
+        assert torch.equal(after.t_B, before.t_B)
+        one_way += not torch.equal(order, order.argsort())
+    assert one_way, "no order here is another one backwards"
+
+
+def test_transport_is_right_where_float32_is_not():
+    little = 2.0**-13  # whose square float32 loses beside 1
+    images, noise = torch.tensor([[1.0], [1 + little]]), torch.tensor([[1 + little], [1.0]])
+    assert OptimalTransport().pair(images, torch.zeros(2), noise, None).tolist() == [1, 0]
 
 
 def test_a_block_is_made_once_and_holds_its_own_steps():

@@ -82,3 +82,4 @@ def test_averages_are_float32_copies():
 def test_names_tell_decays_apart():
     names = ["0", "0.5", "0.999", "0.9999", "0.999999", "0.99999999"]
     assert [average_name(warmup(float(name))) for name in names] == names
+    assert average_name("constant:decay=0.5") == "constant-decay0.5", "the decay alone is that of warmup"

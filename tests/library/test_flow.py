@@ -11,9 +11,11 @@ from scipy import stats
 from torch import Tensor, nn
 
 from rope_dit.config import TrainConfig
+from rope_dit.densities.base import build_density
 from rope_dit.draws import Draws
 from rope_dit.flow import NUM_BINS, bin_sums, interpolate, loss, target
 from rope_dit.objectives.velocity import Velocity
+from rope_dit.randomness import Numbers, Stream
 from rope_dit.registry import OBJECTIVES
 
 CONFIG = TrainConfig(label_dropout=0.1)
@@ -85,10 +87,17 @@ def test_loss_is_float32_whatever_the_network_answers():
 
 @pytest.mark.parametrize(
     ("density", "cdf"),
-    [("uniform", stats.uniform.cdf), ("logit_normal", lambda t: stats.norm.cdf(np.log(t / (1 - t))))],
+    [
+        ("uniform", stats.uniform.cdf),
+        ("logit_normal", lambda t: stats.norm.cdf(np.log(t / (1 - t)))),
+        ("logit_normal:mean=1,std=0.5", lambda t: stats.norm.cdf(np.log(t / (1 - t)), 1, 0.5)),
+        ("stratified+logit_normal:mean=1", lambda t: stats.norm.cdf(np.log(t / (1 - t)), 1)),
+        ("u_shaped:a=2", lambda t: 0.5 + np.sinh(2 * t - 1) / (2 * np.sinh(1))),
+    ],
 )
-def tesdensity_of_t(density, cdf):
-    t = torch.cat([draw(step, 1000, density=density).t_B for step in range(40)]).double().numpy()
+def test_density_of_t(density, cdf):
+    numbers = Numbers(0, Stream.TIME, torch.arange(40))
+    t = build_density(density).draw(numbers, 1000).flatten().double().numpy()
     assert 0 < t.min() < t.max() < 1
     assert stats.kstest(t, cdf).pvalue > 1e-3
 
@@ -101,14 +110,19 @@ def test_both_densities_rank_the_pictures_by_draws_of_their_own_but_share_the_no
 
 @pytest.mark.parametrize("density", ["uniform", "logit_normal"])
 def test_noise_is_standard_normal_and_nothing_is_drawn_twice(density):
-    many = draw(0, 10_000, density=density, label_dropout=0.5)
+    config = replace(CONFIG, density=density, label_dropout=0.5)
+    many = tiny.draws(config, 0, 0, (10_000, 2, 3, 4), moves=1)
     noise, t, drop = many.noise_BCHW.numpy(), many.t_B.numpy(), many.drop_B.numpy()
+    place = many.moves_BN[:, 0].numpy()
     assert stats.kstest(noise.ravel(), "norm").pvalue > 1e-3
     for a, b in (
         (t, noise[:, 0, 0, 0]),
         (t, noise.ravel()[:10_000]),
         (t, drop),
         (noise.ravel()[:10_000], drop),
+        (place, t),
+        (place, drop),
+        (place, noise.ravel()[:10_000]),
     ):
         assert abs(np.corrcoef(a, b)[0, 1]) < 5 / math.sqrt(10_000)
 

@@ -11,10 +11,11 @@ from torch import Tensor
 
 from rope_dit import flow
 from rope_dit.checkpoint import Checkpoints
-from rope_dit.config import TrainConfig
+from rope_dit.config import ModelConfig, TrainConfig
 from rope_dit.errors import UserError
 from rope_dit.model import DiT
 from rope_dit.objectives.velocity import Velocity
+from rope_dit.registry import OBJECTIVES, OPTIMIZERS
 from rope_dit.trainer import Training, learning_rate, train
 
 
@@ -79,9 +80,9 @@ def test_learning_rate_at_the_edges():
 
 def test_the_loop_is_a_plain_loop_with_adamw_and_ema(tmp_path):
     """Same weights and averages as torch's own AdamW without fusing or masks, stepped in the plainest way."""
-    run = Run(tmp_path).train()
-    dit = model()
-    tables = ("pos_embed.", "label.")
+    run = Run(tmp_path, dit=model(registers=2)).train()
+    dit = model(registers=2)
+    tables = ("pos_embed.", "label.", "registers")
     decayed = {name for name, p in dit.named_parameters() if p.dim() > 1 and not name.startswith(tables)}
     matrices, vectors = (
         [p for name, p in dit.named_parameters() if (name in decayed) == wide] for wide in (True, False)
@@ -109,6 +110,39 @@ def test_the_loop_is_a_plain_loop_with_adamw_and_ema(tmp_path):
         torch.testing.assert_close(got[f"model.{name}"], p.detach(), rtol=1e-4, atol=1e-5)
         torch.testing.assert_close(got[f"ema.{profile}.{name}"], average[name], rtol=1e-4, atol=1e-5)
         assert got[f"adamw.step.{name}"] == CONFIG.steps
+
+
+def test_muon_is_torch_s_own_for_each_matrix_of_a_block_and_adamw_for_all_else():
+    """One above the other, q, k and v or gate and up would be made orthogonal together."""
+    stacked = {"attention.qkv": 3, "attention.proj": 1, "mlp.gate_and_up": 2, "mlp.down": 1}
+    matrices = {f"blocks.0.{name}.weight": count for name, count in stacked.items()}
+    weights = dict(model(mlp="swiglu").named_parameters())
+    parts = {
+        name: [torch.nn.Parameter(part.detach().clone()) for part in weights[name].chunk(count)]
+        for name, count in matrices.items()
+    }
+    others = {
+        name: torch.nn.Parameter(p.detach().clone()) for name, p in weights.items() if name not in parts
+    }
+    muon = OPTIMIZERS.bind("muon:lr=0.1,momentum=0.8")(weights, CONFIG)
+    plain = torch.optim.Muon(
+        [part for of in parts.values() for part in of], lr=0.05, momentum=0.8, weight_decay=0.1
+    )
+    adamw = OPTIMIZERS.bind("adamw")(others, CONFIG)
+    generator, good = torch.Generator().manual_seed(0), torch.zeros(())
+    for _ in range(3):
+        for name, p in weights.items():
+            p.grad = torch.randn(p.shape, generator=generator)
+            for part, its in zip(parts.get(name, []), p.grad.chunk(matrices.get(name, 1)), strict=False):
+                part.grad = its.clone()
+            if name in others:
+                others[name].grad = p.grad.clone()
+        muon.step(lambda highest: 0.5 * highest, good)
+        plain.step()
+        adamw.step(lambda highest: 0.5 * highest, good)
+    for name, p in weights.items():
+        expected = torch.cat(parts[name]) if name in parts else others[name]
+        assert torch.equal(p, expected), name
 
 
 def test_a_small_model_learns_two_pictures(tmp_path):
@@ -197,6 +231,37 @@ def test_losses_by_t_average_to_the_loss(whole):
         assert row["train/loss"] == pytest.approx(mean, rel=1e-5)
         assert row["train/lr"] == learning_rate(CONFIG, CONFIG.lr, last - 1)
         assert row["train/grad_norm"] > 0
+
+
+@pytest.mark.parametrize("objective", ["velocity", "velocity:cosine=0.5", "x", "noise:loss=x"])
+def test_the_velocity_s_error_is_logged_where_it_is_not_the_loss_itself(tmp_path, objective):
+    config = replace(CONFIG, objective=objective, log_every=1)
+    (row,) = Run(tmp_path, config).train(until=1).logs.values()
+    images, _ = batch(0)
+    draw, bound = draws(config, 0, 0, images.shape), OBJECTIVES.bind(objective)()
+    x_t = flow.interpolate(draw.noise_BCHW, images, draw.t_B)
+    zeros = torch.zeros_like(images)  # what a fresh network says
+    errors = bound.velocity(zeros, x_t, draw.t_B) - flow.target(draw.noise_BCHW, images)
+    losses = bound.losses(zeros, x_t, draw.noise_BCHW, images, draw.t_B)
+    assert row["train/loss"] == pytest.approx(losses.mean().item(), rel=1e-5)
+    assert row["train/velocity_loss"] == pytest.approx(errors.square().mean().item(), rel=1e-5)
+    by_t = {key.rpartition("/")[2] for key in row if key.startswith("loss_by_t")}
+    named = {key.rpartition("/")[2] for key in row if key.startswith("velocity_loss_by_t")}
+    assert named == (set() if objective == "velocity" else by_t)
+
+
+def test_tokens_are_moved_in_training(tmp_path):
+    config = ModelConfig(dim=16, depth=1, num_heads=2, positions="index+jitter")
+    dit = DiT(config, "rope2d", channels=1, image_size=(4, 6), num_classes=2, null_class=True)
+    dit.init_weights(0)
+    given: list[Tensor] = []
+    dit.register_forward_pre_hook(
+        lambda module, args, kwargs: given.append(kwargs["moves_BN"]), with_kwargs=True
+    )
+    Run(tmp_path, dit=dit).train(until=3)
+    for step, moves_BN in enumerate(given):
+        assert torch.equal(moves_BN, draws(CONFIG, 0, step, (6, 1, 4, 6), moves=2).moves_BN)
+    assert len(given) == 3
 
 
 def test_bf16_stays_near_fp32_and_keeps_weights_in_float32(tmp_path, whole):

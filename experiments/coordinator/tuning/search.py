@@ -145,7 +145,7 @@ class Search:
 
     def _cells(self, candidate: Candidate, step: int) -> list[Cell]:
         config = replace(candidate.arm.config(self.plan.base), until=step)
-        return [Cell.of(config, seed, self.plan.runs) for seed in self.plan.seeds]
+        return [self.plan.cell(config, seed) for seed in self.plan.seeds]
 
     def _value(self, candidate: Candidate, step: int) -> float | None:
         """Mean over the tuning seeds, or None where a run diverged or failed before this step."""

@@ -266,7 +266,7 @@ class Limited:
 
 
 def test_a_killed_run_is_started_again_as_long_as_it_gets_on(tmp_path):
-    cell = Cell.of(replace(PRESETS["smoke"], arm="a"), 0, tmp_path / "runs")
+    cell = Cell.of(replace(PRESETS["smoke"], arm="a"), 0, tmp_path / "runs", "digits")
     launcher = Limited(cell, [4, 8, 12, 16, 16, 12, 16, 20])
     queue = CellQueue(tmp_path, launcher, lambda: False, 1)
     queue.carry_out([cell])

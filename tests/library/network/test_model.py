@@ -24,6 +24,7 @@ OPTIONS: dict[str, dict[str, object]] = {
     "rmsnorm": {"norm": "rmsnorm"},
     "shared adaln": {"adaln": "shared"},
     "unconditional": {"conditional": False},
+    "registers": {"registers": 3},
     "all": {"qk_norm": True, "mlp": "swiglu", "norm": "rmsnorm", "adaln": "shared"},
 }
 
@@ -233,6 +234,21 @@ def test_a_picture_does_not_see_its_batch_mates(variant, options):
         torch.testing.assert_close(alone[0], together[i], rtol=0, atol=1e-5)
 
 
+@pytest.mark.parametrize("variant", ["rope2d", "sincos2d"])
+def test_each_picture_s_tokens_are_where_its_numbers_say(variant):
+    model = awake(make(variant, positions="index+jitter"))
+    x, t, labels = inputs()
+    still, moved = torch.full((3, 2), 0.5), torch.tensor([[0.9, 0.2], [0.5, 0.5], [0.1, 0.6]])
+    expected, out = model(x, t, labels), model(x, t, labels, moved)
+    assert model.num_moves == 2
+    torch.testing.assert_close(model(x, t, labels, still), expected, rtol=0, atol=1e-5)
+    changed = (out - expected).abs().amax((1, 2, 3))
+    assert changed[1] < 1e-5 < 1e-3 < min(changed[0], changed[2])
+    for i in range(3):
+        alone = model(x[i : i + 1], t[i : i + 1], labels[i : i + 1], moved[i : i + 1])
+        torch.testing.assert_close(alone[0], out[i], rtol=0, atol=1e-5)
+
+
 class Biased(PosEmbed):
     """A bias of `value` on all logits, or none."""
 
@@ -285,6 +301,62 @@ class Recording(PosEmbed):
     def bias(self, site, q_BHTK, k_BHTK):
         self.calls.append(("bias", site.grid, site.layer))
         return torch.full((12, 12), -math.inf).fill_diagonal_(0.0).expand(1, 2, 12, 12)
+
+
+class Patches(PosEmbed):
+    """Hooks that must see patches alone, 12 of them."""
+
+    def add(self, site, x_BTD):
+        assert x_BTD.shape[1] == site.tokens_BTD.shape[1] == site.rows.shape[-1] == 12
+        return x_BTD
+
+    def rotate(self, site, q_BHTK, k_BHTK):
+        assert q_BHTK.shape[2] == k_BHTK.shape[2] == site.tokens_BTD.shape[1] == 12
+        return q_BHTK, k_BHTK
+
+    def bias(self, site, q_BHTK, k_BHTK):
+        assert q_BHTK.shape[2] == k_BHTK.shape[2] == 12
+        return torch.zeros(1, 2, 12, 12)
+
+    def value(self, site, v_BHTK):
+        assert v_BHTK.shape[2] == 12
+        return v_BHTK
+
+    def output(self, site, out_BHTK):
+        assert out_BHTK.shape[2] == 12
+        return out_BHTK
+
+
+def test_registers_are_kept_away_from_hooks_and_carried_from_block_to_block():
+    model, seen = awake(make("none", registers=3)), []
+    expected = model(*inputs())
+    model.pos_embed = Patches(model.pos_embed.geometry)
+    for block in model.blocks:
+        block.register_forward_hook(lambda module, args, out: seen.append((args[0][:, 12:], out[:, 12:])))
+    torch.testing.assert_close(model(*inputs()), expected, rtol=0, atol=1e-6)
+    assert torch.equal(seen[0][0], model.registers.expand(3, -1, -1))
+    assert torch.equal(seen[1][0], seen[0][1])
+
+
+class Wider(PosEmbed):
+    """Zeros behind queries, keys and values, which are taken off again."""
+
+    def rotate(self, site, q_BHTK, k_BHTK):
+        return F.pad(q_BHTK, (0, 4)), F.pad(k_BHTK, (0, 4))
+
+    def value(self, site, v_BHTK):
+        return F.pad(v_BHTK, (0, 2))
+
+    def output(self, site, out_BHTK):
+        return out_BHTK[..., :-2]
+
+
+@pytest.mark.parametrize("registers", [0, 3])
+def test_zeros_behind_queries_keys_and_values_change_nothing(registers):
+    model = awake(make("none", registers=registers))
+    expected = model(*inputs())
+    model.pos_embed = Wider(model.pos_embed.geometry)
+    torch.testing.assert_close(model(*inputs()), expected, rtol=0, atol=1e-5)
 
 
 def test_hooks_are_called_once_a_block_with_their_place_and_the_bias_is_obeyed():

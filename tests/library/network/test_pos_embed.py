@@ -5,6 +5,7 @@ import math
 import pytest
 import torch
 from contract_variants import CHECKS, DEPTH, DIM, HEAD_DIM, HEADS, make, noise, normals
+from rope_dit.positions.coordinates import Coordinates
 from sites import site_of
 from torch import Tensor
 from torch.nn import functional as F
@@ -92,6 +93,46 @@ def test_learned_table_is_resized_where_the_grid_asks_for_it():
     with torch.no_grad():
         dict(pos.named_parameters())["table_TD"].fill_(0.5)
     torch.testing.assert_close(pos.add(at(pos, (8, 12)), zeros), torch.full_like(zeros, 0.5))
+
+
+def axes(spec: str, trained: Grid, grid: Grid, moves_BN: Tensor | None = None) -> tuple[Tensor, Tensor]:
+    """Rows and columns of a grid, [..., h] and [..., w]."""
+    places = Coordinates(spec, trained)(grid, moves_BN=moves_BN)
+    rows, columns = (axis.unflatten(-1, grid) for axis in (places.rows, places.columns))
+    return rows[..., 0], columns[..., 0, :]
+
+
+@pytest.mark.parametrize(
+    ("spec", "grid", "rows", "columns"),
+    [
+        ("normalized", (2, 4), [-0.5, 0.5], [-0.75, -0.25, 0.25, 0.75]),
+        ("normalized:by=min", (2, 4), [-0.5, 0.5], [-0.5, 0.5, 1.5, 2.5]),
+        ("normalized:by=max", (2, 4), [-0.75, -0.25], [-0.75, -0.25, 0.25, 0.75]),
+        ("centered", (2, 4), [-0.5, 0.5], [-1.5, -0.5, 0.5, 1.5]),
+        ("interpolate", (2, 5), [0, 1], [0, 0.75, 1.5, 2.25, 3]),
+        ("interpolate", (2, 2), [0, 1], [0, 1]),
+        ("centered+interpolate", (2, 7), [-0.5, 0.5], [-1.5, -1, -0.5, 0, 0.5, 1, 1.5]),
+    ],
+)
+def test_places_by_hand(spec, grid, rows, columns):
+    got = axes(spec, (2, 4), grid)
+    expect(got[0], rows)
+    expect(got[1], columns)
+
+
+def test_what_moves_tokens_goes_by_its_stage_and_has_numbers_of_its_own():
+    """Shifted, then stretched, each axis by itself, then both together."""
+    numbers = torch.tensor([[0.75, 0.5, 1.0, 0.25, 0.0]], dtype=torch.float64).clamp(1e-9, 1 - 1e-9)
+    rows, columns = axes("rescale:most=4+jitter:most=2+shift:amount=2", (2, 3), (2, 3), numbers)
+    expect(rows[0], [1 * 2 / 4, 2 * 2 / 4])
+    expect(columns[0], [0 * 2**-0.5 / 4, 1 * 2**-0.5 / 4, 2 * 2**-0.5 / 4])
+
+
+def test_random_places_are_those_of_the_smallest_numbers_on_each_axis():
+    numbers = torch.tensor([[0.5, 0.1, 0.9, 0.2, 0.3, 0.8, 0.4, 0.7, 0.6, 0.05]], dtype=torch.float64)
+    rows, columns = axes("random:range=5", (2, 3), (2, 3), numbers)
+    expect(rows[0], [1, 3])
+    expect(columns[0], [1, 3, 4])
 
 
 def test_none_is_the_identity():
