@@ -5,7 +5,6 @@ import math
 import pytest
 import torch
 from contract_variants import CHECKS, DEPTH, DIM, HEAD_DIM, HEADS, make, noise, normals
-from rope_dit.positions.coordinates import Coordinates
 from sites import site_of
 from torch import Tensor
 from torch.nn import functional as F
@@ -13,6 +12,7 @@ from torch.nn import functional as F
 from rope_dit.errors import UserError
 from rope_dit.pos_embed.base import Geometry, Grid, PosEmbed, Site
 from rope_dit.pos_embed.compose import Composite, build
+from rope_dit.positions.coordinates import Coordinates
 
 
 def site(grid: Grid) -> Site:
