@@ -90,3 +90,10 @@ def test_a_block_s_memory_is_bounded():
     assert block_length(1) == draws.MOST_STEPS
     per_step = draws.BLOCK_BYTES // 40
     assert block_length(per_step) * per_step * 4 <= draws.BLOCK_BYTES
+
+
+def test_a_rank_s_part_is_taken_of_everything():
+    draw = tiny.draws(tiny.CONFIG, 0, 0, (6, 1, 4, 6), moves=2)
+    part = draw.map(lambda tensor: tensor[2:4])
+    for name in ("t_B", "noise_BCHW", "drop_B", "moves_BN"):
+        assert torch.equal(getattr(part, name), getattr(draw, name)[2:4]), name
