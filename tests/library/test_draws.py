@@ -93,7 +93,7 @@ def test_a_block_s_memory_is_bounded():
 
 
 def test_a_rank_s_part_is_taken_of_everything():
-    draw = tiny.draws(tiny.CONFIG, 0, 0, (6, 1, 4, 6), moves=2)
+    draw = Inputs(CONFIG, batch, 7, moves=2)(0)[2]
     part = draw.map(lambda tensor: tensor[2:4])
     for name in ("t_B", "noise_BCHW", "drop_B", "moves_BN"):
         assert torch.equal(getattr(part, name), getattr(draw, name)[2:4]), name
