@@ -32,6 +32,20 @@ COMMANDS = {
 }
 SMOKE = ("--preset", "smoke", "--train.threads", "1")
 TIMING = ("time", "sampling_seconds")
+METRIC = """
+from experiments.config.registries import METRICS
+
+@METRICS.register("bias")
+class Bias:
+    "Always 0."
+
+    values = {"bias": "lower"}
+    min_images = 2
+
+    def measure(self, generated, real):
+        return {"bias": 0.0}
+"""
+"""a plug-in: a metric"""
 QUICK = (*SMOKE, "--eval.n", "10", "--eval.every", "0", "--eval.samplers", "euler:steps=1")
 
 

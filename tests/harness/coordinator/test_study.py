@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from commands import call, forget_plugins, timeless
+from commands import METRIC, call, forget_plugins, timeless
 from studies import QUICK, call_study, plan_of, trials_of
 
 from analysis import load
@@ -22,19 +22,6 @@ from experiments.records.definition import read_definition
 from experiments.records.mlflow_store import connect
 from experiments.scoring.extractors.classifier_file import WEIGHTS
 
-METRIC = """
-from experiments.config.registries import METRICS
-
-@METRICS.register("bias")
-class Bias:
-    "Always 0."
-
-    values = {"bias": "lower"}
-    min_images = 2
-
-    def measure(self, generated, real):
-        return {"bias": 0.0}
-"""
 SMALL = ("--preset", "smoke", *QUICK)
 pytestmark = pytest.mark.filterwarnings("ignore::optuna.exceptions.ExperimentalWarning")
 

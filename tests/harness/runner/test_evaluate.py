@@ -7,26 +7,22 @@ from pathlib import Path
 
 import numpy as np
 import safetensors.torch
-from commands import QUICK, call, copy_fixture, finished_fixture, rows, snapshot, work_elsewhere  # noqa: F401
+from commands import (  # noqa: F401  fixtures
+    METRIC,
+    QUICK,
+    call,
+    copy_fixture,
+    finished_fixture,
+    rows,
+    snapshot,
+    work_elsewhere,
+)
 from PIL import Image
 
 from experiments.scoring.extractors.classifier_file import WEIGHTS
 from rope_dit.samplers.spec import SamplerSpec
 
 EVERYWHERE = "cfg:begin=0,end=1,weight="
-METRIC = """
-from experiments.config.registries import METRICS
-
-@METRICS.register("bias")
-class Bias:
-    "Always 0."
-
-    values = {"bias": "lower"}
-    min_images = 2
-
-    def measure(self, generated, real):
-        return {"bias": 0.0}
-"""
 
 
 def evaluated(copy: Path, *args: str) -> list[dict[str, str]]:
