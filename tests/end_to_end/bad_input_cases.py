@@ -79,7 +79,7 @@ RUN = [
     ("--variant learned+learned", "variant 'learned' is given twice in 'learned+learned'; give it once"),
     ("--variant rope2d+rope2d:theta=9", "variant 'rope2d' is given twice"),
     ("--variant none+rope2d", "'none' does nothing; leave it out of 'none+rope2d:theta=100'"),
-    ("--variant learned:std=-1", "learned: option 'std' got -1, expected 0 or more"),
+    ("--variant learned:std=-1", "learned: option 'std' got -1.0, expected 0 or more"),
     ("--variant rope2d+", "variant got 'rope2d+', expected names joined by '+'"),
     ("--variant +rope2d", "variant got '+rope2d'"),
     ("--variant ' '", "variant got ' '"),
