@@ -13,10 +13,11 @@ def draw(index: int, *shape: int) -> torch.Tensor:
     return flat.view(shape)
 
 
-@pytest.mark.parametrize("biased", [False, True])
-def test_written_out_equals_fused_with_gradients(biased):
+@pytest.mark.parametrize("biases", [None, 1, 2])
+def test_written_out_equals_fused_with_gradients(biases):
+    """Without a bias, with one for all pictures, and with one for each of both."""
     q, k, v = (draw(i, 2, 3, 12, 8).double().requires_grad_() for i in range(3))
-    bias = draw(3, 1, 3, 12, 12).double().requires_grad_() if biased else None
+    bias = draw(3, biases, 3, 12, 12).double().requires_grad_() if biases else None
     inputs = [x for x in (q, k, v, bias) if x is not None]
     ours, fused = attend(q, k, v, bias), F.scaled_dot_product_attention(q, k, v, attn_mask=bias)
     torch.testing.assert_close(ours, fused, rtol=1e-12, atol=1e-12)
