@@ -15,6 +15,7 @@ hypothesis.settings.load_profile("untimed")
 
 LONGEST = (
     "test_outlives_code",
+    "test_later_versions",
     "test_study",
     "test_tune",
     "test_study_kills",

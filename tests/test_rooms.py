@@ -219,7 +219,7 @@ def test_torch_free_files_name_no_torch_above(module):
 
 
 MOST_ENTRIES = 16
-OF_ITEMS = {"rope_dit", "tests/contracts"} | {each.package.replace(".", "/") for each in REGISTRIES.values()}
+OF_ITEMS = {"rope_dit"} | {each.package.replace(".", "/") for each in REGISTRIES.values()}
 OF_ITEMS |= {"experiments/studies", "tests/library/golden"}
 """folders that grow by one file for each registered item or kind, and the library's own top"""
 FOLDERS = sorted(

@@ -85,11 +85,11 @@ class StudyFigure:
 
     def caption(self, material: Material) -> str:
         """What the figure shows, for readers; plain text. Only asked for where it was drawn."""
-        raise NotImplementedError
+        raise NotImplementedError(f"{type(self).__name__} must say what it shows")
 
     def draw(self, material: Material) -> Figure | None:
         """Return the figure, or None where the study has nothing for it."""
-        raise NotImplementedError
+        raise NotImplementedError(f"{type(self).__name__} must draw")
 
     def example(self) -> Material:
         """What the figure is tried with: a made-up study. Override it where that has nothing for the figure.

@@ -50,7 +50,7 @@ class Guidance:
             labels_B: class of each picture, int64.
             null_label: the class that stands for none, where there is one.
         """
-        raise NotImplementedError
+        raise NotImplementedError(f"{type(self).__name__} must make a velocity")
 
 
 def unguided(network: Network, labels_B: Tensor) -> Velocity:

@@ -13,7 +13,8 @@ import pytest
 
 from rope_dit.registry import REGISTRIES
 
-KINDS = sorted(path.stem.removeprefix("contract_") for path in Path(__file__).parent.glob("contract_*.py"))
+FILES = Path(__file__).parent.glob("*/contract_*.py")
+KINDS = sorted(path.stem.removeprefix("contract_") for path in FILES)
 
 
 def checks(kind: str) -> list[Callable[[str], None]]:
@@ -34,3 +35,8 @@ def cases() -> Iterator[object]:
 @pytest.mark.parametrize(("check", "spec"), list(cases()))
 def test_contract(check, spec):
     check(spec)
+
+
+def test_every_kind_has_a_contract():
+    assert set(KINDS) == set(REGISTRIES)
+    assert all(checks(kind) for kind in KINDS)

@@ -1,25 +1,23 @@
-"""What commit 2cdd03a left behind goes on: runs are resumed, scored and sampled, studies grown and reported.
-
-`old/written_by_2cdd03a.tar.xz` was made by that commit (old/make_fixtures.sh). Bits are compared where
-the machine and torch are as when it was made; elsewhere the last digits differ.
-"""
+"""What commit 2cdd03a left behind goes on: runs are resumed, scored, sampled; studies grown and reported."""
 
 import csv
-import hashlib
 import json
-import os
 import shutil
-import sqlite3
-import subprocess
-import sys
-import tarfile
 from pathlib import Path
 
 import numpy as np
-import pytest
-import torch
 from commands import SMOKE, call, rows
-from safetensors.torch import load_file
+from old_records import (  # noqa: F401  fixtures
+    STUDY,
+    agree,
+    by,
+    new_rows,
+    old_fixture,
+    old_rows,
+    same_machine_fixture,
+    unpacked_fixture,
+    weights,
+)
 from studies import call_study, plan_of
 
 from analysis import load
@@ -33,94 +31,7 @@ from experiments.records.mlflow_store import connect, tracking_uri
 from experiments.study import read_arguments
 from rope_dit.checkpoint import Checkpoints
 
-ARCHIVE = Path(__file__).parent / "old" / "written_by_2cdd03a.tar.xz"
 ROOT = Path(__file__).parents[2]
-WHERE = "/rope-dit-old"  # where it was made: the store names its artifacts by this folder
-
-
-@pytest.fixture(scope="module")
-def unpacked(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("old")
-    with tarfile.open(ARCHIVE) as archive:
-        for member in archive.getmembers():
-            archive.extract(member, folder, filter="data")
-    with sqlite3.connect(folder / "mlflow.db") as store:
-        for table, column in (("runs", "artifact_uri"), ("experiments", "artifact_location")):
-            store.execute(f"UPDATE {table} SET {column} = replace({column}, '{WHERE}/', '{folder}/')")
-    store.close()
-    return folder
-
-
-@pytest.fixture
-def old(unpacked, tmp_path, monkeypatch):
-    """A copy of all of it, in the current folder, with its store."""
-    shutil.copytree(unpacked, tmp_path, dirs_exist_ok=True)
-    with sqlite3.connect(tmp_path / "mlflow.db") as store:
-        for table, column in (("runs", "artifact_uri"), ("experiments", "artifact_location")):
-            store.execute(f"UPDATE {table} SET {column} = replace({column}, '{unpacked}/', '{tmp_path}/')")
-    store.close()
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path}/mlflow.db")
-    monkeypatch.setenv("OMP_NUM_THREADS", "1")
-    return tmp_path
-
-
-@pytest.fixture
-def same_machine(unpacked):
-    made = json.loads((unpacked / "made_with.json").read_text())
-    cpu = Path("/proc/cpuinfo")
-    return made["torch"] == torch.__version__ and cpu.exists() and made["cpu"] in cpu.read_text()
-
-
-NEW = ("time", "sampling_seconds", "tokens", "extrapolation", "classes")
-
-
-def old_rows(file: Path) -> list[dict[str, str]]:
-    """Rows of a table that 2cdd03a wrote, as they are written today, without what takes time."""
-    with open(file, newline="") as text:
-        found = list(csv.DictReader(text))
-    assert {row["guidance"] for row in found} == {"1"}
-    guidance = {"guidance": "cfg:begin=0,end=1,weight=1"}
-    return [{k: v for k, v in (row | guidance).items() if k not in NEW} for row in found]
-
-
-def new_rows(folder: Path) -> list[dict[str, str]]:
-    found = rows(folder)
-    assert {(row["tokens"], row["extrapolation"], row["classes"]) for row in found} == {
-        ("trained", "none", "data")
-    }
-    return [{k: v for k, v in row.items() if k not in NEW} for row in found]
-
-
-def agree(found: list[dict[str, str]], expected: list[dict[str, str]], bits: bool) -> None:
-    assert len(found) == len(expected) > 0
-    for a, b in zip(found, expected, strict=True):
-        loose = () if bits else ("value", "real_floor", "images_sha256")
-        assert {k: v for k, v in a.items() if k not in loose} == {
-            k: v for k, v in b.items() if k not in loose
-        }
-        assert float(a["value"]) == pytest.approx(
-            float(b["value"]), rel=0 if bits else 0.05, abs=1e-9 if bits else 0.05
-        )
-
-
-def weights(folder: Path) -> dict[str, str]:
-    newest = max((folder / "checkpoints").glob("*.safetensors"))
-    tensors = load_file(newest)
-    return {
-        name: hashlib.sha256(tensor.numpy().tobytes()).hexdigest()
-        for name, tensor in tensors.items()
-        if name.startswith(("model.", "ema."))
-    }
-
-
-def by(code: Path, module: str, *args: object) -> str:
-    """What a command of this tree or of a later one prints, with one thread in all libraries, as bits ask."""
-    environment = {**os.environ, "PYTHONPATH": str(code)}
-    command = [sys.executable, "-m", f"experiments.{module}", *map(str, args)]
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=250)
-    assert done.returncode == 0, done.stderr
-    return done.stdout
 
 
 def test_an_unfinished_run_is_resumed_to_the_bits_it_would_have_had(old, same_machine):
@@ -224,10 +135,6 @@ def test_a_migrated_run_keeps_its_weights(old):
     assert "nothing to do" in call("evaluate", "runs/finished").out
 
 
-ARMS = ("--variants", "learned", "rope2d", "--arms", "fast=rope2d;train.lr=0.003")
-STUDY = (*SMOKE, "--name", "old", *ARMS, "--eval.n", "100")
-
-
 def test_an_old_study_has_nothing_to_do_and_grows(old):
     before = {path: path.read_bytes() for path in Path("studies/old/runs").glob("*/metrics.jsonl")}
     same = call_study(*STUDY, "--seeds", "2", "--dry-run")
@@ -290,72 +197,3 @@ def test_what_was_tuned_is_confirmed(old):
     told = call_study("ablate", "--from-tuned", "tuned", "--dry-run")
     assert told.code == 0, told.err
     assert "learned-tuned" in told.out
-
-
-LATER = {  # a later version adds a setting and options, whose defaults are not as before
-    "rope_dit/config.py": (
-        "    log_every: int = 40\n",
-        '    warmth: Annotated[float, Neutral(1.0)] = 2.0\n    """later"""\n    log_every: int = 40\n',
-    ),
-    "rope_dit/samplers/heun.py": (
-        '@SOLVERS.register("heun")\n',
-        '@SOLVERS.register("heun", neutral={"push": 1.0})\n',
-    ),
-    "rope_dit/pos_embed/rope2d.py": (
-        '@POS_EMBEDS.register("rope2d")',
-        '@POS_EMBEDS.register("rope2d", neutral={"scale": 1.0})',
-    ),
-}
-
-
-@pytest.fixture(scope="module")
-def later(tmp_path_factory):
-    """A later version of this project."""
-    folder = tmp_path_factory.mktemp("later")
-    for package in ("rope_dit", "experiments", "analysis"):
-        shutil.copytree(ROOT / package, folder / package, ignore=shutil.ignore_patterns("__pycache__"))
-    for name, (old_text, new_text) in LATER.items():
-        text = (folder / name).read_text()
-        assert text.count(old_text) == 1, name
-        (folder / name).write_text(text.replace(old_text, new_text))
-    config, rope = folder / "rope_dit/config.py", folder / "rope_dit/pos_embed/rope2d.py"
-    config.write_text(config.read_text().replace("from typing import ", "from typing import Annotated, ", 1))
-    text = rope.read_text()
-    assert text.count("theta: float = 100.0") == 1
-    rope.write_text(text.replace("theta: float = 100.0", "theta: float = 100.0, scale: float = 2.0"))
-    heun = folder / "rope_dit/samplers/heun.py"
-    made = "    def __init__(self, *, push: float = 2.0):\n        self.push = push\n\n    def step("
-    heun.write_text(heun.read_text().replace("    def step(", made))
-    return folder
-
-
-def settings(told: str) -> dict[str, str]:
-    """The later ones, as a dry run tells them."""
-    pairs = (line.split() for line in told.splitlines())
-    return {pair[0]: pair[1] for pair in pairs if pair and pair[0] in ("train.warmth", "variant")}
-
-
-def test_later_settings_leave_old_runs_as_they_were(old, later):
-    told = by(later, "run", *SMOKE, "--out", "runs/finished")
-    assert "is finished; nothing to do" in told
-    fresh = by(later, "run", *SMOKE, "--out", "new", "--dry-run")
-    assert settings(fresh) == {"train.warmth": "2.0", "variant": "rope2d:scale=2,theta=100"}
-    before = by(later, "run", *SMOKE, "--out", "runs/finished", "--dry-run")
-    assert settings(before) == {"train.warmth": "1.0", "variant": "rope2d:scale=1,theta=100"}
-    told = by(later, "evaluate", "runs/finished")
-    assert "nothing to do" in told
-
-
-def test_later_settings_hold_for_new_runs(old, later):
-    given = (*SMOKE, "--train.steps", "4", "--train.warmup-steps", "1", "--eval.every", "0", "--eval.n", "10")
-    assert "is finished" not in by(later, "run", *given, "--out", "new")
-    again = by(later, "run", *given, "--out", "new")
-    assert "is finished; nothing to do" in again
-    assert "heun:grid=uniform,push=2,steps=2" in again
-
-
-def test_later_settings_leave_old_studies_as_they_were(old, later):
-    told = by(later, "study", *STUDY, "--seeds", "2", "--dry-run")
-    assert "6 runs, 6 of them done" in told
-    told = by(later, "study", *SMOKE, "--name", "new", *ARMS, "--eval.n", "100", "--dry-run")
-    assert "0 of them done" in told

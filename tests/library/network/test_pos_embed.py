@@ -1,4 +1,4 @@
-"""What single positional embeddings promise; what all do stands in tests/contracts/contract_variants.py."""
+"""What single positional embeddings promise; what all do stands in contract_variants.py."""
 
 import math
 

@@ -1,6 +1,6 @@
 """What holds of every schedule: it begins at the highest rate, and stays between 0 and that."""
 
-from others import numbers_count
+from other_numbers import numbers_count
 
 from rope_dit.registry import SCHEDULES
 

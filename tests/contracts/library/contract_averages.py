@@ -1,6 +1,6 @@
 """What holds of every average: in each step it moves some way from where it is to the weights."""
 
-from others import numbers_count
+from other_numbers import numbers_count
 
 from rope_dit.registry import AVERAGES
 

@@ -2,7 +2,7 @@
 
 import tiny
 import torch
-from others import numbers_count, others
+from other_numbers import numbers_count, others
 
 from rope_dit.draws import Draws
 from rope_dit.flow import interpolate, loss, target

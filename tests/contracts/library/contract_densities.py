@@ -1,7 +1,7 @@
 """What holds of every density: times are spread as its quantiles say."""
 
 import torch
-from others import numbers_count, others
+from other_numbers import numbers_count, others
 from scipy import stats
 
 from rope_dit.densities.base import build_density

@@ -2,7 +2,7 @@
 
 import tiny
 import torch
-from others import numbers_count
+from other_numbers import numbers_count
 
 from rope_dit.registry import OPTIMIZERS
 
