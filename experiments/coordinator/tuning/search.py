@@ -182,7 +182,7 @@ def rungs(plan: Plan, config: TuneConfig) -> list[int]:
 
 
 class _Unfinished(Exception):
-    pass
+    """A run is missing that the search would go on from."""
 
 
 class _NoWork:

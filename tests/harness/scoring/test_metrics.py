@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from commands import call, forget_plugins
+from commands import METRIC, call, forget_plugins
 from contract_metrics import K, clusters, normal
 from torch import Tensor
 
@@ -18,28 +18,14 @@ from experiments.scoring.metrics import measure_all, real_floor, value_name
 from rope_dit.errors import UserError
 from rope_dit.registry import add_plugins
 
-MINE = """
-from experiments.config.registries import METRICS
-
-@METRICS.register("mine")
-class Mine:
-    "Always 0."
-
-    values = {"mine": "lower"}
-    min_images = 2
-
-    def measure(self, generated, real):
-        return {"mine": 0.0}
-"""
-
 
 @pytest.fixture
 def plugin(tmp_path: Path) -> Iterator[Callable[[str, str], None]]:
     """A function that writes a metric of one's own, changed, and adds its folder."""
 
     def add(line: str, to: str) -> None:
-        assert line in MINE
-        (tmp_path / "mine.py").write_text(MINE.replace(line, to))
+        assert line in METRIC
+        (tmp_path / "mine.py").write_text(METRIC.replace(line, to))
         add_plugins(tmp_path)
 
     yield add
@@ -157,7 +143,7 @@ def test_real_floor_needs_two_halves() -> None:
         real_floor(normal(3), 10, 10)
 
 
-VALUES, LEAST = 'values = {"mine": "lower"}', "min_images = 2"
+VALUES, LEAST = 'values = {"bias": "lower"}', "min_images = 2"
 
 
 @pytest.mark.parametrize(
@@ -166,14 +152,14 @@ VALUES, LEAST = 'values = {"mine": "lower"}', "min_images = 2"
         (
             VALUES,
             "",
-            "metric 'mine', mine.py: got no plain value of values, expected values = {'name': 'lower'}",
+            "metric 'bias', mine.py: got no plain value of values, expected values = {'name': 'lower'}",
         ),
-        (VALUES, "values = dict(mine='lower')", "got no plain value of values, expected"),
+        (VALUES, "values = dict(bias='lower')", "got no plain value of values, expected"),
         (VALUES, "values = {}", "got values = {}, expected values = {'name': 'lower'}, or 'higher'"),
-        (VALUES, 'values = ["mine"]', "got values = ['mine'], expected"),
-        (VALUES, 'values = {"mine": "less"}', "got values = {'mine': 'less'}, expected"),
-        (VALUES, 'values = {"mine": ["lower"]}', "got values = {'mine': ['lower']}, expected"),
-        (VALUES, 'values = {"mine": "lower", "fd": "lower"}', "value 'fd', which is one of metric 'frechet'"),
+        (VALUES, 'values = ["bias"]', "got values = ['bias'], expected"),
+        (VALUES, 'values = {"bias": "less"}', "got values = {'bias': 'less'}, expected"),
+        (VALUES, 'values = {"bias": ["lower"]}', "got values = {'bias': ['lower']}, expected"),
+        (VALUES, 'values = {"bias": "lower", "fd": "lower"}', "value 'fd', which is one of metric 'frechet'"),
         (
             LEAST,
             "",
@@ -211,14 +197,14 @@ def test_a_claim_that_is_missing_is_said_before_anything_is_written(
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "")
     Path("own").mkdir()
-    Path("own/mine.py").write_text(MINE.replace(line, ""))
+    Path("own/mine.py").write_text(METRIC.replace(line, ""))
     result = call("run", "--preset", "smoke", "--train.threads", "1", "--plugins", "own")
     assert (result.code, result.err.count("\n")) == (2, 1), result.err
-    assert "metric 'mine', mine.py: got no plain value of " in result.err
+    assert "metric 'bias', mine.py: got no plain value of " in result.err
     assert [path.name for path in Path().iterdir()] == ["own"]
 
 
 def test_a_metric_returns_what_it_claims(plugin: Callable[[str, str], None]) -> None:
-    plugin('{"mine": 0.0}', '{"fd": 0.0}')
-    with pytest.raises(UserError, match="metric 'mine' returned fd; expected mine, which it claims"):
+    plugin('{"bias": 0.0}', '{"fd": 0.0}')
+    with pytest.raises(UserError, match="metric 'bias' returned fd; expected bias, which it claims"):
         measure_all(normal(50), normal(50))
