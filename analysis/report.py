@@ -23,9 +23,8 @@ from experiments.cli.arguments import parse
 from experiments.cli.main import OK, StopFlag, main
 from experiments.cli.plugins import plugin_errors
 from experiments.records.definition import LABEL
-from rope_dit.config import check
 from rope_dit.durable import write_durably
-from rope_dit.errors import UserError
+from rope_dit.errors import UserError, check
 
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")  # with which a spreadsheet takes a cell for a formula
 

@@ -14,7 +14,7 @@ from experiments.cli.arguments import parse
 from experiments.cli.main import OK, StopFlag, main
 from experiments.config.presets import PRESETS, preset
 from experiments.config.run import PathOrNone
-from rope_dit.config import check
+from rope_dit.errors import check
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -17,8 +17,7 @@ from experiments.cli.arguments import parse
 from experiments.cli.main import OK, StopFlag, main
 from experiments.config.run import EvalConfig, PathOrNone, RunConfig
 from experiments.runner.reopen import open_run, read_config
-from rope_dit.config import check
-from rope_dit.errors import UserError
+from rope_dit.errors import UserError, check
 
 
 def _first(metavar: str) -> Any:

@@ -10,7 +10,7 @@ from experiments.cli.arguments import parse
 from experiments.cli.main import OK, StopFlag, main
 from experiments.cli.plugins import plugin_errors
 from experiments.config.extractor import PROGRAM, ExtractorConfig
-from rope_dit.config import check
+from rope_dit.errors import check
 
 
 def command(args: list[str], stop: StopFlag) -> int:

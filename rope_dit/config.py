@@ -7,7 +7,7 @@ import math
 from dataclasses import MISSING, dataclass, fields
 from typing import Annotated, Any, Literal, get_type_hints
 
-from rope_dit.errors import check as check
+from rope_dit.errors import check
 from rope_dit.registry import (
     AVERAGES,
     COUPLINGS,

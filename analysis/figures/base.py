@@ -21,7 +21,7 @@ from analysis.numbers import metric_title
 from analysis.stats import Comparison
 from analysis.study import Study
 from experiments.records.definition import Endpoint
-from rope_dit.config import check
+from rope_dit.errors import check
 
 SECTIONS = ("figures", "samplers", "spread")
 """of the page, where figures may stand"""

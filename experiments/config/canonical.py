@@ -9,8 +9,8 @@ from typing import Any, TypeVar
 
 from experiments.config.run import RunConfig
 from rope_dit.averages.names import RAW, average_name
-from rope_dit.config import ModelConfig, TrainConfig, check, spec_fields
-from rope_dit.errors import UserError
+from rope_dit.config import ModelConfig, TrainConfig, spec_fields
+from rope_dit.errors import UserError, check
 from rope_dit.guidance.spec import GuidanceSpec
 from rope_dit.registry import POS_EMBEDS, Registry
 from rope_dit.samplers.spec import SamplerSpec

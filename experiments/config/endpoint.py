@@ -5,7 +5,7 @@ from typing import Annotated
 
 import tyro
 
-from rope_dit.config import check
+from rope_dit.errors import check
 
 
 def _usual(metavar: str, hint: str) -> object:

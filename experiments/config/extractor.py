@@ -6,7 +6,8 @@ from typing import Literal
 
 from experiments.config.run import DataConfig, PathOrNone
 from experiments.config.text import flatten
-from rope_dit.config import check, check_finite, option
+from rope_dit.config import check_finite, option
+from rope_dit.errors import check
 
 PROGRAM = "python -m experiments.train_extractor"
 

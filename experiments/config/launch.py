@@ -7,7 +7,7 @@ from typing import Annotated
 import tyro
 
 from experiments.config.registries import LAUNCHERS
-from rope_dit.config import check
+from rope_dit.errors import check
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -9,8 +9,8 @@ import tyro
 
 from experiments.config.registries import DATASETS, EXTRACTORS
 from rope_dit.averages.names import average_name
-from rope_dit.config import ModelConfig, Neutral, TrainConfig, check, check_finite, option
-from rope_dit.errors import UserError
+from rope_dit.config import ModelConfig, Neutral, TrainConfig, check_finite, option
+from rope_dit.errors import UserError, check
 from rope_dit.guidance.spec import GuidanceSpec
 from rope_dit.registry import POS_EMBEDS
 from rope_dit.samplers.spec import SamplerSpec

@@ -15,8 +15,8 @@ from experiments.config.endpoint import EndpointConfig
 from experiments.config.launch import LaunchConfig
 from experiments.config.run import LABEL, DataConfig, EvalConfig, PathOrNone, RunConfig
 from experiments.config.tuning import Choice, Range, TuneConfig
-from rope_dit.config import ModelConfig, TrainConfig, check
-from rope_dit.errors import UserError, nearest
+from rope_dit.config import ModelConfig, TrainConfig
+from rope_dit.errors import UserError, check, nearest
 
 STUDIES = Path(__file__).parent.parent / "studies"
 VARIANTS = ("none", "learned", "rope1d", "rope2d")

@@ -3,7 +3,7 @@
 import math
 from dataclasses import dataclass
 
-from rope_dit.config import check
+from rope_dit.errors import check
 
 
 @dataclass(frozen=True)

@@ -9,8 +9,7 @@ from experiments.config.measures import measures
 from experiments.config.run import EvalConfig
 from experiments.records.definition import Endpoint
 from experiments.scoring.metrics import value_name
-from rope_dit.config import check
-from rope_dit.errors import UserError, nearest
+from rope_dit.errors import UserError, check, nearest
 from rope_dit.guidance.spec import GuidanceSpec
 from rope_dit.samplers.spec import SamplerSpec
 

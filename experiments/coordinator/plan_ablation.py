@@ -14,8 +14,7 @@ from experiments.coordinator.arm import Arm, parse_arms
 from experiments.coordinator.endpoint import check_endpoint, in_front, said
 from experiments.coordinator.plan import Plan, grow, read_plan, read_saved
 from experiments.runner.resolve import Resolved, resolve
-from rope_dit.config import check
-from rope_dit.errors import UserError, nearest
+from rope_dit.errors import UserError, check, nearest
 from rope_dit.guidance.spec import GuidanceSpec
 from rope_dit.samplers.spec import SamplerSpec
 

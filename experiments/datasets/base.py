@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 
 from experiments.config.registries import DATASETS
 from experiments.config.run import DataConfig
-from rope_dit.config import check, option
+from rope_dit.config import option
+from rope_dit.errors import check
 
 Pixels = NDArray[np.uint8]
 Labels = NDArray[np.int64]

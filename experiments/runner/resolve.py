@@ -29,9 +29,9 @@ from experiments.datasets import Images, load
 from experiments.records.run_folder import RunFolder
 from experiments.scoring.extractors.base import Extractor
 from experiments.scoring.extractors.load import load_extractor
-from rope_dit.config import TrainConfig, check
+from rope_dit.config import TrainConfig
 from rope_dit.densities.base import build_density
-from rope_dit.errors import UserError
+from rope_dit.errors import UserError, check
 from rope_dit.model import DiT
 from rope_dit.registry import AVERAGES, COUPLINGS, OBJECTIVES, OPTIMIZERS, SCHEDULES
 

@@ -17,8 +17,7 @@ from experiments.cli.main import BAD_INPUT, FAILED, OK, StopFlag
 from experiments.config.launch import usable_cores
 from experiments.config.run import RunConfig
 from experiments.runner.run import check_cheaply
-from rope_dit.config import check
-from rope_dit.errors import Stopped, UserError
+from rope_dit.errors import Stopped, UserError, check
 
 if TYPE_CHECKING:
     from rope_dit.ranks import Ranks

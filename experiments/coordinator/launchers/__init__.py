@@ -10,7 +10,7 @@ from experiments.cli.plugins import plugin_errors
 from experiments.config.launch import LaunchConfig
 from experiments.config.registries import LAUNCHERS
 from experiments.coordinator.launchers.base import Ended, Launcher, Task
-from rope_dit.config import check
+from rope_dit.errors import check
 
 __all__ = ["Ended", "Launcher", "Task", "make_launcher"]
 

@@ -22,8 +22,7 @@ from experiments.config.registries import LAUNCHERS
 from experiments.coordinator.launchers import node, pulse
 from experiments.coordinator.launchers.base import LOST, NOT_STARTED, Ended, Task, note
 from experiments.coordinator.launchers.local import fitting
-from rope_dit.config import check
-from rope_dit.errors import UserError
+from rope_dit.errors import UserError, check
 from rope_dit.registry import Text
 
 MOST_JOBS = 100  # in Slurm's queue where no number was asked for

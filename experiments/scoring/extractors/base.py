@@ -10,8 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from rope_dit.config import check
-from rope_dit.errors import UserError
+from rope_dit.errors import UserError, check
 
 
 @dataclass(frozen=True, eq=False)

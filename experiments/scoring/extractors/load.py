@@ -11,8 +11,7 @@ from experiments.cli.plugins import plugin_errors
 from experiments.config.registries import EXTRACTORS
 from experiments.scoring.extractors.base import Extractor
 from experiments.scoring.extractors.classifier_file import SUFFIX
-from rope_dit.config import check
-from rope_dit.errors import UserError
+from rope_dit.errors import UserError, check
 from rope_dit.registry import Entry
 
 
