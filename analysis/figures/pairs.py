@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 from analysis import stats
 from analysis.figures.base import FIGURES, Material, StudyFigure
 from analysis.figures.palette import figure, note, sentence, style
+from analysis.numbers import decimals_of, half_width
 
 
 @FIGURES.register("pairs")
@@ -80,6 +81,13 @@ def _difference(values: pd.DataFrame, row: str, column: str, paired: bool) -> st
 
 
 def _interval_text(found: stats.Interval) -> str:
-    if not math.isfinite(found.low):
-        return f"{found.value:+.3g}"
-    return f"{found.value:+.3g}\n{found.low:+.2g} to {found.high:+.2g}"
+    """Difference and both ends, with the digits that the interval's width gives them.
+
+    >>> _interval_text(stats.Interval(-11.31, -11.38, -11.24, 7))
+    '-11.310\\n-11.380 to -11.240'
+    >>> _interval_text(stats.Interval(-0.2451, math.nan, math.nan, 1))
+    '-0.2451'
+    """
+    decimals = decimals_of(half_width(found), found.value)
+    value, low, high = (f"{number:+.{decimals}f}" for number in (found.value, found.low, found.high))
+    return f"{value}\n{low} to {high}" if math.isfinite(found.low) else value
