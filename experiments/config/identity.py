@@ -6,7 +6,6 @@ added later, and one that is found to be idle, changes no identity of before. Im
 """
 
 import hashlib
-import json
 from collections.abc import Mapping
 from dataclasses import MISSING, fields, is_dataclass, replace
 from typing import Any, TypeVar
@@ -15,7 +14,7 @@ from experiments.config.canonical import canonical, spec_identity
 from experiments.config.former import upgraded, upgraded_identity
 from experiments.config.run import RunConfig
 from experiments.config.source_hashes import versions_of
-from experiments.config.text import flatten, from_json
+from experiments.config.text import digest, flatten, from_json
 from rope_dit.config import NOT_WEIGHTS, NUMERICS, neutral, spec_fields
 from rope_dit.errors import UserError
 from rope_dit.registry import POS_EMBEDS, Registry
@@ -127,7 +126,7 @@ def _bytes_sha256(spec: str) -> str:
 
 def fingerprint(found: Mapping[str, str]) -> str:
     """SHA-256 of an identity; its first 8 digits end a run folder's name."""
-    return hashlib.sha256(json.dumps(dict(found), sort_keys=True).encode()).hexdigest()
+    return digest(dict(found))
 
 
 def run_name(config: RunConfig, sha256: str) -> str:

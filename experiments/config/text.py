@@ -1,5 +1,6 @@
 """Settings and records as text: flat for people and trackers, JSON for files. Imports no torch."""
 
+import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import MISSING, Field, asdict, fields, is_dataclass
@@ -22,6 +23,11 @@ def flatten(config: Any, prefix: str = "") -> dict[str, str]:
         else:
             flat[prefix + key] = " ".join(map(str, value)) if isinstance(value, (tuple, list)) else str(value)
     return flat
+
+
+def digest(value: Any) -> str:
+    """SHA-256 of JSON values, whatever the order of their fields."""
+    return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()
 
 
 def to_json(record: Any) -> dict[str, Any]:
