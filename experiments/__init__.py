@@ -5,3 +5,19 @@ records, datasets, scoring, runner, coordinator, benchmark. A room imports itsel
 `rope_dit`, commands import all of them; `studies` imports config alone. Of `analysis` only `study.py`
 imports anything.
 """
+
+import os
+import signal
+import sys
+from types import FrameType
+
+
+def _leave(number: int, frame: FrameType | None) -> None:
+    os.write(2, b"error: stopped by a signal; the same command goes on from here.\n")
+    os._exit(130)
+
+
+# a command that `python -m` begins has a second of imports before it listens to signals: a Ctrl-C in it is none
+# for a traceback; where an import is not by `python -m`, or SIGINT is ignored, all stays as it is
+if sys.argv[:1] == ["-m"] and signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+    signal.signal(signal.SIGINT, _leave)

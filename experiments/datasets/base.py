@@ -74,6 +74,7 @@ def load(config: DataConfig) -> Images:
     build = DATASETS.load(name)
     check(not colon or argument != "", "--data", config.name, f"'{name}' or '{name}:' and something after it")
     images: Images = build(argument, config)
+    check(isinstance(images, Images), f"dataset '{name}'", type(images).__name__, "that it returns Images")
     return images
 
 

@@ -50,13 +50,16 @@ def run_together(config: RunConfig, stop: StopFlag) -> int:
     check_cheaply(config)
     from experiments.runner.dry_run import describe
     from experiments.runner.execute import execute
+    from experiments.runner.preflight import try_items
     from experiments.runner.resolve import resolve_run
 
     rank, size = declared()
     config = fit_to_ranks(config, size)
     if config.dry_run:
         if rank == 0:
-            print(describe(resolve_run(config, size)))
+            resolved = resolve_run(config, size)
+            try_items(resolved)
+            print(describe(resolved))
         return OK
     with joined(config.device, rank, size, stop) as ranks, contextlib.ExitStack() as held:
         resolved = ranks.first_alone(lambda: resolve_run(config, size))

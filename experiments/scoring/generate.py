@@ -88,12 +88,20 @@ class Generator:
     ) -> tuple[Tensor, float]:
         """Pictures [chunk, C, H, W] uint8 of chunk `number`, and network evaluations a picture."""
         indices = range(number * self.chunk, (number + 1) * self.chunk)
+        x, evaluations = self.solved(indices, sampler, guidance, sampling_seed)
+        return to_uint8(x), evaluations
+
+    @torch.inference_mode()
+    def solved(
+        self, indices: range, sampler: SamplerSpec, guidance: GuidanceSpec, sampling_seed: int
+    ) -> tuple[Tensor, float]:
+        """What the solver makes of these pictures' noise, [n, C, H, W], and network evaluations a picture."""
         network = Counted(self._evaluate)
         labels = self.labels(indices, sampling_seed)
         velocity = guidance.build().velocity(network, labels, self.model.null_label)
         noise, more = self.noise(indices, sampling_seed), self.step_noise(indices, sampling_seed)
         x = sampler.build()(velocity, noise, more)
-        return to_uint8(x), network.rows / self.chunk
+        return x, network.rows / len(indices)
 
     def _evaluate(self, x_BCHW: Tensor, t_B: Tensor, labels_B: Tensor) -> Tensor:
         if self.stop():

@@ -9,11 +9,13 @@ Metrics see features and nothing else: they import the registry and claims, the 
 """
 
 from functools import lru_cache
+from numbers import Real
 from typing import TYPE_CHECKING
 
+from experiments.cli.plugins import plugin_errors
 from experiments.config.measures import measures
 from experiments.config.registries import METRICS
-from rope_dit.errors import UserError
+from rope_dit.errors import UserError, check
 
 if TYPE_CHECKING:
     from experiments.scoring.extractors.base import Features
@@ -45,11 +47,16 @@ def measure_all(generated: "Features", real: "Features") -> dict[str, float]:
     for name, needed in {one.metric: one.min_images for one in known.values()}.items():
         if there < needed:
             raise UserError(f"{name} needs at least {needed} generated and real pictures; got {there}.")
-        found = METRICS.load(name)().measure(generated, real)
-        claimed = {value for value, one in known.items() if one.metric == name}
-        if found.keys() != claimed:
-            raise UserError(f"metric '{name}' returned {', '.join(sorted(found)) or 'nothing'}; expected "
-                            f"{', '.join(sorted(claimed))}, which it claims as its values.")  # fmt: skip
+        with plugin_errors(METRICS[name]):
+            found = METRICS.load(name)().measure(generated, real)
+            claimed = {value for value, one in known.items() if one.metric == name}
+            if found.keys() != claimed:
+                raise UserError(f"metric '{name}' returned {', '.join(sorted(found)) or 'nothing'}; expected "
+                                f"{', '.join(sorted(claimed))}, which it claims as its values.")  # fmt: skip
+            for value, got in found.items():
+                check(
+                    isinstance(got, Real), f"metric '{name}': {value}", got, "a number, as float() makes it"
+                )
         scores |= found
     return scores
 
