@@ -13,11 +13,13 @@ from types import FrameType
 
 
 def _leave(number: int, frame: FrameType | None) -> None:
-    os.write(2, b"error: stopped by a signal; the same command goes on from here.\n")
-    os._exit(130)
+    try:
+        os.write(2, b"error: stopped by a signal; the same command goes on from here.\n")
+    finally:
+        os._exit(130)
 
 
-# a command that `python -m` begins has a second of imports before it listens to signals: a Ctrl-C in it is none
-# for a traceback; where an import is not by `python -m`, or SIGINT is ignored, all stays as it is
+# What `python -m` begins imports for a while before it listens to signals: a Ctrl-C then is no reason for a
+# traceback. Whoever else imports this keeps his own ways, and so does a process that ignores Ctrl-C.
 if sys.argv[:1] == ["-m"] and signal.getsignal(signal.SIGINT) is signal.default_int_handler:
     signal.signal(signal.SIGINT, _leave)

@@ -17,6 +17,7 @@ import json
 import logging
 import math
 import os
+import shutil
 import socket
 import time
 import uuid
@@ -31,7 +32,7 @@ from experiments.config.text import to_json
 from experiments.records import locks
 from experiments.records.mlflow_names import Point
 from experiments.records.score import Score, read_scores, write_scores
-from rope_dit.durable import write_durably
+from rope_dit.durable import naming, write_durably
 from rope_dit.errors import UserError
 from rope_dit.words import differing
 
@@ -139,7 +140,8 @@ class RunFolder:
                 raise UserError(
                     f"{self.path} is locked by {text or 'another process'}; wait or stop that process."
                 ) from None
-            owner.write_text(f"process {os.getpid()} on {socket.gethostname()}")
+            with naming(owner):
+                owner.write_text(f"process {os.getpid()} on {socket.gethostname()}")
             yield
 
     @contextlib.contextmanager
@@ -179,7 +181,10 @@ class RunFolder:
     def open_metrics(self, step: int) -> None:
         """Clean up after a kill: half-written files, rows past `step` (they come again), damaged lines."""
         for left in self.path.rglob(".tmp-*"):
-            left.unlink(missing_ok=True)
+            if left.is_dir():  # of pictures that were sampled into it
+                shutil.rmtree(left, ignore_errors=True)
+            else:
+                left.unlink(missing_ok=True)
         file = self.path / "metrics.jsonl"
         content = file.read_bytes() if file.exists() else b""
         rows = [_row(line) for line in content.splitlines()]
@@ -196,7 +201,8 @@ class RunFolder:
         fresh = {k: v for k, v in values.items() if (k, step) not in self._known and math.isfinite(v)}
         if fresh:
             row = {"step": step, "time": time.time(), "values": fresh}
-            with open(self.path / "metrics.jsonl", "a") as file:
+            path = self.path / "metrics.jsonl"
+            with naming(path), open(path, "a") as file:
                 file.write(json.dumps(row) + "\n")
                 file.flush()
                 os.fsync(file.fileno())  # a later checkpoint is on the disk, and so what it has behind it

@@ -3,6 +3,7 @@
 import shutil
 from collections.abc import Sequence
 from math import prod
+from pathlib import Path
 
 from experiments.records.run_folder import RunFolder
 from experiments.scoring.generate import Generator
@@ -24,11 +25,16 @@ def check_room(folder: RunFolder, checkpoints: Checkpoints, checkpoint: int, sam
         samples: size of those of one job, in bytes; they are gone before the next job begins.
     """
     more = max(1, checkpoints.keep + 1 - checkpoints.count())
-    needed, free = more * checkpoint + samples + SMALL_FILES, shutil.disk_usage(folder.path).free
-    if free < needed:
+    needed = more * checkpoint + samples + SMALL_FILES
+    check_free(folder.path, needed, "checkpoints and samples", "--runs or --out")
+
+
+def check_free(path: Path, needed: int, what: str, options: str) -> None:
+    """Raise UserError where the disk of `path`, which exists, has fewer free bytes than are needed."""
+    if (free := shutil.disk_usage(path).free) < needed:
         raise UserError(
-            f"{folder.path}: got {_said(free)} of free disk, expected {_said(needed)} for checkpoints and "
-            "samples. Free some, or choose another --runs or --out."
+            f"{path}: got {_said(free)} of free disk, expected {_said(needed)} for {what}. "
+            f"Free some, or choose another {options}."
         )
 
 
