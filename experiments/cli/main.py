@@ -13,6 +13,7 @@ from pathlib import Path
 from types import FrameType
 
 from experiments.cli.arguments import take
+from experiments.cli.home import ensure_home
 from experiments.cli.listing import list_registered
 from experiments.cli.output import Output
 from experiments.cli.plugins import plugin_errors
@@ -74,6 +75,7 @@ def main(command: Callable[[list[str], StopFlag], int], argv: Sequence[str] | No
     logging.basicConfig(format="%(levelname)s: %(message)s", level=logging.WARNING, stream=sys.stderr)
     for level in ("WARNING", "ERROR"):
         logging.addLevelName(getattr(logging, level), level.lower())
+    ensure_home()
     atexit.register(gc.freeze)  # a last look for garbage in all that was imported would take seconds
     flag = StopFlag()
     try:
