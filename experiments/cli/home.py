@@ -1,4 +1,4 @@
-"""A home for the processes of users who have none, as in containers: many libraries cannot be used without."""
+"""A home for the processes of users who have none, as in containers: many libraries ask for it."""
 
 import atexit
 import getpass

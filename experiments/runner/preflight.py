@@ -17,12 +17,14 @@ from experiments.cli.plugins import plugin_errors
 from experiments.config.registries import EXTRACTORS
 from experiments.config.run import RunConfig
 from experiments.datasets.batches import to_float
+from experiments.runner.items import items
 from experiments.runner.resolve import Resolved
 from experiments.scoring.generate import Generator
 from rope_dit import flow
 from rope_dit.checkpoint import same_layout
-from rope_dit.config import TrainConfig, spec_fields
+from rope_dit.config import TrainConfig
 from rope_dit.draws import Draws, Inputs
+from rope_dit.guidance.base import times
 from rope_dit.guidance.spec import GuidanceSpec
 from rope_dit.ranks import ONE
 from rope_dit.registry import (
@@ -38,14 +40,13 @@ from rope_dit.registry import (
     SCHEDULES,
     SOLVERS,
     Entry,
-    Part,
     Registry,
 )
 from rope_dit.samplers.spec import SamplerSpec
 from rope_dit.trainer import Training, autocast, backward, train
 
 PICTURES = 2
-SHORT = 2  # steps of a sampler that is tried
+STEPS = 2  # of the training and of a sampler that are tried
 MOST_EVALUATIONS = 64  # of the network, after which a solver that chooses its own times is believed
 
 Given = Callable[[int], tuple[Tensor, Tensor, Draws]]
@@ -53,7 +54,7 @@ Given = Callable[[int], tuple[Tensor, Tensor, Draws]]
 
 
 def try_items(resolved: Resolved) -> tuple[int, int]:
-    """Make one training step and a few pictures and features, on throw-away weights.
+    """Make training steps, a few pictures and features, on throw-away weights.
 
     Returns:
         The bytes of a checkpoint, and those of a picture's features.
@@ -61,73 +62,82 @@ def try_items(resolved: Resolved) -> tuple[int, int]:
     Raises:
         UserError: a plug-in's item raised something, or returned what cannot be used.
     """
-    config = resolved.config
-    settings = replace(config.train, batch=PICTURES, steps=1, warmup_steps=0, compile="off")
-    _try_numbers(config.train)
-    with plugin_errors(*_entries(config, POS_EMBEDS, POSITIONS, OBJECTIVES, OPTIMIZERS, AVERAGES)):
+    settings = replace(resolved.config.train, batch=PICTURES, steps=STEPS, warmup_steps=0, compile="off")
+    with plugin_errors(*items(resolved.config)):
         training = Training.fresh(resolved.build_model(), settings)
-    step = _try_draws(resolved, training)
-    _try_step(resolved, training, step)
+    _try_numbers(resolved.config.train, resolved)
+    given = _try_draws(resolved, training)
+    _try_network(resolved, training, given)
+    _try_objective(resolved, training, given)
+    _try_steps(resolved, training, given)
     size = sum(tensor.nbytes for tensor in training.tensors().values())
     _try_samplers(resolved, training)
     return size, _try_extractor(resolved)
 
 
-def _try_numbers(config: TrainConfig) -> None:
+def _try_numbers(config: TrainConfig, resolved: Resolved) -> None:
     """Schedule and averages are functions of a number."""
-    with plugin_errors(*_parts(SCHEDULES, config.schedule)):
+    with plugin_errors(*_suspects(resolved.config, SCHEDULES)):
         for done in (0.0, 0.5, 1.0):
             _expect_number(SCHEDULES.bind(config.schedule)(done))
-    for spec in config.averages:
-        with plugin_errors(*_parts(AVERAGES, spec)):
+    with plugin_errors(*_suspects(resolved.config, AVERAGES)):
+        for spec in config.averages:
             for step in (0, 1, config.steps - 1):
                 _expect_number(AVERAGES.bind(spec)(step))
 
 
 def _try_draws(resolved: Resolved, training: Training) -> Given:
-    """Density and coupling; returns the inputs of a step of two pictures."""
-    config, images = resolved.config, resolved.images
-    pictures, labels = (
-        torch.from_numpy(part[:PICTURES]).to(resolved.device) for part in (images.train, images.train_labels)
-    )
-    batch = to_float(pictures), labels
-    with plugin_errors(*_entries(config, POSITIONS)):
-        inputs = Inputs(training.config, lambda step: batch, config.seed, training.model.num_moves)
-    with plugin_errors(*_entries(config, DENSITIES, COUPLINGS)):
-        drawn = inputs(0)
-        draw = drawn[2]
-        _expect_tensor(draw.t_B, (PICTURES,))
-        _expect(draw.t_B.dtype == torch.float32, f"times of {draw.t_B.dtype}", "float32")
-        low, high = draw.t_B.aminmax()
-        _expect(low >= 0 and high <= 1, f"times from {low:g} to {high:g}", "0 to 1")
-        _expect_tensor(draw.noise_BCHW, batch[0].shape)
-    return lambda step: drawn
+    """Density and coupling; returns the inputs of the steps."""
+    images, device = resolved.images, resolved.device
+    pictures, labels = (torch.from_numpy(part[:PICTURES]) for part in (images.train, images.train_labels))
+    batch = to_float(pictures.to(device)), labels.to(device)
+    inputs = Inputs(training.config, lambda step: batch, resolved.config.seed, training.model.num_moves)
+    with plugin_errors(*_suspects(resolved.config, DENSITIES, COUPLINGS)):
+        for step in range(STEPS):
+            _, _, draw = inputs(step)
+            _expect_tensor(draw.t_B, (PICTURES,))
+            _expect(draw.t_B.dtype == torch.float32, f"times of {draw.t_B.dtype}", "float32")
+            low, high = draw.t_B.aminmax()
+            _expect(low >= 0 and high <= 1, f"times from {low:g} to {high:g}", "0 to 1")
+            _expect_tensor(draw.noise_BCHW, batch[0].shape)
+    return inputs
 
 
-def _try_step(resolved: Resolved, training: Training, step: Given) -> None:
-    """Forward, loss, backward, and then a step as it will be made."""
-    config, model = resolved.config, training.model
-    images, labels, draw = step(0)
+def _try_network(resolved: Resolved, training: Training, given: Given) -> None:
+    """The network with its tokens as in training and as in evaluation."""
+    images, labels, draw = given(0)
     moves = {} if draw.moves_BN is None else {"moves_BN": draw.moves_BN}
-    with plugin_errors(*_entries(config, POS_EMBEDS, POSITIONS)):
+    with plugin_errors(*_suspects(resolved.config, POS_EMBEDS, POSITIONS)):
         with torch.no_grad(), autocast(training.config, images.device):
-            for given in (moves, {}):
-                _expect_tensor(model(images, draw.t_B, labels, **given), images.shape)
-    with plugin_errors(*(_entries(config, OBJECTIVES) or _entries(config, POS_EMBEDS, POSITIONS))):
-        rows = 2 - training.objective.trains_velocity
-        loss, losses_RB, _ = backward(training, step, ONE.share(flow.loss, model), ONE)
-        _expect_tensor(losses_RB, (rows, PICTURES))
+            for moved in (moves, {}):
+                _expect_tensor(training.model(images, draw.t_B, labels, **moved), images.shape)
+
+
+def _try_objective(resolved: Resolved, training: Training, given: Given) -> None:
+    images, _, draw = given(0)
+    objective, x_t = training.objective, flow.interpolate(draw.noise_BCHW, images, draw.t_B)
+    with plugin_errors(*_suspects(resolved.config, OBJECTIVES)):
+        _expect_tensor(objective.truth(draw.noise_BCHW, images), images.shape)
+        _expect_tensor(objective.velocity(torch.zeros_like(images), x_t, draw.t_B), images.shape)
+        given_losses = objective.losses(torch.zeros_like(images), x_t, draw.noise_BCHW, images, draw.t_B)
+        _expect_tensor(given_losses, (PICTURES,))
+
+
+def _try_steps(resolved: Resolved, training: Training, given: Given) -> None:
+    """Backward, and then the steps as they will be made."""
+    images, labels, _ = given(0)
+    with plugin_errors(*_suspects(resolved.config, POS_EMBEDS, POSITIONS, OBJECTIVES)):
+        loss, _, _ = backward(training, given, ONE.share(flow.loss, training.model), ONE)
         _expect_tensor(loss, ())
-        model.zero_grad(set_to_none=True)
-    with plugin_errors(*_entries(config, OPTIMIZERS, AVERAGES, POS_EMBEDS, POSITIONS, OBJECTIVES)):
+        training.model.zero_grad(set_to_none=True)
+    with plugin_errors(*_suspects(resolved.config, OPTIMIZERS, AVERAGES)):
         before = {name: tensor.detach().clone() for name, tensor in training.tensors().items()}
-        batch = images, labels
-        for _ in train(training, lambda step: batch, seed=config.seed, until=1):
+        for _ in train(training, lambda step: (images, labels), seed=resolved.config.seed, until=STEPS):
             training.guard.check(training.config)
         same_layout(before, training.tensors())
         for name, weights in training.profiles().items():
             finite = all(bool(weight.isfinite().all()) for weight in weights)
-            _expect(finite, f"weights '{name}' with NaN or infinity after a step", "numbers")
+            _expect(finite, f"weights '{name}' with NaN or infinity after {STEPS} steps", "numbers")
 
 
 class _Enough(Exception):
@@ -136,37 +146,7 @@ class _Enough(Exception):
 
 def _try_samplers(resolved: Resolved, training: Training) -> None:
     """Each sampler with the first guidance, and the first sampler with each guidance."""
-    evaluation = resolved.config.eval
-    samplers, guidances = evaluation.sampler_specs, evaluation.guidance_specs
-    pairs = [(sampler, guidances[0]) for sampler in samplers]
-    pairs += [(samplers[0], guidance) for guidance in guidances[1:]]
-    for sampler, guidance in pairs:
-        own = [
-            *_parts(SOLVERS, sampler.solver),
-            *_parts(GRIDS, sampler.grid),
-            *_parts(GUIDANCES, guidance.name),
-        ]
-        others = _entries(resolved.config, OBJECTIVES, POS_EMBEDS, POSITIONS)
-        with plugin_errors(*(own if any(entry.is_plugin for entry in own) else others)):
-            _try_times(sampler)
-            _try_pictures(resolved, training, sampler, guidance)
-
-
-def _try_times(sampler: SamplerSpec) -> None:
-    """The times of a sampler with all of its steps."""
-    if sampler.steps is None:
-        return
-    times = sampler.build().times
-    _expect_tensor(times, (sampler.steps + 1,))
-    expected = "float64, from 0 to 1, not falling"
-    ok = times.dtype == torch.float64 and times[0] == 0 and times[-1] == 1 and bool((times.diff() >= 0).all())
-    _expect(ok, f"times {times[0]:g} to {times[-1]:g} of {times.dtype}", expected)
-
-
-def _try_pictures(
-    resolved: Resolved, training: Training, sampler: SamplerSpec, guidance: GuidanceSpec
-) -> None:
-    left = iter(range(MOST_EVALUATIONS))
+    evaluation, left = resolved.config.eval, iter(range(MOST_EVALUATIONS))
 
     def stop() -> bool:
         if next(left, None) is None:
@@ -174,39 +154,59 @@ def _try_pictures(
         return False
 
     images, config = resolved.images, replace(resolved.config, train=training.config)
-    shape = images.train.shape[1:]
-    generator = Generator(training.model, config, images.train_labels, shape, stop)
-    short = sampler if sampler.steps is None else replace(sampler, steps=min(sampler.steps, SHORT))
+    generator = Generator(training.model, config, images.train_labels, images.train.shape[1:], stop)
+    samplers, guidances = evaluation.sampler_specs, evaluation.guidance_specs
+    with plugin_errors(*_suspects(resolved.config, GUIDANCES)):
+        for guidance in guidances:
+            left = iter(range(MOST_EVALUATIONS))
+            _try_guidance(generator, guidance)
+    for sampler in samplers:
+        only = replace(evaluation, samplers=(str(sampler),))
+        with plugin_errors(*_suspects(replace(resolved.config, eval=only), SOLVERS, GRIDS)):
+            left = iter(range(MOST_EVALUATIONS))
+            _try_sampler(generator, sampler, guidances[0])
+
+
+def _try_guidance(generator: Generator, guidance: GuidanceSpec) -> None:
+    made = range(PICTURES)
+    with torch.inference_mode():
+        labels, x_BCHW = generator.labels(made, 0), generator.noise(made, 0)
+        velocity = guidance.build().velocity(generator.evaluate, labels, generator.model.null_label)
+        for time in (0.0, 0.5):
+            v_BCHW = velocity(x_BCHW, times(x_BCHW, time)[0])
+            _expect_tensor(v_BCHW, x_BCHW.shape)
+
+
+def _try_sampler(generator: Generator, sampler: SamplerSpec, guidance: GuidanceSpec) -> None:
+    """Its times with all steps, and pictures with few."""
+    if sampler.steps is not None:
+        times_S = sampler.build().times
+        _expect_tensor(times_S, (sampler.steps + 1,))
+        grows = bool((times_S.diff() >= 0).all()) and times_S[0] == 0 and times_S[-1] == 1
+        got = f"times from {times_S[0]:g} to {times_S[-1]:g} of {times_S.dtype}"
+        _expect(grows and times_S.dtype == torch.float64, got, "float64 that grow from 0 to 1")
+        sampler = replace(sampler, steps=min(sampler.steps, STEPS))
     try:
-        x_BCHW, _ = generator.solved(range(PICTURES), short, guidance, 0)
+        x_BCHW, _ = generator.solved(range(PICTURES), sampler, guidance, 0)
     except _Enough:
         return
-    _expect_tensor(x_BCHW, (PICTURES, *shape))
+    _expect_tensor(x_BCHW, (PICTURES, *generator.shape))
 
 
 def _try_extractor(resolved: Resolved) -> int:
     """Features of two pictures; returns the bytes of one's."""
-    extractor, name = resolved.extractor, resolved.config.eval.extractor.partition(":")[0]
-    with plugin_errors(*(entry for entry in EXTRACTORS if entry.name == name)):
+    extractor = resolved.extractor
+    with plugin_errors(*_suspects(resolved.config, EXTRACTORS)):
         made = extractor(torch.from_numpy(resolved.images.train[:PICTURES]))
         _expect_tensor(made.pool, (PICTURES, extractor.dim))
         _expect_tensor(made.logits, (PICTURES, *made.logits.shape[1:2]))
     return (made.pool.nbytes + made.logits.nbytes) // PICTURES
 
 
-def _entries(config: RunConfig, *registries: Registry[Any]) -> list[Entry]:
-    """Items of these kinds that the run's network and training name."""
-    specs = [(POS_EMBEDS, config.variant)]
-    for part in (config.model, config.train):
-        for name, registry in spec_fields(type(part)).items():
-            value = getattr(part, name)
-            specs += [(registry, spec) for spec in ((value,) if isinstance(value, str) else value)]
-    return [entry for kind, spec in specs if kind in registries for entry in _parts(kind, spec)]
-
-
-def _parts(registry: Registry[Any], spec: str) -> list[Entry]:
-    """Items that a spec names; none of an empty one."""
-    return [registry[Part.parse(text).name] for text in spec.split("+") if text]
+def _suspects(config: RunConfig, *kinds: Registry[Any]) -> list[Entry]:
+    """Items of these kinds, or else all plug-ins where none of these is one."""
+    found = items(config, *kinds)
+    return found if any(entry.is_plugin for entry in found) else items(config)
 
 
 def _expect_tensor(got: object, shape: tuple[int, ...]) -> None:

@@ -27,6 +27,7 @@ from experiments.config.presets import preset
 from experiments.config.run import EvalConfig, RunConfig
 from experiments.datasets import Images, load
 from experiments.records.run_folder import RunFolder
+from experiments.runner.items import items
 from experiments.scoring.extractors.base import Extractor
 from experiments.scoring.extractors.load import load_extractor
 from rope_dit.config import TrainConfig
@@ -95,7 +96,8 @@ def resolve(asked: RunConfig, ranks: int = 0, *, scored: bool = True) -> Resolve
         check_writable(asked.out or asked.runs)
     config, found, folder = place(asked, device, images, ranks)
     torch.set_num_threads(config.train.threads)
-    check_buildable(config, images)
+    with plugin_errors(*items(config)):
+        check_buildable(config, images)
     if scored:
         check_scored(config.eval, images)
         check_writable(folder.path)

@@ -96,14 +96,15 @@ class Generator:
         self, indices: range, sampler: SamplerSpec, guidance: GuidanceSpec, sampling_seed: int
     ) -> tuple[Tensor, float]:
         """What the solver makes of these pictures' noise, [n, C, H, W], and network evaluations a picture."""
-        network = Counted(self._evaluate)
+        network = Counted(self.evaluate)
         labels = self.labels(indices, sampling_seed)
         velocity = guidance.build().velocity(network, labels, self.model.null_label)
         noise, more = self.noise(indices, sampling_seed), self.step_noise(indices, sampling_seed)
         x = sampler.build()(velocity, noise, more)
         return x, network.rows / len(indices)
 
-    def _evaluate(self, x_BCHW: Tensor, t_B: Tensor, labels_B: Tensor) -> Tensor:
+    def evaluate(self, x_BCHW: Tensor, t_B: Tensor, labels_B: Tensor) -> Tensor:
+        """Velocity of the network, [B, C, H, W]. Raises Stopped."""
         if self.stop():
             raise Stopped
         with autocast(self.config.train, self.device):

@@ -13,14 +13,15 @@ import safetensors.torch
 import torch
 from torch import Tensor
 
+from experiments.cli.plugins import plugin_errors
 from experiments.cli.progress import Progress
 from experiments.config.measures import measures
+from experiments.config.registries import METRICS
 from experiments.datasets.base import Images, Pixels
 from experiments.datasets.image_files.cache import cache_folder
 from experiments.scoring.extractors.base import Extractor, Features
 from experiments.scoring.metrics import measure_all, real_floor
 from rope_dit.durable import write_durably
-from rope_dit.errors import UserError
 from rope_dit.ranks import ONE, Ranks
 
 BLOCK = 1000  # pictures a rank turns into features at a time
@@ -73,9 +74,10 @@ class Reference:
     def try_metrics(self) -> None:
         """Measure the held-out pictures, as every floor needs. Raises UserError where a metric fails."""
         for name, value in self._held_out_values.items():
-            if not math.isfinite(value):
-                raise UserError(f"metric '{measures()[name].metric}': got {name} = {value} of the held-out "
-                                "pictures against the training ones, expected a number.")  # fmt: skip
+            entry = METRICS[measures()[name].metric]
+            with plugin_errors(entry):
+                if entry.is_plugin and not math.isfinite(value):
+                    raise ValueError(f"returned {name} = {value} of real pictures, expected a number")
 
     @cached_property
     def _held_out_values(self) -> dict[str, float]:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from experiments.cli.plugins import plugin_errors
 from experiments.config.measures import measures
 from experiments.config.registries import METRICS
-from rope_dit.errors import UserError, check
+from rope_dit.errors import UserError
 
 if TYPE_CHECKING:
     from experiments.scoring.extractors.base import Features
@@ -51,12 +51,11 @@ def measure_all(generated: "Features", real: "Features") -> dict[str, float]:
             found = METRICS.load(name)().measure(generated, real)
             claimed = {value for value, one in known.items() if one.metric == name}
             if found.keys() != claimed:
-                raise UserError(f"metric '{name}' returned {', '.join(sorted(found)) or 'nothing'}; expected "
-                                f"{', '.join(sorted(claimed))}, which it claims as its values.")  # fmt: skip
+                got, expected = (", ".join(sorted(keys)) or "nothing" for keys in (found, claimed))
+                raise ValueError(f"returned {got}; expected {expected}, which it claims as its values")
             for value, got in found.items():
-                check(
-                    isinstance(got, Real), f"metric '{name}': {value}", got, "a number, as float() makes it"
-                )
+                if not isinstance(got, Real):
+                    raise TypeError(f"returned {value} = {got!r}, expected a number, as float() makes it")
         scores |= found
     return scores
 
