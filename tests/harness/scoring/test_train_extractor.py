@@ -91,3 +91,20 @@ def test_settings_are_checked(wrong: dict[str, object]) -> None:
 def test_pictures_too_small_for_the_stride(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="stride got 4, expected at most a quarter of the pictures' 8 pixels"):
         command(["--out", str(tmp_path / "x.safetensors"), "--stride", "4"], StopFlag())
+
+
+@pytest.mark.parametrize(
+    ("out", "says"),
+    [
+        ("file/mine.safetensors", "--out .*file: .*file is no folder that can be written; choose another"),
+        ("folder.safetensors", "folder.safetensors', expected the name of a file; that is a folder"),
+        ("taken.safetensors", "taken.json', expected the name of a file; that is a folder"),
+    ],
+)
+def test_a_file_that_cannot_be_written_is_told_before_the_training(tmp_path, monkeypatch, out, says):
+    monkeypatch.setattr("experiments.scoring.extractors.training.train", lambda *args: 1 / 0)
+    (tmp_path / "file").touch()
+    (tmp_path / "folder.safetensors").mkdir()
+    (tmp_path / "taken.json").mkdir()
+    with pytest.raises(UserError, match=says):
+        command(["--out", str(tmp_path / out)], StopFlag())
