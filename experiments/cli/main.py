@@ -13,9 +13,9 @@ from pathlib import Path
 from types import FrameType
 
 from experiments.cli.arguments import take
+from experiments.cli.chatter import Chatter
 from experiments.cli.home import ensure_home
 from experiments.cli.listing import list_registered
-from experiments.cli.output import Output
 from experiments.cli.plugins import plugin_errors
 from rope_dit.errors import Stopped, UserError, is_out_of_memory
 from rope_dit.registry import add_plugins
@@ -70,8 +70,8 @@ class StopFlag:
 
 def main(command: Callable[[list[str], StopFlag], int], argv: Sequence[str] | None = None) -> None:
     """Run a command and exit with its code; no traceback for a user's mistake."""
-    sys.stderr = Output(sys.stderr or open(os.devnull, "w"))
-    output = sys.stdout = Output(sys.stdout or open(os.devnull, "w"), _lost)
+    sys.stderr = Chatter(sys.stderr or open(os.devnull, "w"))
+    output = sys.stdout = Chatter(sys.stdout or open(os.devnull, "w"), _lost)
     logging.basicConfig(format="%(levelname)s: %(message)s", level=logging.WARNING, stream=sys.stderr)
     for level in ("WARNING", "ERROR"):
         logging.addLevelName(getattr(logging, level), level.lower())

@@ -145,7 +145,7 @@ class _Enough(Exception):
 
 
 def _try_samplers(resolved: Resolved, training: Training) -> None:
-    """Each sampler with the first guidance, and the first sampler with each guidance."""
+    """Each guidance, and each sampler with the first of them."""
     evaluation, left = resolved.config.eval, iter(range(MOST_EVALUATIONS))
 
     def stop() -> bool:
@@ -153,12 +153,12 @@ def _try_samplers(resolved: Resolved, training: Training) -> None:
             raise _Enough
         return False
 
-    images, config = resolved.images, replace(resolved.config, train=training.config)
+    config = replace(resolved.config, train=training.config, eval=replace(evaluation, chunk=PICTURES))
+    images = resolved.images
     generator = Generator(training.model, config, images.train_labels, images.train.shape[1:], stop)
     samplers, guidances = evaluation.sampler_specs, evaluation.guidance_specs
     with plugin_errors(*_suspects(resolved.config, GUIDANCES)):
         for guidance in guidances:
-            left = iter(range(MOST_EVALUATIONS))
             _try_guidance(generator, guidance)
     for sampler in samplers:
         only = replace(evaluation, samplers=(str(sampler),))
@@ -168,10 +168,12 @@ def _try_samplers(resolved: Resolved, training: Training) -> None:
 
 
 def _try_guidance(generator: Generator, guidance: GuidanceSpec) -> None:
+    """The velocity that it makes of a network's, here x itself."""
     made = range(PICTURES)
     with torch.inference_mode():
         labels, x_BCHW = generator.labels(made, 0), generator.noise(made, 0)
-        velocity = guidance.build().velocity(generator.evaluate, labels, generator.model.null_label)
+        null = generator.model.null_label
+        velocity = guidance.build().velocity(lambda x, t, labels: x.clone(), labels, null)
         for time in (0.0, 0.5):
             v_BCHW = velocity(x_BCHW, times(x_BCHW, time)[0])
             _expect_tensor(v_BCHW, x_BCHW.shape)
@@ -187,7 +189,7 @@ def _try_sampler(generator: Generator, sampler: SamplerSpec, guidance: GuidanceS
         _expect(grows and times_S.dtype == torch.float64, got, "float64 that grow from 0 to 1")
         sampler = replace(sampler, steps=min(sampler.steps, STEPS))
     try:
-        x_BCHW, _ = generator.solved(range(PICTURES), sampler, guidance, 0)
+        x_BCHW, _ = generator.solved(0, sampler, guidance, 0)
     except _Enough:
         return
     _expect_tensor(x_BCHW, (PICTURES, *generator.shape))

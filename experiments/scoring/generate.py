@@ -87,24 +87,22 @@ class Generator:
         self, number: int, sampler: SamplerSpec, guidance: GuidanceSpec, sampling_seed: int
     ) -> tuple[Tensor, float]:
         """Pictures [chunk, C, H, W] uint8 of chunk `number`, and network evaluations a picture."""
-        indices = range(number * self.chunk, (number + 1) * self.chunk)
-        x, evaluations = self.solved(indices, sampler, guidance, sampling_seed)
-        return to_uint8(x), evaluations
+        x, nfe = self.solved(number, sampler, guidance, sampling_seed)
+        return to_uint8(x), nfe
 
     @torch.inference_mode()
     def solved(
-        self, indices: range, sampler: SamplerSpec, guidance: GuidanceSpec, sampling_seed: int
+        self, number: int, sampler: SamplerSpec, guidance: GuidanceSpec, sampling_seed: int
     ) -> tuple[Tensor, float]:
-        """What the solver makes of these pictures' noise, [n, C, H, W], and network evaluations a picture."""
-        network = Counted(self.evaluate)
+        """As `chunk_of`, in floats and unchecked, so that the host waits for nothing."""
+        indices = range(number * self.chunk, (number + 1) * self.chunk)
+        network = Counted(self._evaluate)
         labels = self.labels(indices, sampling_seed)
         velocity = guidance.build().velocity(network, labels, self.model.null_label)
         noise, more = self.noise(indices, sampling_seed), self.step_noise(indices, sampling_seed)
-        x = sampler.build()(velocity, noise, more)
-        return x, network.rows / len(indices)
+        return sampler.build()(velocity, noise, more), network.rows / self.chunk
 
-    def evaluate(self, x_BCHW: Tensor, t_B: Tensor, labels_B: Tensor) -> Tensor:
-        """Velocity of the network, [B, C, H, W]. Raises Stopped."""
+    def _evaluate(self, x_BCHW: Tensor, t_B: Tensor, labels_B: Tensor) -> Tensor:
         if self.stop():
             raise Stopped
         with autocast(self.config.train, self.device):

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any, TextIO
 
 
-class Output:
+class Chatter:
     """A text stream that drops what it cannot write: the disk is full, the terminal or reader is gone.
 
     Args:
