@@ -104,7 +104,8 @@ def joined(device: str, rank: int, size: int, stop: StopFlag) -> Iterator["Ranks
         check(local < there, "--nproc-per-node", local + 1, f"at most {there}, the GPUs of this machine")
         torch.cuda.set_device(local)
     # torchrun passes Ctrl-C on to processes that the terminal has told already: twice is no second wish
-    signal.signal(signal.SIGINT, lambda number, frame: setattr(stop, "signal", number))
+    if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:
+        signal.signal(signal.SIGINT, lambda number, frame: setattr(stop, "signal", number))
     ranks = Ranks(rank, size, CUDA_EVERY if cuda else 1)
     with ranks.lost():
         dist.init_process_group("cpu:gloo,cuda:nccl" if cuda else "gloo", timeout=PATIENCE)
