@@ -14,12 +14,13 @@ import torch
 from torch import Tensor
 
 from experiments.cli.plugins import plugin_errors
-from experiments.config.registries import EXTRACTORS
+from experiments.config.registries import DATASETS, EXTRACTORS
 from experiments.config.run import RunConfig
 from experiments.datasets.batches import to_float
 from experiments.runner.items import items
 from experiments.runner.resolve import Resolved
 from experiments.scoring.generate import Generator
+from experiments.scoring.sample_grid import grid
 from rope_dit import flow
 from rope_dit.checkpoint import same_layout
 from rope_dit.config import TrainConfig
@@ -196,8 +197,10 @@ def _try_sampler(generator: Generator, sampler: SamplerSpec, guidance: GuidanceS
 
 
 def _try_extractor(resolved: Resolved) -> int:
-    """Features of two pictures; returns the bytes of one's."""
-    extractor = resolved.extractor
+    """Features of two pictures, and a sample grid; returns the bytes of one's features."""
+    extractor, images = resolved.extractor, resolved.images
+    with plugin_errors(*_suspects(resolved.config, DATASETS)):
+        grid(images.train[:PICTURES], images.train_labels[:PICTURES], len(images.classes))
     with plugin_errors(*_suspects(resolved.config, EXTRACTORS)):
         made = extractor(torch.from_numpy(resolved.images.train[:PICTURES]))
         _expect_tensor(made.pool, (PICTURES, extractor.dim))

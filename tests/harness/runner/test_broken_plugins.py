@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from broken_items import KINDS, Kind
+from broken_items import FEATURES, KINDS, Kind
 from commands import SMOKE, call
 
 from experiments.records.run_folder import RunFolder
@@ -57,6 +57,30 @@ def test_what_cannot_be_used_is_said_of_the_item_that_returned_it(kind, body):
     line = refused(kind, body)
     assert line.startswith(f"error: {kind.name} 'mine' (plug/mine.py): "), line
     assert line.endswith(". Mend or remove the file."), line
+
+
+FIVE = (
+    FEATURES.replace("dim=4", "dim=4, channels=(5,)")
+    + """
+import numpy as np
+from experiments.config.registries import DATASETS
+from experiments.datasets import Images
+
+
+@DATASETS.register("five")
+def five(argument, config):
+    "Of five channels, which no picture file has."
+    pixels, labels = np.arange(200 * 5 * 64, dtype=np.uint8).reshape(200, 5, 8, 8), np.zeros(200, np.int64)
+    return Images(train=pixels[40:], train_labels=labels[40:], held_out=pixels[:40],
+                  held_out_labels=labels[:40], classes=("all",), name="five")
+"""
+)
+
+
+def test_pictures_that_no_file_can_hold_are_told_before_they_are_learned():
+    body = "return x.flatten(1)[:, :4].float(), x.flatten(1)[:, :2].float()"
+    five = Kind("dataset", FIVE, ("--data", "five", "--eval.extractor", "mine"), ())
+    assert refused(five, body).startswith("error: dataset 'five' (plug/mine.py): TypeError: Cannot handle")
 
 
 LATE = """
