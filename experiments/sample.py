@@ -77,7 +77,7 @@ def command(args: list[str], stop: StopFlag) -> int:
     resolved, training = open_run(replace(config, eval=evaluation), scored=False)
     generator = make_generator(resolved, stop)
     job = final_jobs(resolved.config)[0]
-    generator.load(training.profiles()[job.average])
+    generator.load(training.profiles()[job.average], training.step)
     pictures, labels = sampled(generator, job, wanted.n, wanted.sampling_seed, stop)
     write(wanted.out, pictures, labels)
     print(f"{wanted.n} pictures in {wanted.out}")

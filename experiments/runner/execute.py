@@ -74,7 +74,7 @@ def train_and_score(
 
     Raises:
         Stopped: a signal came; a checkpoint has been saved.
-        Diverged: a loss or gradient was not finite; the last checkpoint is of before.
+        Diverged: a loss, a gradient or a picture was not finite; no checkpoint has such a loss behind it.
     """
     config, until, shown, saved_step = resolved.config.train, resolved.config.last_step, "", training.step
     bar = Progress("training", until, "step", training.step)

@@ -81,7 +81,7 @@ class Scorer:
         `profiles` are the weights at that step by the names that jobs have for them.
         """
         for job in self.missing(step, jobs):
-            self.generator.load(profiles[job.average])
+            self.generator.load(profiles[job.average], step)
             self.reference.make()
             samples = self._sample(step, job)
             self.ranks.first(partial(self._measure, step, job, samples))

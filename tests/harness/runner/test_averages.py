@@ -75,7 +75,7 @@ def pictures_of(folder: Path, prefix: str) -> str:
     resolved, training = open_run(read_config(folder))
     generator, job = make_generator(resolved, lambda: False), final_jobs(resolved.config)[0]
     held = load_file(max((folder / "checkpoints").glob("*.safetensors")))
-    generator.load([held[prefix + name] for name, _ in training.model.named_parameters()])
+    generator.load([held[prefix + name] for name, _ in training.model.named_parameters()], 20)
     chunks = [generator.chunk_of(i, job.sampler, job.guidance, 0)[0] for i in range(3)]
     return hashlib.sha256(torch.cat(chunks)[:60].numpy().tobytes()).hexdigest()
 
