@@ -19,11 +19,12 @@ def command(args: list[str], stop: StopFlag) -> int:
     config = parse(ExtractorConfig, default, args, PROGRAM, __doc__ or "")
     from experiments.datasets import load
     from experiments.runner.resolve import choose_device
-    from experiments.scoring.extractors.training import train, write
+    from experiments.scoring.extractors.training import check_learnable, train, write
 
     device = choose_device(config.device)
     with plugin_errors():
         images = load(config.data)
+    check_learnable(images)
     count, size = len(images.train), images.train.shape[2:]
     check(config.batch <= count, "batch", config.batch, f"at most the {count} training pictures")
     fits = min(size) >= 4 * config.stride

@@ -115,10 +115,17 @@ class Scorer:
     def _about(self, step: int, job: Job) -> About:
         """What chunks of a job belong to; the run's id stands for its weights."""
         record = self.folder.record
-        weights = {"run": record.id if record else "", "step": step, "average": job.average}
-        made = {"sampler": str(job.sampler), "guidance": str(job.guidance), "seed": job.sampling_seed}
-        extractor = {"extractor": self.extractor.name, "extractor_sha256": self.extractor.sha256}
-        return {**weights, **made, **extractor, "pictures": self.generator.chunk}
+        return {
+            "run": record.id if record else "",
+            "step": step,
+            "average": job.average,
+            "sampler": str(job.sampler),
+            "guidance": str(job.guidance),
+            "sampling_seed": job.sampling_seed,
+            "pictures": self.generator.chunk,
+            "extractor": self.extractor.name,
+            "extractor_sha256": self.extractor.sha256,
+        }
 
     def _chunk_files(self, step: int, job: Job) -> list[tuple[Path, About]]:
         """Files of a job's chunks, and what each belongs to; named after it as far as a name can be."""
