@@ -133,6 +133,11 @@ class Training:
         self.guard.check(self.config)
         checkpoints.save(self.step, self.tensors())
 
+    @property
+    def logged(self) -> int:
+        """Step at which `curves` was called last, as its meter tells."""
+        return self.step - round(self.meter[-1].sum().item() / self.config.batch)
+
     def curves(self) -> dict[str, float]:
         """Means since the last call: of the loss, overall and by tenth of t, and so of the velocity's.
 

@@ -48,7 +48,7 @@ def execute(resolved: Resolved, stop: StopFlag, ranks: Ranks = ONE) -> int:
 def begin(resolved: Resolved, training: Training, batches: Batches, scorer: Scorer, ranks: Ranks) -> Record:
     """Take up the run's folder, made new where there was none, and say what is going to happen."""
     config, folder = resolved.config, resolved.folder
-    folder.open_metrics(training.step)
+    folder.open_metrics(training.step, training.logged)
     if folder.record is None:
         folder.create(resolved.identity, config, pairing(resolved, batches), origin(resolved, ranks.size))
     if training.step >= config.last_step and not scorer.unscored(training.step, final_jobs(config)):
