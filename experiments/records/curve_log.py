@@ -73,7 +73,7 @@ def read_log(content: bytes, run_id: str, step: int) -> CurveLog:
             spoilt += 1
         elif row["step"] <= step:
             if (lost := row.get("row", number + 1) - number - 1 - spoilt) > 0:
-                gaps.append(f"{_count(lost, 'row')} between steps {before} and {row['step']} missing")
+                gaps.append(_lost(lost, before + 1, row["step"] - 1))
             rows.append(row)
             number, before, spoilt = row.get("row", number + 1), row["step"], 0
     complaints = [f"{_count(damaged, 'damaged line')} left out"] * (damaged > 0)
@@ -90,7 +90,12 @@ def _is_changed(run_id: str, row: Row, number: int) -> bool:
 def missing_end(last: int, logged: int, every: int) -> str:
     """What is missing behind step `last`, where a run has a row at `logged`, and one every so many steps."""
     count = logged // every - last // every + (logged % every > 0)
-    return f"{_count(count, 'row')} between steps {last} and {logged + 1} missing"
+    return _lost(count, last + 1, logged)
+
+
+def _lost(count: int, first: int, last: int) -> str:
+    rows, are = ("row", "is") if count == 1 else ("rows", "are")
+    return f"{count} {rows} of steps {first} to {last} {are} missing"
 
 
 def _count(number: int, what: str) -> str:

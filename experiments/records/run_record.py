@@ -86,7 +86,7 @@ def _disagreement(record: RunRecord) -> str:
     settings = upgraded(record.config)
     kind = POS_EMBEDS.kind
     pairs = {
-        "seed": (str(settings.get("seed")), record.identity.get("seed")),
+        "seed": (str(settings["seed"]) if "seed" in settings else None, record.identity.get("seed")),
         kind: (_canonical(settings.get(kind)), _canonical(record.identity.get(kind))),
     }
     wrong = [(name, *pair) for name, pair in pairs.items() if None not in pair and pair[0] != pair[1]]

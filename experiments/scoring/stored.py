@@ -49,7 +49,7 @@ def _checked(data: bytes, about: About) -> dict[str, Tensor]:
     """Raise ValueError or SafetensorError where the content is not that of `about`."""
     tensors: dict[str, Tensor] = safetensors.torch.load(data)
     found = json.loads(metadata_of(data).get("rope_dit", "{}"))
-    sha256 = found.pop("sha256", None)
+    sha256 = found.pop("sha256", None) if isinstance(found, dict) else None
     if sha256 is None:
         raise ValueError("it has no SHA-256, as an earlier version wrote it")
     if sha256 != hash_of(tensors):

@@ -51,12 +51,12 @@ def test_a_whole_file_is_read_without_a_word(folder, caplog):
 @pytest.mark.parametrize(
     ("kept", "says"),
     [
-        ([], "4 rows are between steps 0 and 21 missing"),
-        ([0], "3 rows are between steps 5 and 21 missing"),
-        ([0, 1, 2], "1 row is between steps 15 and 21 missing"),
-        ([3], "3 rows are between steps 0 and 20 missing"),
-        ([0, 2, 3], "1 row is between steps 5 and 15 missing"),
-        ([1, 3], "1 row is between steps 0 and 10 missing; 1 row is between steps 10 and 20 missing"),
+        ([], "4 rows of steps 1 to 20 are missing"),
+        ([0], "3 rows of steps 6 to 20 are missing"),
+        ([0, 1, 2], "1 row of steps 16 to 20 is missing"),
+        ([3], "3 rows of steps 1 to 19 are missing"),
+        ([0, 2, 3], "1 row of steps 6 to 14 is missing"),
+        ([1, 3], "1 row of steps 1 to 9 is missing; 1 row of steps 11 to 19 is missing"),
     ],
 )
 def test_rows_that_are_missing_are_counted_and_named(folder, caplog, kept, says):
@@ -74,7 +74,7 @@ def test_rows_behind_the_checkpoint_are_not_missed(folder, caplog):
 def test_a_file_that_is_gone_is_missed_too(folder, caplog):
     (folder.path / "metrics.jsonl").unlink()
     RunFolder(folder.path).open_metrics(20, 20)
-    assert "4 rows are between steps 0 and 21 missing" in said(caplog)
+    assert "4 rows of steps 1 to 20 are missing" in said(caplog)
 
 
 @pytest.mark.parametrize(
@@ -125,7 +125,7 @@ def test_rows_of_an_earlier_version_are_read_said_to_have_no_sha256_and_followed
     assert opened(folder, lines(folder)) == [*STEPS]
     caplog.clear()
     assert opened(folder, [*content, lines(folder)[3]]) == [5, 10, 20]
-    assert "1 row is between steps 10 and 20 missing" in caplog.records[0].getMessage()
+    assert "1 row of steps 11 to 19 is missing" in caplog.records[0].getMessage()
 
 
 BAD = [
