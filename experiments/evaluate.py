@@ -68,7 +68,7 @@ def command(args: list[str], stop: StopFlag) -> int:
     resolved, training = open_run(config)
     scorer, jobs = make_scorer(resolved, stop), final_jobs(resolved.config)
     with resolved.folder.lock():
-        resolved.folder.open_metrics(training.step)
+        resolved.folder.open_metrics(training.step, training.logged)
         if not scorer.missing(training.step, jobs):
             print(f"{wanted.run} has all these scores; nothing to do.")
         mirror = Mirror(resolved.folder, config.study)

@@ -80,7 +80,7 @@ def command(args: list[str], stop: StopFlag) -> int:
     generator = make_generator(resolved, stop)
     job = final_jobs(resolved.config)[0]
     check_free(wanted.out.absolute().parent, wanted.n * prod(generator.shape), "the pictures", "--out")
-    generator.load(training.profiles()[job.average])
+    generator.load(training.profiles()[job.average], training.step)
     pictures, labels = sampled(generator, job, wanted.n, wanted.sampling_seed, stop)
     write(wanted.out, pictures, labels)
     print(f"{wanted.n} pictures in {wanted.out}")

@@ -117,6 +117,12 @@ class Checkpoints:
             _remove(left)
 
 
+def metadata_of(data: bytes) -> dict[str, str]:
+    """What stands in a safetensors file, which `safetensors.torch.load` has read, beside its tensors."""
+    header = json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")])
+    return header.get("__metadata__") or {}
+
+
 def same_layout(expected: Mapping[str, Tensor], got: Mapping[str, Tensor]) -> None:
     """Raise UserError unless both have the same names, shapes and types."""
     pairs = {key: (_layout(got.get(key)), _layout(expected.get(key))) for key in sorted({*expected, *got})}
@@ -162,8 +168,7 @@ def _read(path: Path, step: int) -> tuple[dict[str, Tensor], dict[str, Any]]:
         tensors: dict[str, Tensor] = safetensors.torch.load(data)
     except (safetensors.SafetensorError, KeyError) as error:  # KeyError: a type that torch does not have
         raise ValueError(f"not a safetensors file: {error}") from None
-    header = json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")])
-    metadata: dict[str, Any] = json.loads((header.get("__metadata__") or {}).get("rope_dit", "{}"))
+    metadata: dict[str, Any] = json.loads(metadata_of(data).get("rope_dit", "{}"))
     if metadata.get("step", str(step)) != str(step):
         raise ValueError(f"renamed: it holds step {metadata['step']}")
     return tensors, metadata

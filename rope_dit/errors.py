@@ -1,4 +1,4 @@
-"""The two ways a run ends early that are nobody's bug: bad input, and a wish to stop."""
+"""The three ways a run ends early that are nobody's bug: bad input, a wish to stop, weights that ran away."""
 
 import difflib
 import re
@@ -20,6 +20,19 @@ class UserError(ValueError):
 
 class Stopped(Exception):
     """Raised between two steps after a signal asked the process to stop; everything is saved by then."""
+
+
+class Diverged(FloatingPointError):
+    """What was computed is no number any more; the commands exit with 1. Ranks pass it on by pickling.
+
+    Args:
+        message: what is not finite and where, and how to mend it.
+        step: training step of the weights that did it.
+    """
+
+    def __init__(self, message: str, step: int = 0):
+        super().__init__(message)
+        self.step = step
 
 
 def nearest(word: str, known: Sequence[str]) -> str:

@@ -59,6 +59,7 @@ TORCH_FREE_LIBRARY = [
     "config",
     "durable",
     "errors",
+    "files",
     "words",
     "averages/names",
     "guidance/spec",

@@ -67,7 +67,7 @@ def try_all(resolved: Resolved, checkpoints: Checkpoints, scorer: Scorer, ranks:
 def begin(resolved: Resolved, training: Training, batches: Batches, scorer: Scorer, ranks: Ranks) -> Record:
     """Take up the run's folder, made new where there was none, and say what is going to happen."""
     config, folder = resolved.config, resolved.folder
-    folder.open_metrics(training.step)
+    folder.open_metrics(training.step, training.logged)
     if folder.record is None:
         folder.create(resolved.identity, config, pairing(resolved, batches), origin(resolved, ranks.size))
     if training.step >= config.last_step and not scorer.unscored(training.step, final_jobs(config)):
@@ -93,7 +93,7 @@ def train_and_score(
 
     Raises:
         Stopped: a signal came; a checkpoint has been saved.
-        Diverged: a loss or gradient was not finite; the last checkpoint is of before.
+        Diverged: a loss, a gradient or a picture was not finite; no checkpoint has such a loss behind it.
     """
     config, until, shown, saved_step = resolved.config.train, resolved.config.last_step, "", training.step
     bar = Progress("training", until, "step", training.step)

@@ -8,8 +8,8 @@ from experiments.config.run import RunConfig
 from experiments.records.mlflow_mirror import Mirror
 from experiments.records.run_folder import Ending, RunFolder
 from experiments.runner.summary import summary
-from rope_dit.errors import Stopped
-from rope_dit.trainer import Diverged, Training
+from rope_dit.errors import Diverged, Stopped
+from rope_dit.trainer import Training
 
 
 class Record:

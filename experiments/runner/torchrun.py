@@ -17,7 +17,7 @@ from experiments.cli.main import BAD_INPUT, FAILED, OK, StopFlag
 from experiments.config.launch import usable_cores
 from experiments.config.run import RunConfig
 from experiments.runner.run import check_cheaply
-from rope_dit.errors import Stopped, UserError, check
+from rope_dit.errors import Diverged, Stopped, UserError, check
 
 if TYPE_CHECKING:
     from rope_dit.ranks import Ranks
@@ -95,8 +95,6 @@ def joined(device: str, rank: int, size: int, stop: StopFlag) -> Iterator["Ranks
         return
     import torch
     import torch.distributed as dist
-
-    from rope_dit.trainer import Diverged
 
     cuda = device != "cpu" and torch.cuda.is_available()
     if cuda:

@@ -8,10 +8,7 @@ from dataclasses import dataclass, field
 from functools import cached_property, partial
 from pathlib import Path
 
-import safetensors
-import safetensors.torch
 import torch
-from torch import Tensor
 
 from experiments.cli.plugins import plugin_errors
 from experiments.cli.progress import Progress
@@ -21,7 +18,7 @@ from experiments.datasets.base import Images, Pixels
 from experiments.datasets.image_files.cache import cache_folder
 from experiments.scoring.extractors.base import Extractor, Features
 from experiments.scoring.metrics import measure_all, real_floor
-from rope_dit.durable import write_durably
+from experiments.scoring.stored import About, read_tensors, write_tensors
 from rope_dit.ranks import ONE, Ranks
 
 BLOCK = 1000  # pictures a rank turns into features at a time
@@ -45,24 +42,23 @@ class Reference:
     extractor: Extractor
     stop: Callable[[], bool]
     ranks: Ranks = ONE
-    _kept: dict[str, Features] = field(default_factory=dict)
-    """what the disk did not take, by part"""
+    _kept: dict[str, Features] = field(default_factory=dict, init=False, repr=False)
 
     def make(self) -> None:
-        """Make what is not on the disk yet."""
-        for part, pictures in {"train": self.images.train, "held-out": self.images.held_out}.items():
+        """Make what is not on the disk yet, or is damaged there."""
+        for part, pictures in self._parts.items():
             if self.ranks.first(partial(self._is_missing, part)):
                 self._make(part, pictures)
 
-    @cached_property
+    @property
     def train(self) -> Features:
         """Features of the training pictures."""
-        return self._read("train")
+        return self._kept["train"]
 
-    @cached_property
+    @property
     def held_out(self) -> Features:
         """Features of the held-out pictures."""
-        return self._read("held-out")
+        return self._kept["held-out"]
 
     def floors(self, n: int) -> dict[str, float]:
         """What real pictures would score: an estimate for `n` of them where it is the Frechet distance.
@@ -83,6 +79,10 @@ class Reference:
     def _held_out_values(self) -> dict[str, float]:
         return measure_all(self.held_out, self.train)
 
+    @property
+    def _parts(self) -> dict[str, Pixels]:
+        return {"train": self.images.train, "held-out": self.images.held_out}
+
     def _make(self, part: str, pictures: Pixels) -> None:
         blocks = [pictures[i : i + BLOCK] for i in range(0, len(pictures), BLOCK)]
         bar = Progress(f"features of {len(pictures)} {part} pictures", len(pictures), "picture")
@@ -97,42 +97,24 @@ class Reference:
             self._keep(part, features)
 
     def _keep(self, part: str, features: Features) -> None:
+        self._kept[part] = features
         try:
-            file = self._file(part)
-            file.parent.mkdir(parents=True, exist_ok=True)
-            write_durably(file, safetensors.torch.save(features.tensors()))
+            write_tensors(self._file(part), self._about(part), features.tensors())
         except OSError as error:  # a cache is never needed
-            if not self._kept:
-                _log.warning("features of real pictures cannot be cached (%s); this process keeps them, and "
-                             "the next one makes them again", error)  # fmt: skip
-            self._kept[part] = features
-
-    def _is_missing(self, part: str) -> bool:
-        return self._found(part) is None
-
-    def _found(self, part: str) -> Features | None:
-        """What was made; None where nothing was, or where its file is torn or cannot be read."""
-        if part in self._kept:
-            return self._kept[part]
-        try:
-            found = read_tensors(self._file(part))
-        except OSError:
-            return None
-        return None if found is None else Features(**found)
+            _log.warning("features of real pictures cannot be cached (%s); this process keeps them, and the "
+                         "next one makes them again", error)  # fmt: skip
 
     def _file(self, part: str) -> Path:
         key = f"{self.images.fingerprint} {part} {self.extractor.name} {self.extractor.sha256}"
         return cache_folder() / f"features-{hashlib.sha256(key.encode()).hexdigest()[:32]}.safetensors"
 
-    def _read(self, part: str) -> Features:
-        found = self._found(part)
-        assert found is not None, "make() comes first"
-        return found
+    def _about(self, part: str) -> About:
+        extractor = {"extractor": self.extractor.name, "extractor_sha256": self.extractor.sha256}
+        count = len(self._parts[part])
+        return {"data": self.images.fingerprint, "part": part, "pictures": count, **extractor}
 
-
-def read_tensors(file: Path) -> dict[str, Tensor] | None:
-    """Tensors of a file, or None where there is none or it is torn: it is made again."""
-    try:
-        return safetensors.torch.load(file.read_bytes())
-    except (FileNotFoundError, safetensors.SafetensorError, KeyError):
-        return None
+    def _is_missing(self, part: str) -> bool:
+        """Read a part, unless it was read before."""
+        if part not in self._kept and (found := read_tensors(self._file(part), self._about(part))):
+            self._kept[part] = Features(**found)
+        return part not in self._kept
