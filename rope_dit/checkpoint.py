@@ -79,6 +79,14 @@ class Checkpoints:
             )
         return None
 
+    def newest_step(self) -> int:
+        """Step of the newest one by its name, whole or not; 0 where there is none."""
+        return next((step for step, _ in self._files()), 0)
+
+    def count(self) -> int:
+        """How many there are, whole or not."""
+        return sum(1 for _ in self._files())
+
     def _files(self) -> Iterator[tuple[int, Path]]:
         """Yield (step, path), newest first; whatever is no checkpoint by name is passed over."""
         names = self.folder.iterdir() if self.folder.is_dir() else []

@@ -1,6 +1,7 @@
 """The three ways a run ends early that are nobody's bug: bad input, a wish to stop, weights that ran away."""
 
 import difflib
+import re
 from collections.abc import Iterable, Sequence
 
 
@@ -48,3 +49,9 @@ def check(ok: bool, name: str, got: object, expected: str) -> None:
     """Raise UserError in the one form all settings use, unless `ok`."""
     if not ok:
         raise UserError(f"{name} got {got!r}, expected {expected}.")
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether it says that the memory, of the host or of a device, is full."""
+    found = re.search("out of memory|not enough memory|n't allocate memory", str(error))
+    return isinstance(error, MemoryError) or (isinstance(error, RuntimeError) and found is not None)

@@ -17,6 +17,7 @@ import json
 import logging
 import math
 import os
+import shutil
 import socket
 import time
 import uuid
@@ -33,7 +34,7 @@ from experiments.records.mlflow_names import Point
 from experiments.records.own_files import refuse_links
 from experiments.records.run_record import RunRecord, read_record, write_record
 from experiments.records.score import Score, is_sealed, read_scores, write_scores
-from rope_dit.durable import write_durably
+from rope_dit.durable import naming, write_durably
 from rope_dit.errors import UserError
 from rope_dit.files import read_file
 from rope_dit.words import differing
@@ -159,7 +160,10 @@ class RunFolder:
             logged: last step before it of which there must be a row.
         """
         for left in self.path.rglob(".tmp-*"):
-            left.unlink(missing_ok=True)
+            if left.is_dir():  # of pictures that were sampled into it
+                shutil.rmtree(left, ignore_errors=True)
+            else:
+                left.unlink(missing_ok=True)
         file, config = self.path / "metrics.jsonl", read_record(self._config)
         content = read_file(file) if file.exists() else b""
         self._id = config[0].id if config else ""
@@ -196,13 +200,10 @@ class RunFolder:
         if fresh:
             row = made_row(self._id, self._next, step, time.time(), fresh)
             path = self.path / "metrics.jsonl"
-            try:
-                with open(path, "ab") as file:
-                    file.write(line_of(row))
-                    file.flush()
-                    os.fsync(file.fileno())  # a later checkpoint is on the disk, and so what it has behind it
-            except OSError as error:
-                raise OSError(error.errno, error.strerror, str(path)) from None
+            with naming(path), open(path, "ab") as file:
+                file.write(line_of(row))
+                file.flush()
+                os.fsync(file.fileno())  # a later checkpoint is on the disk, and so what it has behind it
             self._rows.append(row)
             self._next += 1
             self._known |= {(key, step) for key in fresh}

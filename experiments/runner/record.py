@@ -45,6 +45,18 @@ class Record:
         print(summary(self.folder, mirror))
 
 
+def ending_after(folder: RunFolder, complete: bool) -> Ending:
+    """How a run that was trained to its end stands after a scoring; its folder says so too.
+
+    Args:
+        folder: of the run.
+        complete: whether it has all scores that it was made for. Else it stands as it did.
+    """
+    if complete:
+        folder.end(Ending("FINISHED", "finished"))
+    return folder.ending or Ending("KILLED", "killed")  # as the store says of what died without a word
+
+
 class NoRecord(Record):
     """Writes nothing, as the ranks that follow."""
 

@@ -1,6 +1,8 @@
 """Features of real pictures: the reference that scores are made against, and the floor beside them."""
 
 import hashlib
+import logging
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property, partial
@@ -8,7 +10,10 @@ from pathlib import Path
 
 import torch
 
+from experiments.cli.plugins import plugin_errors
 from experiments.cli.progress import Progress
+from experiments.config.measures import measures
+from experiments.config.registries import METRICS
 from experiments.datasets.base import Images, Pixels
 from experiments.datasets.image_files.cache import cache_folder
 from experiments.scoring.extractors.base import Extractor, Features
@@ -17,11 +22,14 @@ from experiments.scoring.stored import About, read_tensors, write_tensors
 from rope_dit.ranks import ONE, Ranks
 
 BLOCK = 1000  # pictures a rank turns into features at a time
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
 class Reference:
     """Features of a data set, made once for each (data, part, extractor) and kept on disk.
+
+    Where the disk cannot be written they are kept in memory, which is said.
 
     Args:
         images: the data set; its train part is the reference, its held-out part gives the real floor.
@@ -59,6 +67,14 @@ class Reference:
         """
         return self._held_out_values | {"fd": real_floor(self.held_out, n, len(self.train))}
 
+    def try_metrics(self) -> None:
+        """Measure the held-out pictures, as every floor needs. Raises UserError where a metric fails."""
+        for name, value in self._held_out_values.items():
+            entry = METRICS[measures()[name].metric]
+            with plugin_errors(entry):
+                if entry.is_plugin and not math.isfinite(value):
+                    raise ValueError(f"returned {name} = {value} of real pictures, expected a number")
+
     @cached_property
     def _held_out_values(self) -> dict[str, float]:
         return measure_all(self.held_out, self.train)
@@ -78,8 +94,15 @@ class Reference:
         if self.ranks.leads:
             features = Features.cat(made)
             features.check_finite()
+            self._keep(part, features)
+
+    def _keep(self, part: str, features: Features) -> None:
+        self._kept[part] = features
+        try:
             write_tensors(self._file(part), self._about(part), features.tensors())
-            self._kept[part] = features
+        except OSError as error:  # a cache is never needed
+            _log.warning("features of real pictures cannot be cached (%s); this process keeps them, and the "
+                         "next one makes them again", error)  # fmt: skip
 
     def _file(self, part: str) -> Path:
         key = f"{self.images.fingerprint} {part} {self.extractor.name} {self.extractor.sha256}"

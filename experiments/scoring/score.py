@@ -80,10 +80,18 @@ class Scorer:
         `profiles` are the weights at that step by the names that jobs have for them.
         """
         for job in self.missing(step, jobs):
+            self.prepare()
             self.generator.load(profiles[job.average], step)
-            self.reference.make()
             samples = self._sample(step, job)
             self.ranks.first(partial(self._measure, step, job, samples))
+
+    def prepare(self) -> None:
+        """Make the features of real pictures and try all metrics on them, before anything is sampled.
+
+        Raises UserError where a metric fails.
+        """
+        self.reference.make()
+        self.ranks.first(self.reference.try_metrics)
 
     def clean(self) -> None:
         """Remove samples of jobs that are done but were killed before they cleaned up."""

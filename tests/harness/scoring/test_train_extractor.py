@@ -229,3 +229,20 @@ def test_a_pipe_or_a_device_is_no_extractor(written: Path, beside: bool) -> None
         with pytest.raises(UserError, match=r"is a (pipe|device|folder)"):
             load_extractor(str(written), "cpu")
     bad.rmdir()
+
+
+@pytest.mark.parametrize(
+    ("out", "says"),
+    [
+        ("file/mine.safetensors", "--out .*file: .*file is no folder that can be written; choose another"),
+        ("folder.safetensors", "folder.safetensors', expected the name of a file; that is a folder"),
+        ("taken.safetensors", "taken.json', expected the name of a file; that is a folder"),
+    ],
+)
+def test_a_file_that_cannot_be_written_is_told_before_the_training(tmp_path, monkeypatch, out, says):
+    monkeypatch.setattr("experiments.scoring.extractors.training.train", lambda *args: 1 / 0)
+    (tmp_path / "file").touch()
+    (tmp_path / "folder.safetensors").mkdir()
+    (tmp_path / "taken.json").mkdir()
+    with pytest.raises(UserError, match=says):
+        command(["--out", str(tmp_path / out)], StopFlag())
