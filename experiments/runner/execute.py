@@ -60,7 +60,8 @@ def try_all(resolved: Resolved, checkpoints: Checkpoints, scorer: Scorer, ranks:
     size, features = try_items(resolved)
     samples = bytes_of_samples(scorer.generator, jobs + curve_jobs(resolved.config), features)
     ranks.leading(lambda: check_room(resolved.folder, checkpoints, size, samples), None)
-    scorer.prepare()
+    if not newest:  # else it was done at the run's first start, or the scores come now
+        scorer.prepare()
 
 
 def begin(resolved: Resolved, training: Training, batches: Batches, scorer: Scorer, ranks: Ranks) -> Record:
