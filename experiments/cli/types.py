@@ -13,7 +13,13 @@ from typing import Any, Literal, get_args, get_origin, get_type_hints
 from rope_dit.config import option
 from rope_dit.errors import UserError
 
-_WORDS = {bool: "True or False", int: "a whole number", float: "a finite number", str: "a text", Path: "a path"}
+_WORDS = {
+    bool: "True or False",
+    int: "a whole number",
+    float: "a finite number",
+    str: "a text",
+    Path: "a path",
+}
 
 
 def fitted(name: str, value: Any, hint: Any) -> Any:

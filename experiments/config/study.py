@@ -117,12 +117,14 @@ def study(preset: str = "digits", **fields: Any) -> StudyConfig:
 
 
 def _typed(kind: type, fields: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Values of fields as these are; what is none is left to the class to refuse. Raises UserError."""
-    hints = get_type_hints(kind)
-    return {
-        name: fitted(prefix + option(name), value, hints[name]) if name in hints else value
-        for name, value in fields.items()
-    }
+    """Values as the fields take them; what is no field is left to the class to refuse. Raises UserError."""
+    hints, found = get_type_hints(kind), dict(fields)
+    for name in hints.keys() & found.keys():
+        value = found[name]
+        if hints[name] == tuple[str, ...] and isinstance(value, (tuple, list)):  # a guidance may be a number
+            value = [str(one) if type(one) in (int, float) else one for one in value]
+        found[name] = fitted(prefix + option(name), value, hints[name])
+    return found
 
 
 def _variants(of_preset: str) -> tuple[str, ...]:
@@ -146,7 +148,9 @@ def study_file(name: str) -> tuple[StudyConfig, Space]:
     try:
         found = runpy.run_path(str(path))
     except SystemExit as stop:
-        raise UserError(f"study file {path} ends the program ({stop!r}); it is to define STUDY only.") from None
+        raise UserError(
+            f"study file {path} ends the program ({stop!r}); it is to define STUDY only."
+        ) from None
     except Exception as error:
         lines = [f.lineno for f in traceback.extract_tb(error.__traceback__) if f.filename == str(path)]
         line = error.lineno if isinstance(error, SyntaxError) else next(iter(lines), 0)

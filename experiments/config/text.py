@@ -4,6 +4,7 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import MISSING, Field, asdict, fields, is_dataclass
+from pathlib import Path
 from typing import Any, TypeVar, get_args, get_type_hints
 
 from experiments.cli.types import fitted
@@ -27,6 +28,14 @@ def flatten(config: Any, prefix: str = "") -> dict[str, str]:
 def digest(value: Any) -> str:
     """SHA-256 of JSON values, whatever the order of their fields."""
     return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()
+
+
+def read_json(file: Path, mend: str) -> Any:
+    """What a file of JSON holds. Raises UserError where it is none, with what to do about it."""
+    try:
+        return json.loads(file.read_bytes())
+    except (ValueError, RecursionError) as error:
+        raise UserError(f"{file} is damaged ({error!r}); {mend}.") from None
 
 
 def to_json(record: Any) -> dict[str, Any]:

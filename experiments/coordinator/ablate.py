@@ -10,8 +10,9 @@ from experiments.config.study import StudyConfig
 from experiments.coordinator.cell import FINAL
 from experiments.coordinator.cell_queue import AllFail, CellQueue, Watch
 from experiments.coordinator.launchers import Launcher, make_launcher
+from experiments.coordinator.optuna_storage import database_url
 from experiments.coordinator.optuna_trials import Trials
-from experiments.coordinator.plan import Plan
+from experiments.coordinator.plan import Plan, grow, read_plan
 from experiments.coordinator.plan_ablation import plan_ablation
 from experiments.coordinator.resync import sync_definition, sync_runs
 from experiments.records.run_folder import RunFolder
@@ -44,7 +45,9 @@ def ablate(config: StudyConfig, stop: StopFlag, write_report: WriteReport) -> in
     print(announcement(plan, len(cells), len(todo), minutes))
     if config.dry_run:
         return OK
-    with launching(config, plan) as launcher, hold(plan):
+    with launching(config, plan) as launcher, hold(plan) as plan:
+        cells = plan.cells()
+        todo = [cell for cell in cells if cell.state() not in FINAL]
         if todo:
             at_once = min(launcher.slots, len(todo))
             print(f"up to {at_once} at a time: about {minutes / at_once:.0f} minutes at best", flush=True)
@@ -82,12 +85,18 @@ def announcement(plan: Plan, runs: int, todo: int, minutes: float) -> str:
 
 
 @contextlib.contextmanager
-def hold(plan: Plan) -> Iterator[None]:
-    """Hold the study alone, and write down what it is."""
+def hold(plan: Plan) -> Iterator[Plan]:
+    """Hold the study alone, and write down what it is.
+
+    It gives the plan as it stands now: another process may have had the study, and grown it or looked at it,
+    since it was read.
+    """
     plan.path.mkdir(parents=True, exist_ok=True)
     with RunFolder(plan.path).lock():
+        saved = read_plan(plan.path)
+        plan = grow(saved, plan) if saved else plan
         plan.save()
-        yield
+        yield plan
 
 
 @contextlib.contextmanager
@@ -112,9 +121,12 @@ def finish(plan: Plan, config: StudyConfig, url: str, write_report: WriteReport)
         plan = plan.looked()
         plan.save()
     url = sync_definition(plan.definition()) or url
-    Trials(plan.path, plan.name, cells, plan.endpoint())  # in the order of the cells, whoever was first
+    trials = Trials(
+        plan.path, plan.name, cells, plan.endpoint()
+    )  # in the order of the cells, whoever was first
     report = write_report(plan.name, None, config.reports)
     print(f"report      {report}")
     print(f"MLflow      mlflow ui, then http://127.0.0.1:5000{url}")
-    print(f"Optuna      optuna-dashboard sqlite:///{plan.path}/optuna.db")
+    if trials.works:
+        print(f"Optuna      optuna-dashboard {database_url(plan.path)}")
     return OK if all(state == "done" for state in states) else SOME_FAILED

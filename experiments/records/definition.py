@@ -97,7 +97,9 @@ class Definition:
     planned_seeds: int
     looks: tuple[Look, ...] = ()
 
-    def __post_init__(self) -> None:  # studies of before guidance was a spec say '1.0', and not at which times
+    def __post_init__(
+        self,
+    ) -> None:  # studies of before guidance was a spec say '1.0', and not at which times
         object.__setattr__(self, "guidances", tuple(guidance_text(text) for text in self.guidances))
 
 

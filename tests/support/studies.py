@@ -2,6 +2,7 @@
 
 import contextlib
 import io
+import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -40,6 +41,13 @@ def plan_of(folder: Path, name: str) -> Plan:
     plan = read_plan(folder / "studies" / name)
     assert plan is not None
     return plan
+
+
+def unsealed_json(file: Path) -> dict[str, Any]:
+    """A record as versions without seals wrote it."""
+    saved: dict[str, Any] = json.loads(file.read_text())
+    del saved["sha256"]
+    return saved
 
 
 def trials_of(folder: Path, name: str) -> list[tuple[str, dict[str, Any], float | None, dict[int, float]]]:

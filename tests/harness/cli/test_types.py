@@ -1,4 +1,4 @@
-"""Values are of the types that settings say, or refused in one line: from JSON, and from a user's own file."""
+"""Values are of the types that settings say, or refused: those from JSON, and those of a user's own file."""
 
 import copy
 from collections.abc import Iterator
@@ -73,7 +73,7 @@ def test_saved_settings_with_one_thing_changed_are_read_or_refused(read, whole, 
 def test_values_are_of_their_type(hint, good, bad):
     assert [fitted("x", value, hint) for value in good] == good
     for value in bad:
-        with pytest.raises(UserError, match="^x got .*, expected "):
+        with pytest.raises(UserError, match=r"^x got .*, expected "):
             fitted("x", value, hint)
 
 
@@ -83,7 +83,7 @@ def test_lists_and_texts_of_json_become_tuples_and_paths():
 
 
 def test_a_wrong_type_deep_inside_is_named():
-    with pytest.raises(UserError, match="^tune.trials got 4.5, expected a whole number"):
+    with pytest.raises(UserError, match=r"^tune\.trials got 4\.5, expected a whole number"):
         check_types(replace(study("smoke"), tune=TuneConfig(trials=4.5)))
 
 

@@ -29,6 +29,7 @@ from experiments.coordinator.tuning.space import (
     value_text,
 )
 from experiments.coordinator.tuning.tune import plan_tuning
+from experiments.records.seal import sealed
 
 ARGS = (
     "tune", "smoke", *QUICK[:-2], "--eval.n", "100", "--name", "t",
@@ -93,7 +94,7 @@ def test_what_tuning_found_is_confirmed_on_fresh_seeds(tuned, tmp_path, monkeypa
     found[0]["trial"], found[0]["tuned"] = 1, "learned-tuned=learned;train.lr=0.005"  # whatever chance chose
     found[1]["trial"] = 0
     saved = json.loads((tmp_path / "studies" / "t" / "tuned.json").read_text())
-    (tmp_path / "studies" / "t" / "tuned.json").write_text(json.dumps({**saved, "arms": found}))
+    (tmp_path / "studies" / "t" / "tuned.json").write_text(json.dumps(sealed({**saved, "arms": found})))
     result = call_study("ablate", "--from-tuned", "t", "--seeds", 1)
     assert result.code == 0, result.err
     plan = plan_of(tmp_path, "t-confirmed")
@@ -131,19 +132,33 @@ def test_bad_input_is_refused(tmp_path, monkeypatch, args, says):
     assert os.listdir(tmp_path) == []
 
 
-ARM = {"default": "a=none", "tuned": "a-tuned=none;train.lr=1", "trial": 1}
+ARM = {"default": "a=none", "tuned": "a-tuned=none;train.lr=1", "trial": 1, "value": 5.0}
 
 
 @pytest.mark.parametrize(
     ("saved", "says"),
     [
         ("{", "is damaged (JSONDecodeError("),
-        ("[]", "is damaged (TypeError("),
-        ("{}", "is damaged (KeyError('config'))"),
-        (json.dumps({"config": 3, "arms": [ARM]}), "is damaged (TypeError("),
-        (json.dumps({"config": {}}), "is damaged (KeyError('arms'))"),
-        (json.dumps({"config": {}, "arms": [{**ARM, "default": None}]}), "is damaged (AttributeError("),
-        (json.dumps({"config": {}, "arms": [{"default": "none"}]}), "is damaged (KeyError('trial'))"),
+        ("", "is damaged (JSONDecodeError("),
+        ("\xff", "is damaged ("),
+        ("null", "are damaged: got None for a Tuned"),
+        ("[]", "are damaged: got [] for a Tuned"),
+        ("{}", "are damaged: Tuned lacks 'config'"),
+        (json.dumps({"config": 3, "arms": [ARM]}), "Tuned.config got 3, expected values by name"),
+        (json.dumps({"config": {}}), "are damaged: Tuned lacks 'arms'"),
+        (json.dumps({"config": {}, "arms": 7}), "Tuned.arms got 7, expected several, each a TunedArm"),
+        (
+            json.dumps({"config": {}, "arms": [{**ARM, "default": None}]}),
+            "TunedArm.default got None, expected a",
+        ),
+        (json.dumps({"config": {}, "arms": [{"default": "none"}]}), "are damaged: TunedArm lacks 'tuned'"),
+        (json.dumps({"config": {"plugins": "own"}, "arms": [ARM]}), "was made with --plugins own; give"),
+        (json.dumps({"config": {}, "arms": [ARM], "sha256": "0"}), "was changed after it was written"),
+        (json.dumps({"config": {}, "arms": []}), "no configuration of any arm came to its end"),
+        (
+            json.dumps({"config": {}, "arms": [{**ARM, "value": None}]}),
+            "no configuration of any arm came to it",
+        ),
         (json.dumps({"config": {"wings": 2}, "arms": [ARM]}), "StudyConfig has no 'wings'"),
         (json.dumps({"config": {}, "arms": [{**ARM, "tuned": "nonsense"}]}), "unknown variant 'nonsense'"),
     ],
@@ -153,7 +168,7 @@ def test_a_damaged_record_of_what_was_found_is_refused(tmp_path, monkeypatch, sa
     monkeypatch.chdir(tmp_path)
     file = Path("studies/t/tuned.json")
     file.parent.mkdir(parents=True)
-    file.write_text(saved)
+    file.write_bytes(saved.encode("latin1"))
     result = call_study("ablate", "--from-tuned", "t")
     assert (result.code, result.err.count("\n")) == (2, 1), result.err
     assert result.err.startswith(f"error: {file}")
@@ -264,7 +279,7 @@ def test_a_space_that_fits_is_searched(tmp_path, monkeypatch, space):
 
 def test_arms_may_be_narrowed_to_some_without_an_option(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    (tmp_path / "mine.py").write_text(FILE % '{"theta": Range(1, 9)}')
+    (tmp_path / "mine.py").write_text(FILE % '{"theta": Range(1, 9), "train.lr": Range(1e-4, 1e-2)}')
     assert call_study("tune", "mine.py", "--eval.n", "100", "--variants", "learned", "--dry-run").code == 0
 
 
@@ -281,7 +296,7 @@ def test_whole_numbers_are_searched_by_whole_numbers(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     config = study("smoke", name="t", variants=("rope2d",))
     space = {"train.warmup_steps": Range(1, 18, log=True), "train.lr": Range(1, 2)}
-    plan = plan_tuning(config, space)
+    plan, _, _ = plan_tuning(config, space)
     found = read_space(plan.facts["space"])
     assert found == {"train.warmup_steps": Range(1, 18, log=True, whole=True), "train.lr": Range(1, 2)}
     arm = plan.arms["rope2d"]
@@ -307,11 +322,11 @@ def test_a_search_of_before_whole_numbers_goes_on_as_it_was(tmp_path, monkeypatc
     monkeypatch.chdir(tmp_path)
     config = study("digits", name="t", variants=("rope2d",), eval={"n": (100,)})
     space = {"train.warmup_steps": Range(100, 900)}
-    plan = plan_tuning(config, space)
+    plan, _, _ = plan_tuning(config, space)
     before = '{"train.warmup_steps": {"low": 100, "high": 900, "log": false}}'
     assert plan.facts["space"] != before
     replace(plan, facts={**plan.facts, "space": before}).save()
-    assert plan_tuning(config, space).facts["space"] == before
+    assert plan_tuning(config, space)[0].facts["space"] == before
 
 
 def test_numbers_fit_a_spec():
