@@ -134,8 +134,7 @@ def announcement(plan: Plan, config: TuneConfig, runs: int, asked: int) -> str:
     """
     steps = ", ".join(map(str, rungs(plan, config)))
     fewer = (
-        f"tune.trials is {config.trials}, not {asked}: SPACE has no more configurations of some arm, and every "
-        "arm gets equally many\n"
+        f"SPACE has only {config.trials} configurations of some arm: every arm gets so many, not {asked}\n"
     )
     return (fewer if config.trials < asked else "") + (
         f"tuning {plan.name}: {len(plan.arms)} arms ({', '.join(plan.arms)}), {config.trials} configurations "
