@@ -2,12 +2,12 @@
 
 import contextlib
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
-from experiments.cli.main import FAILED, OK, SOME_FAILED, StopFlag
+from experiments.cli.main import FAILED, OK, SOME_FAILED, StopFlag, one_line
 from experiments.config.study import StudyConfig
-from experiments.coordinator.cell import FINAL
+from experiments.coordinator.cell import FINAL, Cell
 from experiments.coordinator.cell_queue import AllFail, CellQueue, Watch
 from experiments.coordinator.launchers import Launcher, make_launcher
 from experiments.coordinator.optuna_storage import database_url
@@ -61,6 +61,8 @@ def ablate(config: StudyConfig, stop: StopFlag, write_report: WriteReport) -> in
         except AllFail as error:
             print(f"error: {error}", file=sys.stderr)
             return FAILED
+        for line in failures_by_arm(todo, queue.failures):
+            print(line, file=sys.stderr)
         return finish(plan, config, url, write_report)
 
 
@@ -82,6 +84,24 @@ def announcement(plan: Plan, runs: int, todo: int, minutes: float) -> str:
         f"{runs} runs, {runs - todo} of them done",
     ]
     return "\n".join(lines) + (f"; about {minutes:.0f} minutes of work" if todo else "")
+
+
+def failures_by_arm(cells: Sequence[Cell], failures: Mapping[str, str]) -> list[str]:
+    """One line for each arm of which runs failed or diverged, with the reason of the first.
+
+    Args:
+        cells: what was worked on.
+        failures: what became of cells and why, by their name.
+    """
+    lines = []
+    for label in dict.fromkeys(cell.arm for cell in cells):
+        of_arm = [cell.name for cell in cells if cell.arm == label]
+        whys = [failures[name] for name in of_arm if name in failures]
+        if whys:
+            lines.append(
+                one_line(f"arm {label}: {len(whys)} of {len(of_arm)} runs did not end well: {whys[0]}")
+            )
+    return lines
 
 
 @contextlib.contextmanager

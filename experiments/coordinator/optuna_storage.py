@@ -13,6 +13,7 @@ from rope_dit.errors import UserError
 FILE = "optuna.db"
 AT_FAULT = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_ERROR)
 """what SQLite says of a file that is damaged or has other tables, but not of a lock or a full disk"""
+LOCKED_SECONDS = 5.0  # that a write waits for another process
 T = TypeVar("T")
 _log = logging.getLogger(__name__)
 
@@ -82,7 +83,8 @@ def quiet() -> None:
 
 
 def _emptied(folder: Path) -> optuna.storages.RDBStorage:
-    storage = optuna.storages.RDBStorage(database_url(folder))
+    waiting = {"connect_args": {"timeout": LOCKED_SECONDS}}
+    storage = optuna.storages.RDBStorage(database_url(folder), engine_kwargs=waiting)
     for name in optuna.get_all_study_names(storage):
         optuna.delete_study(study_name=name, storage=storage)
     return storage

@@ -1,12 +1,11 @@
 """Values are of the types that settings say, or refused: those from JSON, and those of a user's own file."""
 
-import copy
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
 import pytest
+from damage import ODD, swapped
 
 from experiments.cli.types import check_types, fitted
 from experiments.config.identity import read_settings
@@ -15,22 +14,6 @@ from experiments.config.study import StudyConfig, study
 from experiments.config.text import from_json, to_json
 from experiments.config.tuning import TuneConfig
 from rope_dit.errors import UserError
-
-ODD = [None, 5, "x", [], {}, float("inf"), True]
-
-
-def swapped(found: Any, odd: Any) -> Iterator[Any]:
-    """Copies of a JSON value, in each of which one of all that is inside is another."""
-    places = found.items() if isinstance(found, dict) else enumerate(found)
-    for key, value in places:
-        if isinstance(value, (dict, list)):
-            for inner in swapped(value, odd):
-                changed = copy.copy(found)
-                changed[key] = inner
-                yield changed
-        changed = copy.copy(found)
-        changed[key] = odd
-        yield changed
 
 
 @pytest.mark.parametrize("odd", ODD, ids=str)
