@@ -109,7 +109,7 @@ def test_a_full_disk_costs_the_database_only(tmp_path, cells, caplog):
     """The database has no room to grow, as on a full disk."""
     trials = Trials(tmp_path, "s", cells, END, cells)
     trials._projection.attempt(_fill)
-    wide = replace(cells[0], config=replace(cells[0].config, arm="a", out=tmp_path / ("x" * 10_000)))
+    wide = replace(cells[0], config=replace(cells[0].config, variant="x" * 100_000))
     trials.start(wide)
     trials.end(wide, "failed")
     assert not trials.works
