@@ -174,7 +174,7 @@ def read_saved(path: Path) -> SavedPlan | None:
     try:
         saved = from_json(SavedPlan, found)
     except UserError as error:
-        raise UserError(f"{file}: {error}; {RESTORE}.") from None
+        raise UserError(f"{file}: {str(error).rstrip('.')}; {RESTORE}.") from None
     return replace(saved, base=upgraded(saved.base))
 
 

@@ -1,8 +1,10 @@
 """Carrying out studies as their users do, and reading what they leave behind."""
 
 import contextlib
+import copy
 import io
 import json
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,6 +15,7 @@ from experiments import study
 from experiments.cli.main import main
 from experiments.coordinator.plan import Plan, read_plan
 
+ODD = [None, 5, "x", [], {}, float("inf"), True]  # what a bad disk or a hand puts into JSON
 QUICK = ("--eval.every", "0", "--samplers", "euler:steps=1", "heun:steps=1", "--eval.n", "100")
 
 
@@ -48,6 +51,20 @@ def unsealed_json(file: Path) -> dict[str, Any]:
     saved: dict[str, Any] = json.loads(file.read_text())
     del saved["sha256"]
     return saved
+
+
+def swapped(found: Any, odd: Any) -> Iterator[Any]:
+    """Copies of a JSON value, in each of which one of all that is inside is another."""
+    places = found.items() if isinstance(found, dict) else enumerate(found)
+    for key, value in places:
+        if isinstance(value, (dict, list)):
+            for inner in swapped(value, odd):
+                changed = copy.copy(found)
+                changed[key] = inner
+                yield changed
+        changed = copy.copy(found)
+        changed[key] = odd
+        yield changed
 
 
 def trials_of(folder: Path, name: str) -> list[tuple[str, dict[str, Any], float | None, dict[int, float]]]:

@@ -75,8 +75,8 @@ def three_digits(value: float) -> str:
 def points(space: Space) -> list[dict[str, Any]] | None:
     """All configurations of a space, of which values that read alike count as one; None for more than MOST.
 
-    >>> points({"train.batch": Choice(8, 16), "train.lr": Range(1, 1.02)})[1::3]
-    [{'train.batch': '8', 'train.lr': 1.01}, {'train.batch': '16', 'train.lr': 1.01}]
+    >>> points({"train.batch": Choice(8, 16), "train.warmup_steps": Range(1, 3, whole=True)})[2:4]
+    [{'train.batch': '8', 'train.warmup_steps': 3}, {'train.batch': '16', 'train.warmup_steps': 1}]
     """
     every = [_values(what) for what in space.values()]
     if math.prod(map(len, every)) > MOST:

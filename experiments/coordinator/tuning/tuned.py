@@ -78,7 +78,10 @@ def tuned_defaults(name: str, studies: Path) -> StudyConfig:
     try:
         tuned = from_json(Tuned, found)
         config = from_json(StudyConfig, upgraded(tuned.config))
-        check_asked_for(config.plugins, file)
+    except UserError as error:
+        raise UserError(f"{file}: {str(error).rstrip('.')}; {mend}.") from None
+    check_asked_for(config.plugins, file)
+    try:
         arms = tuple(str(Arm.parse(text, stored=True)) for text in _texts(tuned.arms))
     except UserError as error:
         raise UserError(f"{file}: {error}", error.details) from None

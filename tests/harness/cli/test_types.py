@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import pytest
-from damage import ODD, swapped
+from studies import ODD, swapped
 
 from experiments.cli.types import check_types, fitted
 from experiments.config.identity import read_settings

@@ -6,8 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from damage import ODD, swapped
-from studies import call_study, unsealed_json
+from studies import ODD, call_study, swapped, unsealed_json
 
 from experiments.config.study import study
 from experiments.config.text import to_json

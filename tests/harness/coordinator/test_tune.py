@@ -137,7 +137,10 @@ ARM = {"default": "a=none", "tuned": "a-tuned=none;train.lr=1", "trial": 1, "val
             "TunedArm.default got None, expected a",
         ),
         (json.dumps({"config": {}, "arms": [{"default": "none"}]}), "are damaged: TunedArm lacks 'tuned'"),
-        (json.dumps({"config": {"plugins": "own"}, "arms": [ARM]}), "was made with --plugins own; give"),
+        (
+            json.dumps({"config": {"plugins": "own"}, "arms": [ARM]}),
+            "was made with --plugins own;",
+        ),
         (json.dumps({"config": {}, "arms": [ARM], "sha256": "0"}), "was changed after it was written"),
         (json.dumps({"config": {}, "arms": []}), "no configuration of any arm came to its end"),
         (
