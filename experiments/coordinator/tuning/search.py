@@ -53,7 +53,7 @@ class Search:
         self._drawings = drawings(plan, plan.arms, space, why_not)
         self._direction = direction_of(plan.endpoint())
         self._sign = 1 if self._direction == "minimize" else -1
-        self._projection = Projection(plan.path, plan.name)
+        self.projection = Projection(plan.path, plan.name)
         self._projected = dict.fromkeys(plan.arms, 0)
 
     def run(self) -> list[TunedArm]:
@@ -66,7 +66,7 @@ class Search:
             for label, candidates in lot.items():
                 self._drawings[label].tell(candidates)
                 every[label] += candidates
-            self._projection.attempt(self._project)
+            self.projection.attempt(self._project)
         return [self._found(self.plan.arms[label], candidates) for label, candidates in every.items()]
 
     def _project(self, storage: optuna.storages.RDBStorage) -> None:
@@ -163,11 +163,16 @@ class _NoWork:
             raise _Unfinished
 
 
-def replay(plan: Plan, why_not: WhyNot) -> None:
-    """Make Optuna's side of a tuning study again from its run folders, as far as whole lots go."""
+def replay(plan: Plan, why_not: WhyNot) -> bool:
+    """Make Optuna's side of a tuning study again from its run folders, as far as whole lots go.
+
+    Returns whether it could be written. Raises UserError where the study's facts are damaged.
+    """
     try:
         config = from_json(TuneConfig, json.loads(plan.facts["tune"]))
     except ValueError as error:
         raise UserError(f"{plan.path}: the saved tune is damaged ({error}).") from None
+    search = Search(plan, config, read_space(plan.facts["space"]), why_not, _NoWork())
     with contextlib.suppress(_Unfinished):
-        Search(plan, config, read_space(plan.facts["space"]), why_not, _NoWork()).run()
+        search.run()
+    return search.projection.works
