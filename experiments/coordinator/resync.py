@@ -114,15 +114,20 @@ def sync(studies: Path, name: str) -> Plan:
         sync_definition(plan.definition())
         sync_runs(plan.name, cells_in(plan))
         if plan.kind == "tune":
-            _replay(plan)
+            make_again(plan)
         else:
             Trials(plan.path, plan.name, plan.cells(), plan.endpoint())
     return plan
 
 
-def _replay(plan: Plan) -> None:
-    """Make Optuna's side of a tuning study again, for which its data must be here."""
+def make_again(plan: Plan) -> bool:
+    """Make Optuna's side of a tuning study again, for which its data must be here; returns whether it is."""
     from experiments.coordinator.tuning.check_space import buildable  # takes torch
     from experiments.datasets import load
 
-    replay(plan, buildable(plan.base, load(plan.base.data)))
+    try:
+        images = load(plan.base.data)
+    except UserError as error:  # which configurations can be depends on them
+        _log.warning("Optuna's side of %s is not made again: %s", plan.name, error)
+        return False
+    return replay(plan, buildable(plan.base, images))

@@ -54,7 +54,7 @@ def unsealed_json(file: Path) -> dict[str, Any]:
 
 
 def swapped(found: Any, odd: Any) -> Iterator[Any]:
-    """Copies of a JSON value, in each of which one of all that is inside is another."""
+    """Copies of a JSON value, in each of which one thing inside is another; for None also missing."""
     places = found.items() if isinstance(found, dict) else enumerate(found)
     for key, value in places:
         if isinstance(value, (dict, list)):
@@ -65,6 +65,8 @@ def swapped(found: Any, odd: Any) -> Iterator[Any]:
         changed = copy.copy(found)
         changed[key] = odd
         yield changed
+        if isinstance(found, dict) and odd is None:
+            yield {name: value for name, value in found.items() if name != key}
 
 
 def trials_of(folder: Path, name: str) -> list[tuple[str, dict[str, Any], float | None, dict[int, float]]]:

@@ -14,6 +14,7 @@ from experiments.config.tuning import Range
 from experiments.coordinator.ablate import hold
 from experiments.coordinator.plan import Plan, read_plan
 from experiments.coordinator.plan_ablation import plan_ablation
+from experiments.coordinator.resync import make_again
 from experiments.coordinator.tuning.search import replay
 from experiments.coordinator.tuning.tune import plan_tuning
 from experiments.coordinator.worker import read_cell
@@ -60,6 +61,14 @@ def test_a_tuning_with_one_fact_changed_is_read_or_refused(odd):
         file.write_text(json.dumps({**saved, "facts": facts}))
         with contextlib.suppress(UserError):
             replay(read_plan(plan.path), lambda arm: "")
+
+
+def test_a_tuning_whose_data_is_elsewhere_is_not_drawn_again(caplog):
+    plan, _, _ = plan_tuning(study("smoke", **SMALL), {"train.lr": Range(1e-4, 1e-2)})
+    gone = replace(plan.base, data=replace(plan.base.data, name="folder:/nowhere/at/all"))
+    assert not make_again(replace(plan, base=gone))
+    assert "Optuna's side of s is not made again: " in caplog.text
+    assert make_again(plan)
 
 
 def test_an_edited_record_is_named_and_one_of_before_seals_is_read():

@@ -22,7 +22,7 @@ from experiments.coordinator.tuning.space import (
     three_digits,
     value_text,
 )
-from experiments.coordinator.tuning.tune import plan_tuning
+from experiments.coordinator.tuning.tune import announcement, plan_tuning
 
 pytestmark = pytest.mark.filterwarnings("ignore::optuna.exceptions.ExperimentalWarning")
 
@@ -192,6 +192,18 @@ def test_an_arm_without_anything_to_tune_is_refused(tmp_path, monkeypatch):
     assert (
         "nothing to tune: SPACE has no other configuration of arm learned than the default one" in result.err
     )
+
+
+def test_every_arm_gets_as_many_configurations_as_the_arm_with_the_fewest_has(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    config = study("smoke", name="t", variants=("learned", "rope2d"), eval={"n": (100,)})
+    space = {"train.schedule": Choice("constant", "cosine"), "theta": Choice(10, 100, 1000)}
+    plan, spent, _ = plan_tuning(config, space)
+    assert (spent.trials, json.loads(plan.facts["tune"])["trials"]) == (2, 2)
+    told = announcement(plan, spent, 1, config.tune.trials)
+    assert told.startswith("SPACE has only 2 configurations of some arm: every arm gets so many, not 18\n")
+    _, spent, _ = plan_tuning(replace(config, variants=("rope2d",)), space)
+    assert spent.trials == 6
 
 
 def test_a_search_that_drew_some_twice_goes_on_as_it_was(tmp_path, monkeypatch):
