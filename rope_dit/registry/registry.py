@@ -203,7 +203,4 @@ def _import_plugin(path: Path) -> None:
     spec = importlib.util.spec_from_file_location(name, path, loader=loader)
     assert spec is not None, path
     module = sys.modules[name] = importlib.util.module_from_spec(spec)
-    try:
-        loader.exec_module(module)
-    except SystemExit as stop:
-        raise UserError(f"plugin {path} ends the program ({stop!r}) where it is imported; mend it.") from None
+    loader.exec_module(module)

@@ -182,8 +182,8 @@ RUN = [
     ("--plugins boom --variant boom", "boom.py:4: ModuleNotFoundError: No module named 'no_such_package'"),
     ("--plugins boom --variant learned+bom", "Did you mean 'boom'?"),
     ("--plugins snap --variant snap", "snap.py:10: KeyError: 'snap'"),
-    ("--plugins leave --variant leave", "leave.py:10: SystemExit: 0. Mend or remove the file."),
-    ("--plugins gone --variant gone", "gone.py ends the program (SystemExit(0)) where it is imported"),
+    ("--plugins leave --variant leave", "variant 'leave' (leave/leave.py:10): called sys.exit(0). Mend or"),
+    ("--plugins gone --variant gone", "variant 'gone' (gone/gone.py:13): called sys.exit(0). Mend or"),
 ]  # fmt: skip
 
 EVALUATE = [
