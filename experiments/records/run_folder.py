@@ -110,7 +110,9 @@ class RunFolder:
                 raise UserError(
                     f"{self.path} is locked by {text or 'another process'}; wait or stop that process."
                 ) from None
-            write_durably(owner, f"process {os.getpid()} on {socket.gethostname()}".encode())
+            if owner.exists() and owner.stat().st_nlink > 1:  # a hard link: it is somebody else's file too
+                owner.unlink()
+            owner.write_text(f"process {os.getpid()} on {socket.gethostname()}")
             yield
 
     @contextlib.contextmanager
@@ -183,10 +185,12 @@ class RunFolder:
     def _unsealed(self, config: tuple[RunRecord, bool] | None, log: CurveLog) -> list[str]:
         """Names of files that cannot tell whether they were changed."""
         table = self._table()
+        with self._naming_table():
+            told = table is None or is_sealed(table)
         whole = {
-            "config.json": config is None or config[1],
+            "config.json": not config or config[1],
             "metrics.jsonl": not log.unsealed,
-            "scores.csv": table is None or is_sealed(table),
+            "scores.csv": told,
         }
         return [name for name, ok in whole.items() if not ok]
 

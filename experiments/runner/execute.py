@@ -67,6 +67,7 @@ def try_all(resolved: Resolved, checkpoints: Checkpoints, scorer: Scorer, ranks:
 def begin(resolved: Resolved, training: Training, batches: Batches, scorer: Scorer, ranks: Ranks) -> Record:
     """Take up the run's folder, made new where there was none, and say what is going to happen."""
     config, folder = resolved.config, resolved.folder
+    folder.check_free_for(resolved.identity)  # another run may have begun there before the folder was held
     folder.open_metrics(training.step, training.logged)
     if folder.record is None:
         folder.create(resolved.identity, config, pairing(resolved, batches), origin(resolved, ranks.size))

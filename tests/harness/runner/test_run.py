@@ -254,7 +254,7 @@ def generator(finished: Path) -> Generator:
 
     resolved, state = open_run(read_config(finished))
     generator = make_generator(resolved, StopFlag())
-    generator.load(state.ema.profiles["0.9"])
+    generator.load(state.ema.profiles["0.9"], state.step)
     return generator
 
 
