@@ -112,7 +112,8 @@ class RunFolder:
                 ) from None
             if owner.exists() and owner.stat().st_nlink > 1:  # a hard link: it is somebody else's file too
                 owner.unlink()
-            owner.write_text(f"process {os.getpid()} on {socket.gethostname()}")
+            with naming(owner):
+                owner.write_text(f"process {os.getpid()} on {socket.gethostname()}")
             yield
 
     @contextlib.contextmanager
