@@ -16,15 +16,17 @@ def cache_folder() -> Path:
     return Path(os.environ.get("ROPE_DIT_CACHE") or Path.home() / ".cache" / "rope-dit")
 
 
-def read(key: str) -> NDArray[np.generic] | None:
-    """Return the array stored under `key`; None if there is none, or if it is damaged (said on stderr)."""
+def read(key: str) -> tuple[NDArray[np.generic], ...] | None:
+    """Return the arrays stored under `key`; None if there are none or they are damaged (said on stderr)."""
     path = cache_folder() / f"{key}.npy"
     try:
         with path.open("rb") as file:
             digest = np.load(file, allow_pickle=False)
-            array: NDArray[np.generic] = np.load(file, allow_pickle=False)
-        if sha256(array) == str(digest):
-            return array
+            size, arrays = os.fstat(file.fileno()).st_size, []
+            while file.tell() < size:
+                arrays.append(np.load(file, allow_pickle=False))
+        if sha256(*arrays) == str(digest):
+            return tuple(arrays)
         reason = "its SHA-256 does not match"
     except (FileNotFoundError, NotADirectoryError):
         return None
@@ -34,13 +36,13 @@ def read(key: str) -> NDArray[np.generic] | None:
     return None
 
 
-def write(key: str, array: NDArray[np.generic]) -> None:
-    """Store `array` under `key`. A full or read-only disk is said on stderr, and stops nothing."""
+def write(key: str, *arrays: NDArray[np.generic]) -> None:
+    """Store arrays under `key`. A full or read-only disk is said on stderr, and stops nothing."""
     path = cache_folder() / f"{key}.npy"
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with replacing(path) as file:
-            np.save(file, np.array(sha256(array)))
-            np.save(file, array)
+            for array in (np.array(sha256(*arrays)), *arrays):
+                np.save(file, array)
     except OSError as error:
         print(f"warning: the pictures could not be cached in {path.parent}: {error}", file=sys.stderr)

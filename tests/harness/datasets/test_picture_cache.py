@@ -24,7 +24,8 @@ def cached(root, cache_folder):
 def test_second_load_reads_the_cache(cached, capsys):
     root, images, file = cached
     assert folder(root).fingerprint == images.fingerprint
-    cache.write(file.stem, np.zeros((8, 3, 6, 8), np.uint8))
+    black = np.zeros((8, 3, 6, 8), np.uint8), np.full((8, 2), 8)
+    cache.write(file.stem, *black)
     assert folder(root).train.max() == 0
     assert capsys.readouterr().err == ""
 
@@ -85,7 +86,7 @@ def test_a_cache_belongs_to_one_folder(cached, tmp_path, cache_folder):
         (tmp_path / "copy" / path.parent.name / path.name).hardlink_to(path)
     folder(root)
     for file in cache_folder.iterdir():
-        cache.write(file.stem, np.zeros((8, 3, 6, 8), np.uint8))
+        cache.write(file.stem, np.zeros((8, 3, 6, 8), np.uint8), np.full((8, 2), 8))
     assert folder(tmp_path / "copy").fingerprint == images.fingerprint
 
 
