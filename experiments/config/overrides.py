@@ -5,6 +5,7 @@ from dataclasses import fields, is_dataclass, replace
 from typing import Any
 
 from experiments.cli.arguments import Argument, arguments, unknown_option, words_for
+from experiments.config.paths import located
 from experiments.config.presets import preset
 from experiments.config.run import RunConfig
 from rope_dit.config import option
@@ -53,9 +54,9 @@ def _read(argument: Argument, name: str, text: str) -> Any:
 
 
 def command_line(config: RunConfig) -> list[str]:
-    """Arguments of `experiments.run` that give these settings."""
-    before, args = dict(_values(preset(config.preset))), ["--preset", config.preset]
-    for name, value in _values(config):
+    """Arguments of `experiments.run` that give these settings, their paths in full."""
+    before, args = dict(_values(located(preset(config.preset)))), ["--preset", config.preset]
+    for name, value in _values(located(config)):
         if value != before[name]:
             args += words_for("data" if name == "data.name" else name, value)
     return args

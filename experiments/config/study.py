@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal
 
 import tyro
 
+from experiments.cli.paths import given
 from experiments.config import presets
 from experiments.config.endpoint import EndpointConfig
 from experiments.config.launch import LaunchConfig
@@ -124,7 +125,7 @@ def study_file(name: str) -> tuple[StudyConfig, Space]:
     Returns what the file calls STUDY, and its search SPACE (empty where it has none).
     Raises UserError with file and line where it cannot be read.
     """
-    path = Path(name) if name.endswith(".py") else STUDIES / f"{name}.py"
+    path = given(name) if name.endswith(".py") else STUDIES / f"{name}.py"
     if not path.is_file():
         known = sorted(file.stem for file in STUDIES.glob("[a-z]*.py"))
         raise UserError(f"no study file '{name}', expected a path ending in .py or one of {', '.join(known)}."

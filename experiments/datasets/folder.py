@@ -3,13 +3,13 @@
 import os
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from pathlib import Path
 from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
+from experiments.cli.paths import given
 from experiments.config.registries import DATASETS
 from experiments.config.run import DataConfig
 from experiments.datasets.base import Images, Pixels, refuse_unused, sha256, stratified_split
@@ -41,7 +41,7 @@ def folder(argument: str, config: DataConfig) -> Images:
     """
     if not argument:
         raise UserError("--data got 'folder', expected folder:PATH with the folder that holds the pictures.")
-    tree = scan(Path(argument).expanduser())
+    tree = scan(given(argument))
     if len(tree.parts) > 1:
         refuse_unused(config, "held_out")
     pixels, sizes = _pixels(tree, config.image_size)
@@ -92,8 +92,7 @@ def _pixels(tree: Tree, side: int) -> tuple[Pixels, Sizes]:
     _check_enough(tree)
     _report(tree)
     if cached is not None:
-        pixels, sizes = cached
-        return pixels.astype(np.uint8, copy=False), sizes.astype(np.int64, copy=False)
+        return cached[0].astype(np.uint8, copy=False), cached[1].astype(np.int64, copy=False)
     pixels = np.stack([one for one, _ in decoded.values()])
     sizes = np.array([size for _, size in decoded.values()], dtype=np.int64)
     cache.write(key, pixels, sizes)

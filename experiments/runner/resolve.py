@@ -81,16 +81,19 @@ class Resolved:
 
 
 @plugin_errors()
-def resolve(asked: RunConfig, ranks: int = 0, *, scored: bool = True) -> Resolved:
+def resolve(
+    asked: RunConfig, ranks: int = 0, *, scored: bool = True, images: Images | None = None
+) -> Resolved:
     """Check everything that can be checked before anything is written. Raises UserError.
 
     Args:
         asked: what the user asked for.
         ranks: processes that train it together; 0: as many as trained what lies in `asked.out`, or one.
         scored: whether scores are going to be made of its pictures.
+        images: its data set, if it is there already.
     """
     device = choose_device(asked.device)
-    images = load(asked.data)
+    images = images or load(asked.data)
     config, found, folder = place(asked, device, images, ranks)
     torch.set_num_threads(config.train.threads)
     check_buildable(config, images)

@@ -8,6 +8,7 @@ import pytest
 
 from experiments.cli.arguments import parse
 from experiments.config.overrides import command_line, override
+from experiments.config.paths import located
 from experiments.config.presets import PRESETS
 from experiments.config.run import DataConfig, RunConfig
 from experiments.run import __doc__ as run_doc
@@ -155,7 +156,7 @@ ODD = {
 @pytest.mark.parametrize("changes", ODD.values(), ids=ODD)
 def test_odd_settings_come_back(changes):
     config = replace(SMOKE, **changes)
-    assert typed(config) == config
+    assert located(typed(config)) == located(config)
 
 
 @pytest.mark.parametrize("base", ["digits", "cifar10"])
