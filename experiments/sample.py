@@ -69,7 +69,7 @@ class SampleConfig:
 def command(args: list[str], stop: StopFlag) -> int:
     """Sample and write; returns the exit code."""
     wanted = parse(SampleConfig, None, args, "python -m experiments.sample", __doc__)
-    config = read_config(wanted.run, wanted.data)
+    config = read_config(wanted.run, wanted.data, scored=False)
     evaluation = chosen(config, wanted)
     from experiments.runner.execute import make_generator
     from experiments.runner.write_samples import sampled, write

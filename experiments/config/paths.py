@@ -36,8 +36,8 @@ def located(config: C) -> C:
     return _changed(config, change)
 
 
-def brought(config: RunConfig, run: Path) -> RunConfig:
-    """Settings of a run whose data and extractor are where they lie now, if its project was moved.
+def brought(config: RunConfig, run: Path, *, scored: bool = True) -> RunConfig:
+    """Settings of a run whose data, and extractor if it is `scored`, are where they lie now.
 
     What is no longer at its path, or was written as a relative one, is looked for from the current folder and
     from those above the run: first under its whole path, then under ever less of its end. Where it is not
@@ -54,8 +54,10 @@ def brought(config: RunConfig, run: Path) -> RunConfig:
         return str(next(filter(os.path.exists, found), text))
 
     now = _changed(config, change)
+    if not scored:
+        return replace(now, eval=config.eval)
     if now.eval != config.eval:  # pictures are known by their fingerprint, whatever their path
-        _log.warning("%s was moved; it is taken from %s", config.eval.extractor, now.eval.extractor)
+        _log.warning("extractor %s: taken from %s", config.eval.extractor, now.eval.extractor)
     return now
 
 

@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal
 
 import tyro
 
-from experiments.cli.paths import given
+from experiments.cli.paths import everywhere, given
 from experiments.config import presets
 from experiments.config.endpoint import EndpointConfig
 from experiments.config.launch import LaunchConfig
@@ -93,6 +93,12 @@ class StudyConfig:
             preset=self.preset, study=self.title, device=self.device, plugins=self.plugins,
             data=self.data, model=self.model, train=self.train, eval=self.eval,
         )  # fmt: skip
+
+
+def elsewhere(studies: Path) -> list[str]:
+    """Arguments that say where studies lie, for commands to be typed; none where that is as usual."""
+    usual = StudyConfig.studies
+    return [] if everywhere(studies) == everywhere(usual) else ["--studies", str(studies)]
 
 
 def study(preset: str = "digits", **fields: Any) -> StudyConfig:

@@ -5,6 +5,7 @@ import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+from experiments.cli.commands import typed
 from experiments.cli.main import FAILED, OK, SOME_FAILED, StopFlag
 from experiments.config.study import StudyConfig
 from experiments.coordinator.cell import FINAL
@@ -116,5 +117,5 @@ def finish(plan: Plan, config: StudyConfig, url: str, write_report: WriteReport)
     report = write_report(plan.name, None, config.reports)
     print(f"report      {report}")
     print(f"MLflow      mlflow ui, then http://127.0.0.1:5000{url}")
-    print(f"Optuna      optuna-dashboard sqlite:///{plan.path}/optuna.db")
+    print(f"Optuna      {typed('optuna-dashboard', f'sqlite:///{plan.path}/optuna.db')}")
     return OK if all(state == "done" for state in states) else SOME_FAILED

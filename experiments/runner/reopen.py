@@ -39,8 +39,13 @@ class Pictures:
 WHERE_THEY_WERE = Pictures()
 
 
-def read_config(path: Path, pictures: Pictures = WHERE_THEY_WERE) -> RunConfig:
-    """Settings of the run in `path`, with `out` pointing there; data and extractor where they are now.
+def read_config(path: Path, pictures: Pictures = WHERE_THEY_WERE, *, scored: bool = True) -> RunConfig:
+    """Settings of the run in `path`, with `out` pointing there, and its paths where they lead now.
+
+    Args:
+        path: run folder.
+        pictures: where its pictures are, if the user says so.
+        scored: whether its extractor is going to be used.
 
     Raises UserError where there is no run.
     """
@@ -53,7 +58,7 @@ def read_config(path: Path, pictures: Pictures = WHERE_THEY_WERE) -> RunConfig:
         raise UserError(f"{path} holds no run; expected a folder that experiments.run made, {example}.")
     if (plugins := record.config.get("plugins")) and not PLUGINS:  # code from a path is run only if asked
         raise UserError(f"{path} was made with --plugins {plugins}; give --plugins with that folder.")
-    found = brought(record.settings, path)
+    found = brought(record.settings, path, scored=scored)
     places = {key: value for key, value in vars(pictures).items() if value is not None}
     return located(replace(found, data=replace(found.data, **places), out=path, dry_run=False))
 
@@ -101,7 +106,6 @@ def check_pictures(config: RunConfig, images: "Images") -> None:
     expected = record.identity.get("data") if record else None
     if expected not in (None, images.fingerprint):
         raise UserError(
-            f"{config.out} was trained on other pictures than those of --data {config.data.name}; "
-            "say where its own are: --data NAME:PATH.",
-            [f"fingerprint of its pictures: {expected}", f"of these: {images.fingerprint}"],
+            f"{config.out} was trained on other pictures than these; say where they are: --data NAME:PATH.",
+            [f"these are {config.data.name}, with fingerprint {images.fingerprint}", f"its own: {expected}"],
         )

@@ -8,9 +8,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from typing import Any
 
+from experiments.cli.commands import python
 from experiments.cli.main import FAILED, OK, StopFlag
 from experiments.config.canonical import scoring
-from experiments.config.study import Space, StudyConfig
+from experiments.config.study import Space, StudyConfig, elsewhere
 from experiments.config.text import to_json
 from experiments.config.tuning import TuneConfig
 from experiments.coordinator.ablate import hold, launching
@@ -120,5 +121,5 @@ def summary(plan: Plan, found: Sequence[Mapping[str, Any]]) -> str:
     return "\n".join([
         *lines,
         "these scores chose the configurations, so they flatter them; on fresh seeds:",
-        f"python -m experiments.study ablate --from-tuned {plan.name}",
+        python("experiments.study", "ablate", "--from-tuned", plan.name, *elsewhere(plan.path.parent)),
     ])  # fmt: skip

@@ -6,8 +6,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from experiments.cli.commands import python
 from experiments.config.former import upgraded
-from experiments.config.study import StudyConfig
+from experiments.config.study import StudyConfig, elsewhere
 from experiments.config.text import from_json
 from experiments.coordinator.arm import Arm
 from rope_dit.errors import UserError
@@ -19,19 +20,17 @@ def tuned_defaults(name: str, studies: Path) -> StudyConfig:
     Raises UserError where the tuning is not there or not finished.
     """
     file = studies / name / "tuned.json"
+    tune = python("experiments.study", "tune", "--name", name, *elsewhere(studies))
     if not file.is_file():
         why = "has not come to its end" if (studies / name).is_dir() else "is not there"
-        raise UserError(
-            f"tuning study {studies / name} {why}; first: python -m experiments.study tune --name {name}"
-        )
+        raise UserError(f"tuning study {studies / name} {why}; first: {tune}")
     try:
         saved = json.loads(file.read_text())
         config, arms = from_json(StudyConfig, upgraded(saved["config"])), _arms(saved["arms"])
     except UserError as error:
         raise UserError(f"{file}: {error}", error.details) from None
     except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise UserError(f"{file} is damaged ({error!r}); restore it, or search again: "
-                        f"python -m experiments.study tune --name {name}") from None  # fmt: skip
+        raise UserError(f"{file} is damaged ({error!r}); restore it, or search again: {tune}") from None
     return replace(config, name="", variants=(), arms=arms, baseline="", dry_run=False)
 
 

@@ -5,11 +5,11 @@ archive, or something else that is left out and counted.
 """
 
 import os
-import shlex
 import stat
 from enum import Enum
 from pathlib import Path
 
+from experiments.cli.commands import typed
 from experiments.datasets.image_files.decode import SUFFIXES
 
 
@@ -101,8 +101,8 @@ def format_of(path: Path) -> str:
 
 
 def unpacking(path: Path) -> str:
-    """What to do with an archive, as a sentence without its full stop."""
-    suffix, target = suffix_of(path.name), path.name.partition(".")[0] or "pics"
+    """What to do with an archive: a line for people."""
+    suffix, target = suffix_of(path.name), path.parent / (path.name.partition(".")[0] or "pics")
     if suffix in ARRAYS:
         return (
             "save its pictures as PNG files, one folder a class, or write a data set of your own (--plugins)"
@@ -113,5 +113,5 @@ def unpacking(path: Path) -> str:
     program = programs.get(".tar" if is_tar else suffix)
     if program is None:  # one compressed file, of whatever
         return "unpack it, and give the folder with its pictures"
-    command = program.format(shlex.quote(path.name), shlex.quote(target))
-    return f"unpack it: {command}, then --data {shlex.quote(f'folder:{target}')}"
+    command = program.format(typed(path), typed(target))
+    return f"unpack it: {command}, then --data {typed(f'folder:{target}')}"

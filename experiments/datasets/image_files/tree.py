@@ -56,7 +56,7 @@ class Tree:
         if len(self.parts) > 1 and (self.folders or self.parts[1] not in ("test", "val")):
             notes.append(f"trained on: {shorten(self.parts[0])}/; held out: {shorten(self.parts[1])}/")
         return notes + [
-            f"{shorten(name)} is not looked into; {unpacking(Path(name))}" for name in self.archives[:3]
+            f"{shorten(name)} is not looked into; {unpacking(self.root / name)}" for name in self.archives[:3]
         ]
 
 
@@ -73,7 +73,7 @@ def scan(root: Path) -> Tree:
         os.scandir(root).close()
     except NotADirectoryError as error:
         if kind_of(root)[0] is Kind.ARCHIVE:
-            raise UserError(f"{shorten(root)} is not a folder but an archive; {unpacking(root)}.") from None
+            raise UserError(f"{shorten(root)} is no folder but an archive:", [unpacking(root)]) from None
         raise _unreadable(root, error) from None
     except OSError as error:
         raise _unreadable(root, error) from None

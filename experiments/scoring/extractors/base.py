@@ -165,4 +165,5 @@ def read_weights(path: Path) -> bytes:
     try:
         return path.read_bytes()
     except OSError as error:
-        raise UserError(f"weights file {path.name}: {error.strerror}; expected a file there.") from None
+        raise UserError(f"weights file {path.name}: {error.strerror}; expected a file there. "
+                        "Say where it is: --eval.extractor (evaluate: --extractor).") from None  # fmt: skip

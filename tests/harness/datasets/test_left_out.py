@@ -2,6 +2,7 @@
 
 import io
 import json
+import shlex
 import struct
 
 import numpy as np
@@ -151,22 +152,29 @@ def test_a_class_that_is_empty_in_one_part_is_refused(root):
 @pytest.mark.parametrize(
     ("name", "command"),
     [
-        ("my pics.zip", "unzip 'my pics.zip' -d 'my pics', then --data 'folder:my pics'"),
-        ("a.tar.gz", "mkdir a && tar -xf a.tar.gz -C a, then --data folder:a"),
-        ("a.TGZ", "mkdir a && tar -xf a.TGZ -C a, then --data folder:a"),
-        ("images-idx3-ubyte.gz", "unpack it, and give the folder with its pictures"),
-        ("a.npz", "save its pictures as PNG files"),
-        ("a.parquet", "save its pictures as PNG files"),
+        ("my pics.zip", "unzip {root}/my pics.zip -d {root}/my pics"),
+        ("a.tar.gz", "mkdir {root}/a && tar -xf {root}/a.tar.gz -C {root}/a"),
+        ("a.TGZ", "mkdir {root}/a && tar -xf {root}/a.TGZ -C {root}/a"),
+        ("it's.7z", "7z x {root}/it's.7z -o{root}/it's"),
+        ("images-idx3-ubyte.gz", ""),
+        ("a.npz", ""),
+        ("a.parquet", ""),
     ],
 )
 def test_archives_say_what_to_do(root, said, name, command):
     root.mkdir()
     (root / name).write_bytes(b"x")
-    assert command in str(refusal(folder, root / name))
-    assert command in " ".join(refusal(folder, root).details)
+    (advice,) = refusal(folder, root / name).details
+    assert advice in " ".join(refusal(folder, root).details)
     paint_classes(root, {"a": 3})
     folder(root)
-    assert command in " ".join(said())
+    assert advice in " ".join(said())
+    if command:
+        unpacking, _, option = advice.removeprefix("unpack it: ").partition(", then --data ")
+        assert " ".join(shlex.split(unpacking)) == command.format(root=root)
+        assert shlex.split(option) == [f"folder:{root / name.partition('.')[0]}"]
+    else:
+        assert advice.startswith(("unpack it, and give", "save its pictures as PNG files"))
 
 
 def test_names_that_unicode_composes_differently_are_one_class(root):
