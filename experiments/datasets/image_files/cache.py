@@ -7,13 +7,14 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from experiments.cli.paths import given
 from experiments.datasets.base import sha256
 from rope_dit.durable import replacing
 
 
 def cache_folder() -> Path:
     """`$ROPE_DIT_CACHE`, or ~/.cache/rope-dit. It may be deleted at any time."""
-    return Path(os.environ.get("ROPE_DIT_CACHE") or Path.home() / ".cache" / "rope-dit")
+    return given(os.environ.get("ROPE_DIT_CACHE") or "~/.cache/rope-dit")
 
 
 def read(key: str) -> tuple[NDArray[np.generic], ...] | None:

@@ -30,6 +30,13 @@ def test_second_load_reads_the_cache(cached, capsys):
     assert capsys.readouterr().err == ""
 
 
+def test_a_cache_of_another_version_of_decoding_is_left_alone(cached, monkeypatch):
+    root, images, file = cached
+    cache.write(file.stem, np.zeros((8, 3, 6, 8), np.uint8), np.full((8, 2), 8))
+    monkeypatch.setattr("experiments.datasets.folder.FORMAT", 1)
+    assert folder(root).fingerprint == images.fingerprint
+
+
 @pytest.mark.parametrize("position", [0, 8, 20, 100, 140, 200, 260, 300, 340, 383, 384, 500, -1])
 def test_a_damaged_cache_is_noticed_and_mended(cached, capsys, position):
     root, images, file = cached
@@ -125,3 +132,5 @@ def test_the_cache_lies_in_home_by_default(monkeypatch, tmp_path):
     monkeypatch.delenv("ROPE_DIT_CACHE")
     monkeypatch.setenv("HOME", str(tmp_path))
     assert cache.cache_folder() == Path(tmp_path, ".cache", "rope-dit")
+    monkeypatch.setenv("ROPE_DIT_CACHE", "~/mine")
+    assert cache.cache_folder() == tmp_path / "mine"
