@@ -128,7 +128,7 @@ def _scan_part(tree: Tree, part: str, folders: set[str], files: Mapping[str, str
         inner, pictures = _listed(tree, _join(part, label))
         nested = {name for name in inner if _holds_pictures(tree.root / _join(part, label, name))}
         for name in nested:
-            tree.problems[_join(part, label, name) + "/"] = _nested(part, label)
+            tree.problems[_join(part, label, name) + "/"] = _nested(part, label, len(folders))
         empty = [_join(part, label, name) for name in sorted(inner - nested)]
         if pictures:
             tree.classes.add(label)
@@ -147,7 +147,9 @@ def _scan_part(tree: Tree, part: str, folders: set[str], files: Mapping[str, str
         _add(tree, _join(part, name), part, NO_CLASS, reason or stray)
 
 
-def _nested(part: str, label: str) -> str:
+def _nested(part: str, label: str, classes: int) -> str:
+    if not part and classes == 1:
+        return f"nested: two folders deep; give folder:PATH/{shorten(label)}, or move its pictures up"
     if not part and label.lower() in FIRST:
         return f"nested: {label}/ is a class where no test/ or val/ lies beside it; give folder:PATH/{label}"
     return "nested: in a class folder; move its pictures up"

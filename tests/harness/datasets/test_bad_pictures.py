@@ -157,6 +157,8 @@ def test_missing_and_empty_folders(root, tmp_path):
     (root / "notes.txt").write_text("")
     assert "holds no pictures" in str(refusal(folder, root))
     paint(root / "train" / "cat" / "0.png")  # train/ alone is a class, with a folder in it
+    assert "give folder:PATH/train, or" in folder_lines(refusal(folder, root))["train/cat/"]
+    paint_classes(root, {"other": 2})
     assert folder_lines(refusal(folder, root))["train/cat/"].endswith("give folder:PATH/train")
     for name in ("folder", "folder:"):
         assert "folder:" in str(refusal(load, DataConfig(name=name)))
