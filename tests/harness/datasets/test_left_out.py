@@ -27,7 +27,8 @@ from experiments.datasets.remarks import remarks
 
 @pytest.fixture(name="said")
 def said_fixture(caplog):
-    """The lines of what was said so far."""
+    """The lines of what was said so far, by this test as by a process of its own."""
+    remarks_module._say.cache_clear()
     return lambda: [line.strip() for record in caplog.records for line in record.getMessage().split("\n")]
 
 
