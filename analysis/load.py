@@ -120,7 +120,7 @@ def scores(experiment: str, uri: str | None = None) -> pd.DataFrame:
         for run, content in artifacts.read(client, find_runs(client, experiment), "scores.csv"):
             if content is not None:
                 with _undamaged(run.info.run_id):
-                    found += read_scores(content.decode())
+                    found += read_scores(content.decode(), run.data.tags["run_uid"])
                 run_ids += [run.info.run_id] * (len(found) - len(run_ids))
     return score_frame(run_ids, found)
 
@@ -151,7 +151,8 @@ def _points(
         seen = set()
         naming = _naming(run)
         with _undamaged(run_id):
-            scored = read_scores(tables.get(run_id, b"").decode())
+            table, uid = tables.get(run_id), run.data.tags["run_uid"]
+            scored = read_scores(table.decode(), uid) if table is not None else []
             logged = list(_logged(logs[run_id], scored, naming))
         for key, step, value, milliseconds in logged:
             if contains in key and math.isfinite(value) and (key, step) not in seen:

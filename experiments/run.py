@@ -10,9 +10,9 @@ Started again, the same command goes on where it was stopped; a finished run say
 
 from experiments.cli.arguments import parse, take
 from experiments.cli.main import StopFlag, main
-from experiments.config.paths import located
 from experiments.config.presets import preset
 from experiments.config.run import RunConfig
+from experiments.records.paths import located
 from experiments.runner import torchrun
 from experiments.runner.run import run
 

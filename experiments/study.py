@@ -18,9 +18,9 @@ import analysis.figures.registry  # noqa: F401  --list shows them too
 from experiments.cli.arguments import parse, take
 from experiments.cli.main import OK, StopFlag, main
 from experiments.cli.paths import given
-from experiments.config.paths import located
 from experiments.config.study import STUDIES, Space, StudyConfig, study, study_file
 from experiments.records.mlflow_store import sqlite_file, tracking_uri
+from experiments.records.paths import located
 from rope_dit.errors import UserError
 
 MODES = ("ablate", "tune")

@@ -12,16 +12,32 @@ from collections.abc import Callable, Iterator, Sequence
 from types import FrameType
 
 from experiments.cli.arguments import take
+from experiments.cli.chatter import Chatter
+from experiments.cli.home import ensure_home
 from experiments.cli.listing import list_registered
 from experiments.cli.paths import given
-from rope_dit.errors import Stopped, UserError
+from experiments.cli.plugins import plugin_errors
+from rope_dit.errors import Stopped, UserError, is_out_of_memory
 from rope_dit.registry import add_plugins
 
 OK, FAILED, BAD_INPUT, SOME_FAILED = 0, 1, 2, 3
+STOPPING: dict[int, int] = {
+    signal.SIGINT: 130,
+    signal.SIGHUP: 129,  # the terminal is closed
+    signal.SIGTERM: 143,
+    signal.SIGUSR1: 143,  # by these three, too, batch systems say that the time of a job is nearly over
+    signal.SIGUSR2: 143,
+    signal.SIGXCPU: 143,
+}
+"""signals that ask a process to save and end, with its exit code then"""
 
 
 class StopFlag:
-    """Turned on by SIGTERM, SIGUSR1 or the first Ctrl-C; the second Ctrl-C stops at once."""
+    """Turned on by a signal of STOPPING, such as the first Ctrl-C; the second Ctrl-C stops at once.
+
+    A signal that was ignored when the process began stays so: SIGHUP under nohup, SIGINT of what a script
+    started in the background.
+    """
 
     def __init__(self) -> None:
         self.signal = 0
@@ -33,7 +49,8 @@ class StopFlag:
     @contextlib.contextmanager
     def listen(self) -> Iterator["StopFlag"]:
         """Catch the signals inside the block."""
-        before = {s: signal.signal(s, self._set) for s in (signal.SIGTERM, signal.SIGUSR1, signal.SIGINT)}
+        heard = [s for s in STOPPING if signal.getsignal(s) is not signal.SIG_IGN]
+        before = {s: signal.signal(s, self._set) for s in heard}
         try:
             yield self
         finally:
@@ -47,16 +64,18 @@ class StopFlag:
 
     @property
     def exit_code(self) -> int:
-        """130 after Ctrl-C, 143 after the others."""
-        return 130 if self.signal == signal.SIGINT else 143
+        """As `STOPPING` says."""
+        return STOPPING.get(self.signal, 143)
 
 
 def main(command: Callable[[list[str], StopFlag], int], argv: Sequence[str] | None = None) -> None:
     """Run a command and exit with its code; no traceback for a user's mistake."""
-    sys.stdout, sys.stderr = sys.stdout or open(os.devnull, "w"), sys.stderr or open(os.devnull, "w")
+    sys.stderr = Chatter(sys.stderr or open(os.devnull, "w"))
+    output = sys.stdout = Chatter(sys.stdout or open(os.devnull, "w"), _lost)
     logging.basicConfig(format="%(levelname)s: %(message)s", level=logging.WARNING, stream=sys.stderr)
     for level in ("WARNING", "ERROR"):
         logging.addLevelName(getattr(logging, level), level.lower())
+    ensure_home()
     atexit.register(gc.freeze)  # a last look for garbage in all that was imported would take seconds
     flag = StopFlag()
     try:
@@ -66,24 +85,27 @@ def main(command: Callable[[list[str], StopFlag], int], argv: Sequence[str] | No
         if list_registered(args):
             code = OK
         else:
-            with flag.listen():
+            with flag.listen(), plugin_errors():
                 code = command(args, flag)
-        sys.stdout.flush()
     except UserError as error:
         code = _say(error, error.details, BAD_INPUT)
     except (Stopped, KeyboardInterrupt):
         flag.signal = flag.signal or signal.SIGINT
         code = _say("stopped by a signal; the same command goes on from here.", (), flag.exit_code)
-    except BrokenPipeError:  # somebody read enough, as in `| head`
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        code = FAILED
     except (FloatingPointError, OSError, MemoryError) as error:
         code = _say(error, (), FAILED)
     except RuntimeError as error:
-        if not re.search("out of memory|not enough memory|n't allocate memory", str(error)):
+        if not is_out_of_memory(error):
             raise
         code = _say(f"{error} Lower train.batch, eval.chunk or the model's size.", (), FAILED)
-    sys.exit(code)
+    output.flush()
+    sys.exit(code or (FAILED if output.error else OK))
+
+
+def _lost(error: OSError) -> None:
+    if not isinstance(error, BrokenPipeError):  # else somebody read enough, as in `| head`
+        reason = error.strerror or type(error).__name__
+        print(f"error: the output cannot be written ({reason}); the work goes on.", file=sys.stderr)
 
 
 def _say(what: object, details: Sequence[str], code: int) -> int:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from experiments.cli.main import StopFlag
+from experiments.cli.main import STOPPING, StopFlag
 from experiments.cli.progress import Progress
 from experiments.config.text import to_json
 from experiments.coordinator.cell import FINAL, Cell, CellState
@@ -105,7 +105,7 @@ class CellQueue:
         state = cell.state()
         if state in FINAL:
             return state, ""
-        if ended.code < 0 or ended.code in (130, 137, 143):
+        if ended.code < 0 or ended.code in (*STOPPING.values(), 137):
             return "missing", f"killed {TRIES} times without getting on (exit code {ended.code})"
         ending = cell.folder.ending
         if state == "failed" and ending is not None:

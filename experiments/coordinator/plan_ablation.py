@@ -7,12 +7,12 @@ from pathlib import Path
 from experiments.config.canonical import canonical_like, keeping
 from experiments.config.identity import as_before
 from experiments.config.launch import usable_cores
-from experiments.config.paths import located
 from experiments.config.run import RunConfig
 from experiments.config.study import StudyConfig, study
 from experiments.coordinator.arm import Arm, parse_arms
 from experiments.coordinator.endpoint import check_endpoint, in_front, said
 from experiments.coordinator.plan import Plan, grow, read_plan, read_saved
+from experiments.records.paths import located
 from experiments.runner.resolve import Resolved, resolve
 from rope_dit.errors import UserError, check, nearest
 from rope_dit.guidance.spec import GuidanceSpec

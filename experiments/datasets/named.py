@@ -1,5 +1,6 @@
 """A data set by its name."""
 
+from experiments.cli.plugins import plugin_errors
 from experiments.config.registries import DATASETS
 from experiments.config.run import DataConfig
 from experiments.datasets.base import Images
@@ -15,6 +16,9 @@ def load(config: DataConfig) -> Images:
     name, colon, argument = config.name.partition(":")
     build = DATASETS.load(name)
     check(not colon or argument != "", "--data", config.name, f"'{name}' or '{name}:' and something after it")
-    images: Images = build(argument, config)
+    with plugin_errors(DATASETS[name]):
+        images: Images = build(argument, config)
+        if not isinstance(images, Images):
+            raise TypeError(f"returned {type(images).__name__}, expected Images")
     say(images.name, [*images.remarks, *remarks(images)])
     return images

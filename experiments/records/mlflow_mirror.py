@@ -25,7 +25,8 @@ from experiments.records.mlflow_names import (
     shorten,
 )
 from experiments.records.mlflow_store import artifact_location, connect, hidden, tracking_uri
-from experiments.records.run_folder import RunFolder, RunRecord
+from experiments.records.run_folder import RunFolder
+from experiments.records.run_record import RunRecord
 from rope_dit.errors import UserError
 
 FIRST_CONTACT_SECONDS, PATIENCE_SECONDS = 120.0, 20.0  # how long `close` waits for one answer of the store

@@ -6,9 +6,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import tyro
 
-from experiments.cli.plugins import plugin_errors
-from experiments.config.paths import brought, located
 from experiments.config.run import DATA_HELP, RunConfig
+from experiments.records.paths import brought, located
 from experiments.records.run_folder import RunFolder
 from rope_dit.errors import UserError
 from rope_dit.registry import PLUGINS
@@ -84,8 +83,7 @@ def open_run(config: RunConfig, *, scored: bool = True) -> tuple["Resolved", "Tr
     except UserError:
         raise UserError(f"{config.out} was trained on {config.device}, which this machine or this torch does "
                         "not have; evaluate and sample it where there is one.") from None  # fmt: skip
-    with plugin_errors():
-        images = load(config.data)
+    images = load(config.data)
     check_pictures(config, images)
     asked = replace(config, eval=replace(config.eval, every=0))
     resolved = resolve(asked, scored=scored, images=images)

@@ -1,6 +1,7 @@
 """Commands that are printed or kept can be typed."""
 
 import shlex
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -44,9 +45,10 @@ def test_the_command_that_makes_a_tuning_is_in_the_studies_folder(tmp_path):
 def test_the_command_that_migrates_names_the_folder(tmp_path):
     folder = RunFolder(tmp_path / "my runs")
     folder.path.mkdir()
-    folder.create({"variant": "none", "variant source": "0" * 64}, preset("smoke"), {}, {})
+    identity = {"variant": "none", "seed": "0"}
+    folder.create(identity | {"variant source": "0" * 64}, replace(preset("smoke"), variant="none"), {}, {})
     with pytest.raises(UserError) as refused:
-        folder.check_free_for({"variant": "none", "seed": "0"})
+        folder.check_free_for(identity)
     words = shlex.split(refused.value.details[-1].rpartition(": ")[2])
     assert words == ["python", "-m", "experiments.runner.migrate", str(folder.path)]
 

@@ -50,7 +50,7 @@ def test_a_launcher_of_ones_own_is_made_with_its_options(own):
     add_plugins(own)
     made = make_launcher(LaunchConfig(launcher="noted:file=a/b-1.txt", workers=3), 1, "cpu")
     assert (made.slots, made.file) == (3, Path("a/b-1.txt"))
-    with pytest.raises(UserError, match=r"plugin .*noted\.py:14: ZeroDivisionError"):
+    with pytest.raises(UserError, match=r"launcher 'noted' .*noted\.py:14\): ZeroDivisionError"):
         make_launcher(LaunchConfig(launcher="noted:broken=true"), 1, "cpu")
 
 

@@ -1,6 +1,7 @@
 """How runs say that they ended: finished, paused, diverged, error, stopped, or without a word."""
 
 import os
+import re
 import shutil
 import signal
 from pathlib import Path
@@ -45,6 +46,28 @@ def test_diverged():
     assert (found.status, found.outcome) == ("FAILED", "diverged")
     assert found.message == "Diverged: " + result.err.removeprefix("error: ").splitlines()[0]
     assert tracked("run") == ("FAILED", "diverged")
+
+
+@pytest.mark.parametrize("every", [0, 1])
+def test_pictures_that_are_not_finite_are_diverged_and_never_scored(every):
+    """Each weight is finite, and so was each loss; rounded, the pictures would be black and score 47."""
+    hot = ("--train.lr", "1000", "--train.warmup-steps", "0", "--train.steps", "3", "--out", "run")
+    quick = [*QUICK]
+    quick[quick.index("--eval.every") + 1] = str(every)
+    result = call("run", *quick, *hot)
+    assert result.code == 1
+    says = r"error: diverged at step \d: 25 of 25 pictures are not finite \(euler-1, guidance 1\)"
+    assert re.match(says, result.err), result.err
+    assert ending("run") == Ending("FAILED", "diverged", "Diverged: " + result.err[7:].splitlines()[0])
+    assert tracked("run") == ("FAILED", "diverged")
+    step = int(result.err.partition("step ")[2].partition(":")[0])
+    assert all(score.key.train_step < step for score in RunFolder(Path("run")).scores())
+    assert not list(Path("run").glob(f"pictures/{step:08d}*"))
+    if not every:  # it was trained to its end
+        for words in (("evaluate", "run"), ("sample", "run", "--n", "3", "--out", "x.npz")):
+            again = call(*words)
+            assert (again.code, re.match(says, again.err) is not None) == (1, True), again.err
+        assert not Path("x.npz").exists()
 
 
 def test_an_error_is_told_and_its_cause_removed_goes_on(copy):

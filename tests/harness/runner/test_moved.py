@@ -9,12 +9,12 @@ import pytest
 from commands import QUICK, call, rows
 from painting import noise, paint
 
-from experiments.config.paths import brought, located
 from experiments.config.presets import preset
 from experiments.config.run import DataConfig, EvalConfig, RunConfig
 from experiments.config.study import study
 from experiments.coordinator.plan_ablation import plan_ablation
 from experiments.datasets import load
+from experiments.records.paths import brought, located
 from experiments.records.run_folder import RunFolder
 from experiments.records.seal import SEAL
 from experiments.runner.run import run

@@ -1,4 +1,4 @@
-"""Paths in settings: as they hold in every working directory, and where they are once a project has moved.
+"""Paths in settings: as records keep them, for every working directory, and where they are after a move.
 
 Imports no torch.
 """
