@@ -15,6 +15,7 @@ from typing import Any, Literal, get_type_hints
 import pandas as pd
 
 from analysis import artifacts
+from experiments.cli.commands import python, typed
 from experiments.records.mlflow_names import Naming, metric_name, score_points
 from experiments.records.mlflow_store import connect, hidden, sqlite_file, tracking_uri
 from experiments.records.score import KEY_COLUMNS, SCORE_COLUMNS, Score, ScoreKey, read_scores
@@ -254,7 +255,10 @@ def _unreadable(uri: str, reason: str) -> UserError:
     if "database is locked" in reason:
         return UserError(f"{at} is locked by another program; wait for its end, or stop it.")
     if "out-of-date database schema" in reason or "Can't locate revision" in reason:
-        details = [reason[:150], f"or make it this version's, after a backup: mlflow db upgrade {uri}"]
+        details = [
+            reason[:150],
+            f"or make it this version's, after a backup: {typed('mlflow', 'db', 'upgrade', uri)}",
+        ]
         return UserError(f"{at} was made by another version of MLflow; use that one.", details)
     return UserError(f"{at} cannot be read: {reason[:100]}")
 
@@ -273,7 +277,6 @@ def find_runs(client: Any, experiment: str) -> list[Any]:
         found += [run for run in page if run.data.tags.keys() >= {"run_uid", "arm", "seed"}]
         token = page.token or ""
     if not found:
-        raise UserError(
-            f"experiment '{experiment}' has no runs yet: python -m experiments.run --study {experiment}"
-        )
+        make = python("experiments.run", "--study", experiment)
+        raise UserError(f"experiment '{experiment}' has no runs yet: {make}")
     return found

@@ -5,6 +5,7 @@ import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
+from experiments.cli.commands import typed
 from experiments.cli.main import FAILED, OK, SOME_FAILED, StopFlag, one_line
 from experiments.config.study import StudyConfig
 from experiments.coordinator.cell import FINAL, Cell
@@ -148,5 +149,5 @@ def finish(plan: Plan, config: StudyConfig, url: str, write_report: WriteReport)
     print(f"report      {report}")
     print(f"MLflow      mlflow ui, then http://127.0.0.1:5000{url}")
     if trials.works:
-        print(f"Optuna      optuna-dashboard {database_url(plan.path)}")
+        print(f"Optuna      {typed('optuna-dashboard', database_url(plan.path))}")
     return OK if all(state == "done" for state in states) else SOME_FAILED

@@ -1,5 +1,6 @@
 """The table that ends a run."""
 
+from experiments.cli.commands import typed
 from experiments.records.mlflow_mirror import Mirror
 from experiments.records.mlflow_store import hidden
 from experiments.records.run_folder import RunFolder
@@ -25,7 +26,7 @@ def summary(folder: RunFolder, mirror: Mirror) -> str:
         lines.append(f"MLflow:   {hidden(mirror.uri)} is not reachable; the same command sends the run later")
     else:
         lines.append(f"MLflow:   run {mirror.run_id} in experiment {mirror.experiment}")
-        lines.append(f"          mlflow ui --backend-store-uri {hidden(mirror.uri)}")
+        lines.append(f"          {typed('mlflow', 'ui', '--backend-store-uri', hidden(mirror.uri))}")
     return "\n".join(lines)
 
 
