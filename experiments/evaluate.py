@@ -14,7 +14,7 @@ import tyro
 from experiments.cli.arguments import parse
 from experiments.cli.main import OK, StopFlag, main
 from experiments.config.run import EXTRACTOR_HELP, PathOrNone
-from experiments.records.mlflow_store import tracking_uri
+from experiments.records.mlflow_store import check_experiment, tracking_uri
 from experiments.runner.reopen import open_run, read_config
 
 
@@ -61,6 +61,7 @@ def command(args: list[str], stop: StopFlag) -> int:
     from experiments.runner.summary import summary
     from experiments.scoring.jobs import final_jobs
 
+    check_experiment(config.study)
     resolved, training = open_run(config)
     scorer, jobs = make_scorer(resolved, stop), final_jobs(resolved.config)
     with resolved.folder.lock():

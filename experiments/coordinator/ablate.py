@@ -10,11 +10,13 @@ from experiments.config.study import StudyConfig
 from experiments.coordinator.cell import FINAL
 from experiments.coordinator.cell_queue import AllFail, CellQueue, Watch
 from experiments.coordinator.launchers import Launcher, make_launcher
-from experiments.coordinator.optuna_trials import Trials
+from experiments.coordinator.optuna_trials import FILE, Trials
 from experiments.coordinator.plan import Plan
 from experiments.coordinator.plan_ablation import plan_ablation
 from experiments.coordinator.resync import sync_definition, sync_runs
+from experiments.records.mlflow_store import check_experiment
 from experiments.records.run_folder import RunFolder
+from experiments.records.sqlite_uri import sqlite_uri, typable
 from experiments.runner.dry_run import estimated_seconds
 from rope_dit.errors import Stopped
 from rope_dit.guidance.spec import GuidanceSpec
@@ -44,6 +46,7 @@ def ablate(config: StudyConfig, stop: StopFlag, write_report: WriteReport) -> in
     print(announcement(plan, len(cells), len(todo), minutes))
     if config.dry_run:
         return OK
+    check_experiment(plan.name)
     with launching(config, plan) as launcher, hold(plan):
         if todo:
             at_once = min(launcher.slots, len(todo))
@@ -116,5 +119,5 @@ def finish(plan: Plan, config: StudyConfig, url: str, write_report: WriteReport)
     report = write_report(plan.name, None, config.reports)
     print(f"report      {report}")
     print(f"MLflow      mlflow ui, then http://127.0.0.1:5000{url}")
-    print(f"Optuna      optuna-dashboard sqlite:///{plan.path}/optuna.db")
+    print(f"Optuna      optuna-dashboard {typable(sqlite_uri(plan.path / FILE))}")
     return OK if all(state == "done" for state in states) else SOME_FAILED

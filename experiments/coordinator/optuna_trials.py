@@ -17,6 +17,7 @@ from optuna.trial import TrialState, create_trial
 
 from experiments.coordinator.cell import Cell, CellState
 from experiments.records.definition import Endpoint
+from experiments.records.sqlite_uri import sqlite_uri
 
 STATES = {"done": TrialState.COMPLETE, "diverged": TrialState.FAIL, "failed": TrialState.FAIL}
 FILE = "optuna.db"
@@ -26,7 +27,7 @@ def open_storage(folder: Path) -> optuna.storages.RDBStorage:
     """Open the Optuna database of a study's folder, without the studies of an earlier coordinator."""
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     logging.getLogger("alembic").setLevel(logging.WARNING)
-    url = f"sqlite:///{folder.absolute() / FILE}"
+    url = sqlite_uri(folder / FILE)
     try:
         storage = optuna.storages.RDBStorage(url)
         for name in optuna.get_all_study_names(storage):

@@ -10,6 +10,7 @@ from experiments.cli.main import OK, StopFlag
 from experiments.cli.progress import Progress
 from experiments.config.identity import read_identity
 from experiments.datasets.batches import Batches
+from experiments.records.mlflow_store import check_experiment
 from experiments.runner.provenance import origin, pairing, peak_memory_mib
 from experiments.runner.record import NoRecord, Record
 from experiments.runner.resolve import Resolved, device_text
@@ -32,6 +33,7 @@ def execute(resolved: Resolved, stop: StopFlag, ranks: Ranks = ONE) -> int:
         Stopped, Diverged, OSError: after the run was marked accordingly in the tracking store.
     """
     config = resolved.config
+    ranks.leading(lambda: check_experiment(config.study), None)
     batches, scorer = make_batches(resolved), make_scorer(resolved, stop, ranks)
     training = Training.fresh(resolved.build_model(), config.train)
     checkpoints = run_checkpoints(resolved)

@@ -36,6 +36,7 @@ def tune(config: StudyConfig, space: Space, stop: StopFlag) -> int:
     print(announcement(plan, config.tune, total))
     if config.dry_run:
         return OK
+    check_experiment(plan.name)
     with launching(config, plan) as launcher, hold(plan):
         queue = CellQueue(plan.path, launcher, stop, total)
         try:
