@@ -140,7 +140,7 @@ def _was_scored(run: Any) -> bool:
 
 
 def read_table(run_id: str, content: bytes) -> list[Score]:
-    """Scores of a run's scores.csv. Raises UserError, with the row, where it is damaged or has a score twice."""
+    """Scores of a run's scores.csv. Raises UserError, with the line, where it is damaged or has one twice."""
     with _undamaged(run_id):
         text = content.decode()
     try:

@@ -24,20 +24,13 @@ def reading(uri: str | None) -> Iterator[Any]:
         raise UserError(
             f"no MLflow store at {hidden(uri)}; give its URI, or make one: python -m experiments.run."
         )
-    try:
-        yield connect(uri, reading=True)
-    except UserError:
-        raise
-    except (_of_the_store(), OSError, ImportError) as error:
-        raise _unreadable(uri, reason(error, uri, 150)) from None
-
-
-def _of_the_store() -> Any:
-    """What MLflow and its database raise."""
     from mlflow.exceptions import MlflowException
     from sqlalchemy.exc import SQLAlchemyError
 
-    return MlflowException, SQLAlchemyError
+    try:
+        yield connect(uri, reading=True)
+    except (MlflowException, SQLAlchemyError, OSError, ImportError) as error:
+        raise _unreadable(uri, reason(error, uri, 150)) from None
 
 
 def _unreadable(uri: str, why: str) -> UserError:
@@ -84,8 +77,8 @@ def _one_of(runs: list[Any]) -> Any:
     run = chosen(runs)
     for other in runs:
         if other is not run:
-            _say_once(f"MLflow runs {run.info.run_id} and {other.info.run_id} are of one run folder; the first "
-                      "counts, delete the other.")  # fmt: skip
+            both = f"{run.info.run_id} and {other.info.run_id}"
+            _say_once(f"MLflow runs {both} are of one run folder; the first counts, delete the other.")
     return run
 
 

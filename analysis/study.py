@@ -163,9 +163,9 @@ def load_study(name: str, uri: str | None = None) -> Study:
 def endpoint_rows(scores: pd.DataFrame, definition: Definition, *free: str) -> pd.DataFrame:
     """Rows of `scores` that agree with the primary endpoint in all its fields but those named in `free`."""
     rows = scores
-    for field, wanted in definition.endpoint.fields().items():
-        if field not in free:
-            rows = rows[rows[field] == wanted]
+    for name, wanted in definition.endpoint.fields().items():
+        if name not in free:
+            rows = rows[rows[name] == wanted]
     return rows
 
 

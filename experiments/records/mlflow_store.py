@@ -163,7 +163,7 @@ def deleted(name: str, number: str, uri: str) -> tuple[str, list[str]]:
 
 
 def chosen(runs: list[Any]) -> Any:
-    """The one of several MLflow runs of one run folder that counts: with the most metrics, then the newest."""
+    """Which of several MLflow runs of one run folder counts: that with most metrics, then the newest."""
     return max(runs, key=lambda run: (len(run.data.metrics), run.info.end_time or 0, run.info.run_id))
 
 

@@ -1,4 +1,4 @@
-"""What goes wrong with a store, in one line that is fit to be shown: without secrets and control characters."""
+"""What goes wrong with a store, in one line to be shown: without secrets and control characters."""
 
 import os
 import re
@@ -11,7 +11,7 @@ _LOGIN = r"(//[^/\s:@]*:)\S*(?=@)"
 _NO_HOST = r"((?:postgresql|mysql|mssql)[+\w]*://[^/\s:@]*:)(?!\S*@|\d{1,5}(?![^/?\s]))[^/?\s]+"
 _QUERY = r"((?:password|passwd|pwd|token|secret|api_?key)=)[^&\s;'\"]*"
 _SECRET = re.compile("|".join((_TOKEN, _LOGIN, _NO_HOST, _QUERY)), re.IGNORECASE)
-_BY_ITSELF = re.compile(  # what goes away by itself, in the words of SQLite, libpq, MySQL, requests and MLflow
+_BY_ITSELF = re.compile(  # what goes away by itself, in the words of SQLite, libpq, MySQL, requests, MLflow
     r"locked|busy|refused|timed? ?out|no answer|unreachable|no route|reset by|closed the connection"
     r"|lost connection|gone away|broken pipe|remote end closed|temporar|name resolution|try again|not known"
     r"|starting up|shutting down|too many (connections|clients|requests)|\b(429|502|503|504)\b",
@@ -48,7 +48,7 @@ def reason(error: BaseException, uri: str = "", limit: int = 100) -> str:
 def chain(error: BaseException) -> list[BaseException]:
     """An error and what led to it, the first cause last."""
     found = [error]
-    while cause := found[-1].__cause__ or found[-1].__context__:
+    while cause := found[-1].__cause__ or (not found[-1].__suppress_context__ and found[-1].__context__):
         found.append(cause)
     return found
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 from report_pages import texts, tiny_fixture, write  # noqa: F401
-from report_stores import ARMS, NAME, copy_of, definition, made_up, redefine, run_id, uri_of
+from report_stores import ARMS, copy_of, definition, made_up, redefine, run_id, uri_of
 
 from experiments.records.mlflow_store import connect
 from experiments.records.run_files import local_folder

@@ -23,6 +23,7 @@ from experiments.coordinator.resync import cells_in, sync_definition, sync_runs
 from experiments.coordinator.tuning.check_space import check_space, typed_space
 from experiments.coordinator.tuning.search import Search, rungs
 from experiments.coordinator.tuning.space import read_space, space_text
+from experiments.records.mlflow_store import check_experiment
 from rope_dit.durable import write_durably
 from rope_dit.errors import UserError
 
