@@ -17,6 +17,7 @@ from pathlib import Path
 import analysis.figures.registry  # noqa: F401  --list shows them too
 from experiments.cli.arguments import parse, take
 from experiments.cli.main import FAILED, OK, StopFlag, main, one_line
+from experiments.cli.outputs import check_folder
 from experiments.config.study import STUDIES, Space, StudyConfig, study, study_file
 from experiments.records.mlflow_store import tracking_uri
 from experiments.records.sqlite_uri import absolute
@@ -44,6 +45,7 @@ def command(args: list[str], stop: StopFlag) -> int:
         return tune(config, space, stop)
     from experiments.coordinator.ablate import ablate
 
+    check_folder(config.reports / config.title, "--reports")
     return ablate(config, stop, write_report)
 
 

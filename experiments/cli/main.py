@@ -54,7 +54,9 @@ class StopFlag:
 def main(command: Callable[[list[str], StopFlag], int], argv: Sequence[str] | None = None) -> None:
     """Run a command and exit with its code; no traceback for a user's mistake."""
     sys.stdout, sys.stderr = sys.stdout or open(os.devnull, "w"), sys.stderr or open(os.devnull, "w")
-    logging.basicConfig(format="%(levelname)s: %(message)s", level=logging.WARNING, stream=sys.stderr)
+    to_stderr = logging.StreamHandler(sys.stderr)
+    to_stderr.setFormatter(_OneLine("%(levelname)s: %(message)s"))
+    logging.basicConfig(level=logging.WARNING, handlers=[to_stderr])
     for level in ("WARNING", "ERROR"):
         logging.addLevelName(getattr(logging, level), level.lower())
     atexit.register(gc.freeze)  # a last look for garbage in all that was imported would take seconds
@@ -86,6 +88,13 @@ def main(command: Callable[[list[str], StopFlag], int], argv: Sequence[str] | No
     sys.exit(code)
 
 
+class _OneLine(logging.Formatter):
+    """What is logged may be another's words: those of a store, a server, a file."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        return one_line(super().format(record), 1000)
+
+
 def _say(what: object, details: Sequence[str], code: int) -> int:
     print(f"error: {one_line(str(what))}", file=sys.stderr)
     lines = list(details) if len(details) <= 20 else [*details[:19], f"... and {len(details) - 19} more"]
@@ -94,14 +103,22 @@ def _say(what: object, details: Sequence[str], code: int) -> int:
     return code
 
 
+def visible(text: str) -> str:
+    """Return a text whose control characters, which terminals and editors obey, stand there as their codes.
+
+    >>> visible("a\\x1b[31m")
+    'a\\\\x1b[31m'
+    """
+    return "".join(c if c.isprintable() or c in "\n\t" else ascii(c)[1:-1] for c in text)
+
+
 def one_line(text: str, limit: int = 192) -> str:
     """Return a text without control characters, long words and the middle of it left out if need be.
 
     >>> one_line("got '" + "x" * 500 + "',\\nexpected\\0 a name")
     "got 'xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx...xxxxxxxxxxxxx', expected\\\\x00 a name"
     """
-    text = " ".join(text.split())
-    text = "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
+    text = visible(" ".join(text.split()))
     if len(text) > limit:
         text = re.sub(r"\S{60,}", lambda word: f"{word[0][:36]}...{word[0][-15:]}", text)
     return text if len(text) <= limit else f"{text[: limit - 85]} ... {text[-80:]}"
