@@ -25,7 +25,7 @@ from experiments.cli.outputs import check_folder
 from experiments.cli.plugins import plugin_errors
 from experiments.records.definition import LABEL
 from rope_dit.durable import write_durably
-from rope_dit.errors import UserError, check
+from rope_dit.errors import check
 
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")  # with which a spreadsheet takes a cell for a formula
 

@@ -189,7 +189,7 @@ def _environment() -> jinja2.Environment:
 
 def _markdown(text: object) -> str:
     plain = re.sub(r"([\\`*_{}\[\]|#!~$])", r"\\\1", " ".join(str(text).split()))
-    return html.escape(plain, quote=False)  # not every reader of Markdown takes \\< for a plain sign
+    return html.escape(plain, quote=False)  # not every reader takes a backslash before <
 
 
 def _latex(text: object) -> str:

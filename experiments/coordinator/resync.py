@@ -20,7 +20,6 @@ from experiments.records.mlflow_store import (
     check_experiment,
     chosen,
     connect,
-    deleted,
     tracking_uri,
 )
 from experiments.records.mlflow_view import write_view
@@ -71,7 +70,7 @@ def _with_store(name: str, use: Callable[[Any, str], Any]) -> Any:
         client = connect(uri)
         found = client.get_experiment_by_name(name)
         if found and found.lifecycle_stage == "deleted":
-            raise UserError(*deleted(name, found.experiment_id, uri))
+            raise UserError(f"experiment '{name}' was deleted in MLflow")
         experiment_id = (
             found.experiment_id
             if found

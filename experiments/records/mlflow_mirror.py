@@ -25,7 +25,7 @@ from experiments.records.mlflow_names import (
     score_points,
     shorten,
 )
-from experiments.records.mlflow_store import artifact_location, chosen, connect, deleted, tracking_uri
+from experiments.records.mlflow_store import artifact_location, chosen, connect, tracking_uri
 from experiments.records.run_files import files_of
 from experiments.records.run_folder import RunFolder, RunRecord
 from experiments.records.store_errors import hidden, passes, reason
@@ -187,7 +187,7 @@ class Mirror:
     def _experiment_id(self) -> str:
         if found := self._store.get_experiment_by_name(self.experiment):
             if found.lifecycle_stage == "deleted":
-                raise UserError(*deleted(self.experiment, found.experiment_id, self.uri))
+                raise UserError(f"experiment '{self.experiment}' was deleted in MLflow")
             return str(found.experiment_id)
         try:
             location = artifact_location(self.uri, self.experiment)
