@@ -80,7 +80,7 @@ def _with_store(name: str, use: Callable[[Any, str], Any]) -> Any:
     except Exception as error:  # whatever the store's client raises: the folders have it all
         then = "later" if passes(error) else "once that is mended"
         message = "MLflow at %s cannot be written (%s); %s: study --sync %s"
-        _log.warning(message, hidden(uri), reason(error, uri, 80), then, name)
+        _log.warning(message, hidden(uri), reason(error, uri), then, name)
         return None
 
 

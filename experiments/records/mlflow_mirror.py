@@ -152,7 +152,7 @@ class Mirror:
         if not self.error:
             then = "to be sent later" if self.passes else "and the same command sends it once that is mended"
             message = "MLflow at %s cannot be written (%s); the run folder keeps all, %s"
-            _log.warning(message, hidden(self.uri), text[:80], then)
+            _log.warning(message, hidden(self.uri), text, then)
         self.error = text
 
     def _adopt(self) -> None:

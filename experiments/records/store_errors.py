@@ -42,7 +42,8 @@ def _secrets(uri: str) -> set[str]:
 def reason(error: BaseException, uri: str = "", limit: int = 100) -> str:
     """Why a store failed, in one line: the first of a chain of errors says why, the others where."""
     first = chain(error)[-1]
-    return one_line(hidden(str(first).strip() or type(first).__name__, uri), limit)
+    text = re.sub(r"\n[\t(].*", "", str(first).strip())  # hints that libpq and SQLAlchemy add
+    return one_line(hidden(text or type(first).__name__, uri), limit)
 
 
 def chain(error: BaseException) -> list[BaseException]:

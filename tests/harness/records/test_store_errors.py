@@ -52,6 +52,12 @@ def test_a_secret_alone_is_masked_in_what_the_store_says(monkeypatch):
     assert "p@ss" not in hidden(said, "postgresql://u:p%40ss@host/db")
 
 
+def test_a_reason_is_without_hints():
+    said = 'connection to server at "127.0.0.1", port 9 failed: Connection refused'
+    hints = "\n\tIs the server running on that host?\n(Background on this error at: https://sqlalche.me/e/21/e3q8)"
+    assert reason(OSError(said + hints)) == said
+
+
 def test_a_reason_is_one_line_that_no_terminal_obeys():
     assert reason(OSError("\x1b[31mred\x07\nand more\x9b2J")) == "\\x1b[31mred\\x07 and more\\x9b2J"
 
