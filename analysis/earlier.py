@@ -13,9 +13,9 @@ FILE = "report.json"
 
 def record(study: Study) -> str:
     """The study that a report is of, and the number of scores of each cell that is done, as JSON."""
-    counts = study.scores["run_id"].value_counts()
+    counts = study.scores["run_id"].value_counts().to_dict()
     done = study.cells[study.cells["state"] == "done"]
-    cells = {f"{c.arm}, seed {c.seed}": int(counts[c.run_id]) for c in done.itertuples()}
+    cells = {f"{c.arm}, seed {c.seed}": counts[c.run_id] for c in done.itertuples()}
     made_of = {"study": study.name, "created": study.definition.created, "scores": cells}
     return json.dumps(sealed(made_of), indent=1)
 
