@@ -14,7 +14,7 @@ from experiments.coordinator.optuna_trials import FILE, Trials
 from experiments.coordinator.plan import Plan
 from experiments.coordinator.plan_ablation import plan_ablation
 from experiments.coordinator.resync import sync_definition, sync_runs
-from experiments.records.mlflow_store import check_experiment
+from experiments.records.mlflow_store import check_experiment, pages, tracking_uri
 from experiments.records.run_folder import RunFolder
 from experiments.records.sqlite_uri import sqlite_uri, typable
 from experiments.runner.dry_run import estimated_seconds
@@ -118,6 +118,6 @@ def finish(plan: Plan, config: StudyConfig, url: str, write_report: WriteReport)
     Trials(plan.path, plan.name, cells, plan.endpoint())  # in the order of the cells, whoever was first
     report = write_report(plan.name, None, config.reports)
     print(f"report      {report}")
-    print(f"MLflow      mlflow ui, then http://127.0.0.1:5000{url}")
+    print(f"MLflow      {pages(tracking_uri(), url)}")
     print(f"Optuna      optuna-dashboard {typable(sqlite_uri(plan.path / FILE))}")
     return OK if all(state == "done" for state in states) else SOME_FAILED

@@ -167,6 +167,18 @@ def chosen(runs: list[Any]) -> Any:
     return max(runs, key=lambda run: (len(run.data.metrics), run.info.end_time or 0, run.info.run_id))
 
 
+def pages(uri: str, page: str = "") -> str:
+    """Where people see a store, or one page of it; a command as it can be typed.
+
+    >>> pages("sqlite:////a b/mlflow.db"), pages("http://host:5000", "/#/experiments/1")
+    ("mlflow ui --backend-store-uri 'sqlite:////a b/mlflow.db'", 'http://host:5000/#/experiments/1')
+    """
+    if uri.startswith("http"):
+        return f"{hidden(uri).rstrip('/')}{page}"
+    command = f"mlflow ui --backend-store-uri {typable(hidden(uri))}"
+    return f"{command}, then http://127.0.0.1:5000{page}" if page else command
+
+
 def artifact_location(uri: str, experiment: str) -> str | None:
     """A local store's artifacts lie beside it, wherever the command is started; a server decides itself."""
     file = sqlite_file(uri)

@@ -1,9 +1,9 @@
 """The table that ends a run."""
 
 from experiments.records.mlflow_mirror import Mirror
+from experiments.records.mlflow_store import pages
 from experiments.records.run_folder import RunFolder
 from experiments.records.score import NOTHING, Score
-from experiments.records.sqlite_uri import typable
 from experiments.records.store_errors import hidden
 from rope_dit.errors import UserError
 from rope_dit.guidance.spec import GuidanceSpec
@@ -30,7 +30,7 @@ def summary(folder: RunFolder, mirror: Mirror) -> str:
         lines.append(f"MLflow:   {hidden(mirror.uri)} {said}")
     else:
         lines.append(f"MLflow:   run {mirror.run_id} in experiment {mirror.experiment}")
-        lines.append(f"          mlflow ui --backend-store-uri {typable(hidden(mirror.uri))}")
+        lines.append(f"          {pages(mirror.uri)}")
     return "\n".join(lines)
 
 

@@ -1,6 +1,7 @@
 """Folders that are written last are looked at first."""
 
 import pytest
+from commands import call
 from studies import call_study
 
 from experiments.cli.outputs import check_folder
@@ -37,6 +38,14 @@ def test_a_study_asks_for_its_reports_folder_before_its_first_run(tmp_path, monk
     assert made.err.startswith("error: --reports: ")
     assert made.err.count("\n") == 1
     assert not (tmp_path / "studies").exists()
+
+
+def test_a_run_of_the_name_of_mlflow_s_own_experiment_is_refused(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    made = call("run", "--preset", "smoke", "--study", "Default")
+    assert made.code == 2
+    assert "study got 'Default', expected another name than that of MLflow's own experiment" in made.err
+    assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize("mode", ["ablate", "tune"])
