@@ -6,8 +6,7 @@ from pathlib import Path
 
 import pytest
 from report_pages import call_report, tiny_fixture, write_plain  # noqa: F401
-from report_stores import ARMS, NAME, redefine, run_id, uri_of
-from test_few_scores import whole_copy
+from report_stores import ARMS, NAME, redefine, run_id, uri_of, whole_copy
 
 from analysis import earlier
 from experiments.records.mlflow_store import connect

@@ -1,20 +1,13 @@
 """Reports of studies that have hardly anything yet: no runs of an arm, no scores, one seed, one arm."""
 
-import shutil
 from pathlib import Path
 
 import pytest
 from report_pages import texts, tiny_fixture, write  # noqa: F401
-from report_stores import ARMS, copy_of, definition, made_up, redefine, run_id, uri_of
+from report_stores import ARMS, copy_of, definition, made_up, redefine, run_id, uri_of, whole_copy
 
 from experiments.records.mlflow_store import connect
 from experiments.records.run_files import local_folder
-
-
-def whole_copy(tiny: Path, to: Path) -> Path:
-    """A copy of the store and its artifacts, both to change."""
-    shutil.copytree(tiny / "mlartifacts", to / "mlartifacts")
-    return copy_of(tiny, to)
 
 
 def without_scores(folder: Path, *cells: tuple[str, int]) -> None:

@@ -6,8 +6,7 @@ from pathlib import Path
 
 import pytest
 from report_pages import texts, tiny_fixture  # noqa: F401
-from report_stores import MADE_UP, NAME, definition, made_up, run_id, uri_of
-from test_few_scores import whole_copy
+from report_stores import MADE_UP, NAME, definition, made_up, run_id, uri_of, whole_copy
 
 from analysis import load
 from experiments.records.mlflow_store import connect
