@@ -2,3 +2,5 @@
 
 It imports pandas, matplotlib and MLflow's client, of `experiments` only `cli` and `records`, and never torch.
 """
+
+import experiments  # noqa: F401  answers a Ctrl-C while the rest is imported

@@ -122,7 +122,7 @@ def scores(experiment: str, uri: str | None = None) -> pd.DataFrame:
             if content is None:
                 missing += [run.info.run_id] if _was_scored(run) else []
                 continue
-            found += read_table(run.info.run_id, content)
+            found += read_table(run, content)
             run_ids += [run.info.run_id] * (len(found) - len(run_ids))
     if missing:
         raise UserError(
@@ -139,23 +139,14 @@ def _was_scored(run: Any) -> bool:
     return run.info.status == "FINISHED" or any(key.startswith("real_floor/") for key in run.data.metrics)
 
 
-def read_table(run_id: str, content: bytes) -> list[Score]:
-    """Scores of a run's scores.csv. Raises UserError, with the line, where it is damaged or has one twice."""
-    with _undamaged(run_id):
-        text = content.decode()
-    try:
-        found = read_scores(text)
-    except (ValueError, KeyError, TypeError):
-        head, *lines = text.splitlines()
-        for i, line in enumerate(lines, 2):
-            with _undamaged(f"{run_id}, scores.csv line {i},"):
-                read_scores(f"{head}\n{line}\n")
-        raise
+def read_table(run: Any, content: bytes) -> list[Score]:
+    """Scores of a run's scores.csv. Raises UserError, which names the row, where it is damaged."""
     seen: set[ScoreKey] = set()
-    for i, score in enumerate(found, 2):
-        with _undamaged(f"{run_id}, scores.csv line {i},"):
+    with _undamaged(run.info.run_id):
+        found = read_scores(content.decode(), run.data.tags["run_uid"])
+        for i, score in enumerate(found, 1):
             if score.key in seen:
-                raise ValueError(f"{score.key.metric} comes again")
+                raise ValueError(f"row {i}: {score.key.metric} comes again")
             seen.add(score.key)
     return found
 
@@ -185,7 +176,7 @@ def _points(
     if run_id in logs:
         seen = set()
         naming = _naming(run)
-        scored = read_table(run_id, tables.get(run_id, b""))
+        scored = read_table(run, tables[run_id]) if run_id in tables else []
         with _undamaged(run_id):
             logged = list(_logged(logs[run_id], scored, naming))
         for key, step, value, milliseconds in logged:

@@ -20,12 +20,13 @@ from analysis.page import provenance, words
 from analysis.page.render import Contents, now, render
 from analysis.study import Study, load_study
 from experiments.cli.arguments import parse
-from experiments.cli.main import OK, StopFlag, main, one_line, visible
+from experiments.cli.main import OK, StopFlag, main, one_line
 from experiments.cli.outputs import check_folder
 from experiments.cli.plugins import plugin_errors
 from experiments.records.definition import LABEL
 from rope_dit.durable import write_durably
 from rope_dit.errors import check
+from rope_dit.words import printable
 
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")  # with which a spreadsheet takes a cell for a formula
 
@@ -107,7 +108,7 @@ def write(contents: Contents, folder: Path) -> Path:
     frames = dict(_frames(contents))
     texts = {name: csv(frame) for name, frame in frames.items()} | render(contents, sorted(frames))
     for name, text in texts.items():
-        _put(folder / name, visible(text).encode())
+        _put(folder / name, re.sub(r"[^\n\t]+", lambda line: printable(line[0]), text).encode())
     for name in FIGURES.names():
         drawing = contents.figures.get(name)
         for ending, content in {"png": drawing.png, "svg": drawing.svg.encode()}.items() if drawing else ():

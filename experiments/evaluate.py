@@ -7,15 +7,19 @@ Scores that are there already are not made again; new ones are added to the same
 
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import tyro
 
 from experiments.cli.arguments import parse
 from experiments.cli.main import OK, StopFlag, main
-from experiments.config.run import EXTRACTOR_HELP, PathOrNone
+from experiments.config.run import EXTRACTOR_HELP, PathOrNone, RunConfig
 from experiments.records.mlflow_store import check_experiment, tracking_uri
 from experiments.runner.reopen import open_run, read_config
+from experiments.scoring.jobs import final_jobs
+
+if TYPE_CHECKING:
+    from experiments.scoring.score import Scorer
 
 
 def _as_run(metavar: str, *aliases: str, about: str | None = None) -> Any:
@@ -51,21 +55,21 @@ def command(args: list[str], stop: StopFlag) -> int:
     """Score and track; returns the exit code."""
     wanted = parse(EvaluateConfig, None, args, "python -m experiments.evaluate", __doc__)
     tracking_uri()
-    config = read_config(wanted.run)
+    own = config = read_config(wanted.run)
     given = {k: v for k, v in vars(wanted).items() if k not in ("run", "plugins") and v not in ((), None)}
     if wanted.extractor and wanted.extractor != config.eval.extractor:  # the run's weights are the other's
         given = {"inception_weights": None, **given}
     config = replace(config, eval=replace(config.eval, **given))
     from experiments.records.mlflow_mirror import Mirror
     from experiments.runner.execute import make_scorer
+    from experiments.runner.record import ending_after
     from experiments.runner.summary import summary
-    from experiments.scoring.jobs import final_jobs
 
     check_experiment(config.study)
     resolved, training = open_run(config)
     scorer, jobs = make_scorer(resolved, stop), final_jobs(resolved.config)
     with resolved.folder.lock():
-        resolved.folder.open_metrics(training.step)
+        resolved.folder.open_metrics(training.step, training.logged)
         if not scorer.missing(training.step, jobs):
             print(f"{wanted.run} has all these scores; nothing to do.")
         mirror = Mirror(resolved.folder, config.study)
@@ -73,9 +77,17 @@ def command(args: list[str], stop: StopFlag) -> int:
             scorer.score(training.step, jobs, training.profiles())
             scorer.clean()
         finally:
-            mirror.close("FINISHED", "finished")  # which the training is, whatever became of this
+            ending = ending_after(resolved.folder, is_complete(own, config, scorer, training.step))
+            mirror.close(ending.status, ending.outcome)
     print(summary(resolved.folder, mirror))
     return OK
+
+
+def is_complete(own: RunConfig, config: RunConfig, scorer: "Scorer", step: int) -> bool:
+    """Whether the run has all final scores of its own settings; known where its own extractor was used."""
+    names = ("extractor", "inception_weights")
+    same = all(getattr(own.eval, name) == getattr(config.eval, name) for name in names)
+    return same and not scorer.unscored(step, final_jobs(own))
 
 
 if __name__ == "__main__":

@@ -8,6 +8,7 @@ guidance and sampling seed these are the pictures that it scored.
 
 import os
 from dataclasses import dataclass, replace
+from math import prod
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -71,13 +72,15 @@ def command(args: list[str], stop: StopFlag) -> int:
     config = read_config(wanted.run)
     evaluation = chosen(config, wanted)
     from experiments.runner.execute import make_generator
+    from experiments.runner.room import check_free
     from experiments.runner.write_samples import sampled, write
     from experiments.scoring.jobs import final_jobs
 
     resolved, training = open_run(replace(config, eval=evaluation), scored=False)
     generator = make_generator(resolved, stop)
     job = final_jobs(resolved.config)[0]
-    generator.load(training.profiles()[job.average])
+    check_free(wanted.out.absolute().parent, wanted.n * prod(generator.shape), "the pictures", "--out")
+    generator.load(training.profiles()[job.average], training.step)
     pictures, labels = sampled(generator, job, wanted.n, wanted.sampling_seed, stop)
     write(wanted.out, pictures, labels)
     print(f"{wanted.n} pictures in {wanted.out}")

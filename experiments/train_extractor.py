@@ -18,12 +18,16 @@ def command(args: list[str], stop: StopFlag) -> int:
     default = ExtractorConfig(out=Path("extractor.safetensors"))
     config = parse(ExtractorConfig, default, args, PROGRAM, __doc__ or "")
     from experiments.datasets import load
-    from experiments.runner.resolve import choose_device
-    from experiments.scoring.extractors.training import train, write
+    from experiments.runner.resolve import check_writable, choose_device
+    from experiments.scoring.extractors.training import check_learnable, train, write
 
+    check_writable(config.out.parent, "--out", "choose another")
+    for file in (config.out, config.out.with_suffix(".json")):
+        check(not file.is_dir(), "out", str(file), "the name of a file; that is a folder")
     device = choose_device(config.device)
     with plugin_errors():
         images = load(config.data)
+    check_learnable(images)
     count, size = len(images.train), images.train.shape[2:]
     check(config.batch <= count, "batch", config.batch, f"at most the {count} training pictures")
     fits = min(size) >= 4 * config.stride

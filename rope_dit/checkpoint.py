@@ -79,6 +79,14 @@ class Checkpoints:
             )
         return None
 
+    def newest_step(self) -> int:
+        """Step of the newest one by its name, whole or not; 0 where there is none."""
+        return next((step for step, _ in self._files()), 0)
+
+    def count(self) -> int:
+        """How many there are, whole or not."""
+        return sum(1 for _ in self._files())
+
     def _files(self) -> Iterator[tuple[int, Path]]:
         """Yield (step, path), newest first; whatever is no checkpoint by name is passed over."""
         names = self.folder.iterdir() if self.folder.is_dir() else []
@@ -107,6 +115,12 @@ class Checkpoints:
             _remove(path)
         for left in self.folder.glob(".tmp-*"):  # of a process that died: the run's lock is ours
             _remove(left)
+
+
+def metadata_of(data: bytes) -> dict[str, str]:
+    """What stands in a safetensors file, which `safetensors.torch.load` has read, beside its tensors."""
+    header = json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")])
+    return header.get("__metadata__") or {}
 
 
 def same_layout(expected: Mapping[str, Tensor], got: Mapping[str, Tensor]) -> None:
@@ -154,8 +168,7 @@ def _read(path: Path, step: int) -> tuple[dict[str, Tensor], dict[str, Any]]:
         tensors: dict[str, Tensor] = safetensors.torch.load(data)
     except (safetensors.SafetensorError, KeyError) as error:  # KeyError: a type that torch does not have
         raise ValueError(f"not a safetensors file: {error}") from None
-    header = json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")])
-    metadata: dict[str, Any] = json.loads((header.get("__metadata__") or {}).get("rope_dit", "{}"))
+    metadata: dict[str, Any] = json.loads(metadata_of(data).get("rope_dit", "{}"))
     if metadata.get("step", str(step)) != str(step):
         raise ValueError(f"renamed: it holds step {metadata['step']}")
     return tensors, metadata

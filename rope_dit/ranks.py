@@ -17,7 +17,7 @@ import torch.distributed as dist
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
-from rope_dit.errors import Stopped, UserError
+from rope_dit.errors import Diverged, Stopped, UserError
 
 S = TypeVar("S")
 T = TypeVar("T")
@@ -102,6 +102,16 @@ class Ranks:
         """Whether any rank has this wish; all must ask."""
         return wish if self.size == 1 else bool(self.sum(torch.tensor([int(wish)])))
 
+    def _raise_first(self, error: Exception | None) -> None:
+        """Raise the first error that a rank brings, the same on all of them; all must ask."""
+        if not self.any(error is not None):
+            return
+        found: list[Any] = [error]
+        if self.size > 1:
+            found = [None] * self.size
+            dist.all_gather_object(found, error)
+        raise next(one for one in found if one)
+
     def any_at(self, step: int, wish: bool) -> bool:
         """As `any`, in the steps in which the hosts talk; in those between, no."""
         return wish if self.size == 1 else step % self.every == 0 and self.any(wish)
@@ -156,17 +166,18 @@ class Ranks:
         """Do `work` on items, one a rank at a time; all ranks must go through it to its end.
 
         Yields, on rank 0, each round's items with what came of them; on other ranks, nothing but empty lists.
-        Raises Stopped on all ranks as soon as `stop` says so on one of them, or its `work` raised it.
+        Raises Stopped on all ranks as soon as `stop` says so on one of them, or its `work` raised it; and so
+        Diverged.
         """
         for first in range(0, len(items), self.size):
-            mine, made, stopped = first + self.rank, [], stop()
-            if mine < len(items) and not stopped:
+            mine, made = first + self.rank, []
+            error: Stopped | Diverged | None = Stopped() if stop() else None
+            if mine < len(items) and not error:
                 try:
                     made = [work(items[mine])]
-                except Stopped:
-                    stopped = True
-            if self.any(stopped):
-                raise Stopped
+                except (Stopped, Diverged) as raised:
+                    error = raised
+            self._raise_first(error)
             found = [one for part in self.gather(made) for one in part]
             yield list(zip(items[first:], found, strict=False))
 

@@ -15,7 +15,7 @@ from rope_dit.averages.names import RAW
 from rope_dit.checkpoint import Checkpoints, restore
 from rope_dit.config import TrainConfig
 from rope_dit.draws import Batch, Draws, Inputs
-from rope_dit.errors import UserError
+from rope_dit.errors import Diverged, UserError
 from rope_dit.model import DiT
 from rope_dit.objectives.base import Objective
 from rope_dit.optimizers.base import Optimizer
@@ -26,17 +26,6 @@ LOSSES = ("loss", "velocity_loss")
 """what curves call the trained loss, and the squared error of the velocity that it implies"""
 CHECKED_EACH_STEP = frozenset({"cpu"})
 """devices on which a look at the loss costs nothing, so that a bad step is reported at once"""
-
-
-class Diverged(FloatingPointError):
-    """A loss or gradient that is not finite; the weights are those before the step."""
-
-    def __init__(self, step: int, loss: float, norm: float, lr: float):
-        self.step = step
-        super().__init__(
-            f"diverged at step {step}: loss {loss:g}, gradient norm {norm:g}. "
-            f"Lower train.lr (now {lr:g}) or train.clip, or lengthen train.warmup-steps."
-        )
 
 
 class Guard:
@@ -59,10 +48,15 @@ class Guard:
         return self._bad
 
     def check(self, config: TrainConfig) -> None:
-        """Raise Diverged where a step was bad."""
+        """Raise Diverged where a step was bad; the weights are those before it."""
         if count := int(self._count):
             (loss, norm), step = self._values.tolist(), self._last + 1 - count
-            raise Diverged(step, loss, norm, learning_rate(config, config.lr, step))
+            lr = learning_rate(config, config.lr, step)
+            raise Diverged(
+                f"diverged at step {step}: loss {loss:g}, gradient norm {norm:g}. "
+                f"Lower train.lr (now {lr:g}) or train.clip, or lengthen train.warmup-steps.",
+                step,
+            )
 
 
 @dataclass
@@ -138,6 +132,11 @@ class Training:
         """Write a checkpoint. Raises Diverged, and OSError where it cannot be written."""
         self.guard.check(self.config)
         checkpoints.save(self.step, self.tensors())
+
+    @property
+    def logged(self) -> int:
+        """Step at which `curves` was called last, as its meter tells."""
+        return self.step - round(self.meter[-1].sum().item() / self.config.batch)
 
     def curves(self) -> dict[str, float]:
         """Means since the last call: of the loss, overall and by tenth of t, and so of the velocity's.

@@ -53,12 +53,13 @@ ANALYSIS = [
 ANALYSIS_TAKES = ("cli", "records")
 """rooms of experiments that analysis imports"""
 FEATURES = ("experiments.scoring.extractors", "experiments.config.registries", "experiments.scoring.metrics")
-FEATURES += ("experiments.config.measures",)
+FEATURES += ("experiments.config.measures", "experiments.cli.plugins")
 """what metrics import of experiments: they see features, and neither pictures nor runs"""
 TORCH_FREE_LIBRARY = [
     "config",
     "durable",
     "errors",
+    "files",
     "words",
     "averages/names",
     "guidance/spec",

@@ -13,15 +13,32 @@ from pathlib import Path
 from types import FrameType
 
 from experiments.cli.arguments import take
+from experiments.cli.chatter import Chatter
+from experiments.cli.home import ensure_home
 from experiments.cli.listing import list_registered
-from rope_dit.errors import Stopped, UserError
+from experiments.cli.plugins import plugin_errors
+from rope_dit.errors import Stopped, UserError, is_out_of_memory
 from rope_dit.registry import add_plugins
+from rope_dit.words import printable
 
 OK, FAILED, BAD_INPUT, SOME_FAILED = 0, 1, 2, 3
+STOPPING: dict[int, int] = {
+    signal.SIGINT: 130,
+    signal.SIGHUP: 129,  # the terminal is closed
+    signal.SIGTERM: 143,
+    signal.SIGUSR1: 143,  # by these three, too, batch systems say that the time of a job is nearly over
+    signal.SIGUSR2: 143,
+    signal.SIGXCPU: 143,
+}
+"""signals that ask a process to save and end, with its exit code then"""
 
 
 class StopFlag:
-    """Turned on by SIGTERM, SIGUSR1 or the first Ctrl-C; the second Ctrl-C stops at once."""
+    """Turned on by a signal of STOPPING, such as the first Ctrl-C; the second Ctrl-C stops at once.
+
+    A signal that was ignored when the process began stays so: SIGHUP under nohup, SIGINT of what a script
+    started in the background.
+    """
 
     def __init__(self) -> None:
         self.signal = 0
@@ -33,7 +50,8 @@ class StopFlag:
     @contextlib.contextmanager
     def listen(self) -> Iterator["StopFlag"]:
         """Catch the signals inside the block."""
-        before = {s: signal.signal(s, self._set) for s in (signal.SIGTERM, signal.SIGUSR1, signal.SIGINT)}
+        heard = [s for s in STOPPING if signal.getsignal(s) is not signal.SIG_IGN]
+        before = {s: signal.signal(s, self._set) for s in heard}
         try:
             yield self
         finally:
@@ -47,18 +65,20 @@ class StopFlag:
 
     @property
     def exit_code(self) -> int:
-        """130 after Ctrl-C, 143 after the others."""
-        return 130 if self.signal == signal.SIGINT else 143
+        """As `STOPPING` says."""
+        return STOPPING.get(self.signal, 143)
 
 
 def main(command: Callable[[list[str], StopFlag], int], argv: Sequence[str] | None = None) -> None:
     """Run a command and exit with its code; no traceback for a user's mistake."""
-    sys.stdout, sys.stderr = sys.stdout or open(os.devnull, "w"), sys.stderr or open(os.devnull, "w")
+    sys.stderr = Chatter(sys.stderr or open(os.devnull, "w"))
+    output = sys.stdout = Chatter(sys.stdout or open(os.devnull, "w"), _lost)
     to_stderr = logging.StreamHandler(sys.stderr)
     to_stderr.setFormatter(_OneLine("%(levelname)s: %(message)s"))
     logging.basicConfig(level=logging.WARNING, handlers=[to_stderr])
     for level in ("WARNING", "ERROR"):
         logging.addLevelName(getattr(logging, level), level.lower())
+    ensure_home()
     atexit.register(gc.freeze)  # a last look for garbage in all that was imported would take seconds
     flag = StopFlag()
     try:
@@ -68,24 +88,27 @@ def main(command: Callable[[list[str], StopFlag], int], argv: Sequence[str] | No
         if list_registered(args):
             code = OK
         else:
-            with flag.listen():
+            with flag.listen(), plugin_errors():
                 code = command(args, flag)
-        sys.stdout.flush()
     except UserError as error:
         code = _say(error, error.details, BAD_INPUT)
     except (Stopped, KeyboardInterrupt):
         flag.signal = flag.signal or signal.SIGINT
         code = _say("stopped by a signal; the same command goes on from here.", (), flag.exit_code)
-    except BrokenPipeError:  # somebody read enough, as in `| head`
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        code = FAILED
     except (FloatingPointError, OSError, MemoryError) as error:
         code = _say(error, (), FAILED)
     except RuntimeError as error:
-        if not re.search("out of memory|not enough memory|n't allocate memory", str(error)):
+        if not is_out_of_memory(error):
             raise
         code = _say(f"{error} Lower train.batch, eval.chunk or the model's size.", (), FAILED)
-    sys.exit(code)
+    output.flush()
+    sys.exit(code or (FAILED if output.error else OK))
+
+
+def _lost(error: OSError) -> None:
+    if not isinstance(error, BrokenPipeError):  # else somebody read enough, as in `| head`
+        reason = error.strerror or type(error).__name__
+        print(f"error: the output cannot be written ({reason}); the work goes on.", file=sys.stderr)
 
 
 class _OneLine(logging.Formatter):
@@ -103,22 +126,13 @@ def _say(what: object, details: Sequence[str], code: int) -> int:
     return code
 
 
-def visible(text: str) -> str:
-    """Return a text whose control characters, which terminals and editors obey, stand there as their codes.
-
-    >>> visible("a\\x1b[31m")
-    'a\\\\x1b[31m'
-    """
-    return "".join(c if c.isprintable() or c in "\n\t" else ascii(c)[1:-1] for c in text)
-
-
 def one_line(text: str, limit: int = 192) -> str:
     """Return a text without control characters, long words and the middle of it left out if need be.
 
     >>> one_line("got '" + "x" * 500 + "',\\nexpected\\0 a name")
     "got 'xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx...xxxxxxxxxxxxx', expected\\\\x00 a name"
     """
-    text = visible(" ".join(text.split()))
+    text = printable(" ".join(text.split()))
     if len(text) > limit:
         text = re.sub(r"\S{60,}", lambda word: f"{word[0][:36]}...{word[0][-15:]}", text)
     return text if len(text) <= limit else f"{text[: limit - 85]} ... {text[-80:]}"

@@ -12,6 +12,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
+from experiments.cli.plugins import plugin_errors
 from experiments.config.registries import DATASETS
 from experiments.config.run import DataConfig
 from rope_dit.config import option
@@ -73,7 +74,10 @@ def load(config: DataConfig) -> Images:
     name, colon, argument = config.name.partition(":")
     build = DATASETS.load(name)
     check(not colon or argument != "", "--data", config.name, f"'{name}' or '{name}:' and something after it")
-    images: Images = build(argument, config)
+    with plugin_errors(DATASETS[name]):
+        images: Images = build(argument, config)
+        if not isinstance(images, Images):
+            raise TypeError(f"returned {type(images).__name__}, expected Images")
     return images
 
 

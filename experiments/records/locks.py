@@ -1,7 +1,9 @@
 """Locks that go with the process that holds them, however it ends: flock(2), through the filelock library."""
 
 import contextlib
+import errno
 import fcntl
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -37,10 +39,15 @@ def is_held(path: Path) -> bool:
     Asked by a shared lock for an instant, so that others who ask at the same time see nobody.
     """
     try:
-        with open(path) as file:
-            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)  # let go of as the file is closed
-    except FileNotFoundError:
-        return False
+        number = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC)
+    except OSError as error:
+        if error.errno in (errno.ENOENT, errno.ELOOP):  # a link is nobody's lock, and `hold` refuses it
+            return False
+        raise
+    try:
+        fcntl.flock(number, fcntl.LOCK_SH | fcntl.LOCK_NB)  # let go of as the file is closed
     except BlockingIOError:
         return True
+    finally:
+        os.close(number)
     return False

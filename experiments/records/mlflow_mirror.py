@@ -27,7 +27,8 @@ from experiments.records.mlflow_names import (
 )
 from experiments.records.mlflow_store import artifact_location, chosen, connect, tracking_uri
 from experiments.records.run_files import files_of
-from experiments.records.run_folder import RunFolder, RunRecord
+from experiments.records.run_folder import RunFolder
+from experiments.records.run_record import RunRecord
 from experiments.records.store_errors import hidden, passes, reason
 from rope_dit.errors import UserError
 

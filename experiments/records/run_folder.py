@@ -17,29 +17,31 @@ import json
 import logging
 import math
 import os
+import shutil
 import socket
 import time
 import uuid
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import asdict, astuple, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from experiments.config.identity import SOURCE, read_identity, read_settings
-from experiments.config.run import RunConfig
+from experiments.config.identity import SOURCE, read_identity
 from experiments.config.text import to_json
 from experiments.records import locks
+from experiments.records.curve_log import CurveLog, Row, line_of, made_row, missing_end, read_log
 from experiments.records.mlflow_names import Point
-from experiments.records.score import Score, read_scores, write_scores
-from rope_dit.durable import write_durably
+from experiments.records.own_files import refuse_links
+from experiments.records.run_record import RunRecord, read_record, write_record
+from experiments.records.score import Score, is_sealed, read_scores, write_scores
+from rope_dit.durable import naming, write_durably
 from rope_dit.errors import UserError
+from rope_dit.files import read_file
 from rope_dit.words import differing
 
 LOCK_SECONDS = 1.0  # somebody who only asks whether a lock is held (`is_locked`) holds it for an instant
 _LOCKING = ("lock", "owner")
 _log = logging.getLogger(__name__)
-
-Row = dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -57,62 +59,30 @@ class Ending:
     message: str = ""
 
 
-@dataclass(frozen=True, kw_only=True)
-class RunRecord:
-    """Who a run is, written once.
-
-    Attributes:
-        id: random, hexadecimal.
-        created: seconds since 1970.
-        pairing: SHA-256 of what paired runs share.
-        origin: where it comes from: command, device, versions, size.
-        identity: all that changes its weights, as `experiments.config.identity` of its time wrote it.
-        config: its settings as JSON, with those fields that there were.
-    """
-
-    id: str
-    created: float
-    pairing: Mapping[str, str]
-    origin: Mapping[str, str]
-    identity: Mapping[str, str]
-    config: Mapping[str, Any]
-
-    @property
-    def settings(self) -> RunConfig:
-        """Its settings; what was not known then is at its neutral value. Raises UserError."""
-        return read_settings(self.config)
-
-
-_PARTS = frozenset(f.name for f in fields(RunRecord))
-
-
 class RunFolder:
     """Files of one run. Everything but `lock` may be used without holding the lock."""
 
     def __init__(self, path: Path):
         self.path = path
+        self._id, self._next = "", 0
         self._rows: list[Row] = []
         self._known: set[tuple[str, int]] = set()
 
     @property
     def record(self) -> RunRecord | None:
         """What `create` wrote, or None where there is no run. Raises UserError where it is something else."""
-        file = self.path / "config.json"
-        if not file.is_file():
-            return None
-        try:
-            found = json.loads(file.read_text())
-        except ValueError as error:
-            raise UserError(f"{file} is damaged ({error}). Remove the run folder to start again.") from None
-        whole = isinstance(found, dict) and found.keys() >= _PARTS
-        if not (whole and isinstance(found["identity"], dict) and isinstance(found["config"], dict)):
-            raise UserError(f"{file} was not written by this program; choose another --out.")
-        return RunRecord(**{name: found[name] for name in _PARTS})
+        found = read_record(self._config)
+        return found and found[0]
+
+    @property
+    def _config(self) -> Path:
+        return self.path / "config.json"
 
     def check_free_for(self, identity: Mapping[str, str]) -> None:
-        """Raise UserError where the folder holds another run or is no run folder."""
+        """Raise UserError where the folder holds another run, is no run folder, or leads out of itself."""
         if self.path.exists() and not self.path.is_dir():
             raise UserError(f"run folder {self.path} is a file; choose another --out.")
+        refuse_links(self.path)
         record = self.record
         if record is None:
             inside = self.path.iterdir() if self.path.is_dir() else []
@@ -128,7 +98,8 @@ class RunFolder:
 
     @contextlib.contextmanager
     def lock(self) -> Iterator[None]:
-        """Hold the folder alone; the lock goes with the process, however it ends."""
+        """Hold the folder alone; the lock goes with the process, however it ends. Raises UserError."""
+        refuse_links(self.path)
         self.path.mkdir(parents=True, exist_ok=True)
         owner = self.path / "owner"  # not the lock's own content: who merely tries may empty that
         with contextlib.ExitStack() as held:
@@ -139,6 +110,8 @@ class RunFolder:
                 raise UserError(
                     f"{self.path} is locked by {text or 'another process'}; wait or stop that process."
                 ) from None
+            if owner.exists() and owner.stat().st_nlink > 1:  # a hard link: it is somebody else's file too
+                owner.unlink()
             owner.write_text(f"process {os.getpid()} on {socket.gethostname()}")
             yield
 
@@ -174,33 +147,65 @@ class RunFolder:
         self._write(replace(record, identity=dict(identity)))
 
     def _write(self, record: RunRecord) -> None:
-        write_durably(self.path / "config.json", json.dumps(asdict(record), indent=1).encode())
+        write_record(self._config, record)
+        self._id = record.id
 
-    def open_metrics(self, step: int) -> None:
-        """Clean up after a kill: half-written files, rows past `step` (they come again), damaged lines."""
+    def open_metrics(self, step: int, logged: int = 0) -> None:
+        """Clean up after a kill: half-written files, rows past `step` (they come again), damaged lines.
+
+        What is missing or changed, and what cannot tell whether it was, is said in a line; the run goes on.
+
+        Args:
+            step: training step of the checkpoint.
+            logged: last step before it of which there must be a row.
+        """
         for left in self.path.rglob(".tmp-*"):
-            left.unlink(missing_ok=True)
-        file = self.path / "metrics.jsonl"
-        content = file.read_bytes() if file.exists() else b""
-        rows = [_row(line) for line in content.splitlines()]
-        if None in rows[:-1]:  # the last line may be torn by a kill; others only by the disk
-            _log.warning("%s: %d damaged lines are left out", file, rows[:-1].count(None))
-        self._rows = [row for row in rows if row is not None and row["step"] <= step]
+            if left.is_dir():  # of pictures that were sampled into it
+                shutil.rmtree(left, ignore_errors=True)
+            else:
+                left.unlink(missing_ok=True)
+        file, config = self.path / "metrics.jsonl", read_record(self._config)
+        content = read_file(file) if file.exists() else b""
+        self._id = config[0].id if config else ""
+        found = read_log(content, self._id, step)
+        self._rows, self._next = found.rows, found.next
         self._known = {(key, step) for key, step, _, _ in self.points()}
-        whole = "".join(json.dumps(row) + "\n" for row in self._rows).encode()
-        if whole != content:
-            write_durably(file, whole)
+        complaints = found.complaints
+        if config and found.last < logged:
+            complaints.append(missing_end(found.last, logged, config[0].settings.train.log_every))
+        if complaints:
+            _log.warning("%s: %s; the run goes on without", file, "; ".join(complaints))
+        if old := self._unsealed(config, found):
+            text = "%s: %s without a SHA-256, as an earlier version wrote it: read unchecked"
+            _log.warning(text, self.path, ", ".join(old))
+        is_shared = file.exists() and file.stat().st_nlink > 1  # by a hard link: rows are added in place
+        if found.whole != content or is_shared:
+            write_durably(file, found.whole)
+
+    def _unsealed(self, config: tuple[RunRecord, bool] | None, log: CurveLog) -> list[str]:
+        """Names of files that cannot tell whether they were changed."""
+        table = self._table()
+        with self._naming_table():
+            told = table is None or is_sealed(table)
+        whole = {
+            "config.json": not config or config[1],
+            "metrics.jsonl": not log.unsealed,
+            "scores.csv": told,
+        }
+        return [name for name, ok in whole.items() if not ok]
 
     def log(self, step: int, values: Mapping[str, float]) -> None:
         """Append one row; a (key, step) that is there already keeps its first value."""
         fresh = {k: v for k, v in values.items() if (k, step) not in self._known and math.isfinite(v)}
         if fresh:
-            row = {"step": step, "time": time.time(), "values": fresh}
-            with open(self.path / "metrics.jsonl", "a") as file:
-                file.write(json.dumps(row) + "\n")
+            row = made_row(self._id, self._next, step, time.time(), fresh)
+            path = self.path / "metrics.jsonl"
+            with naming(path), open(path, "ab") as file:
+                file.write(line_of(row))
                 file.flush()
                 os.fsync(file.fileno())  # a later checkpoint is on the disk, and so what it has behind it
             self._rows.append(row)
+            self._next += 1
             self._known |= {(key, step) for key in fresh}
 
     def end(self, ending: "Ending") -> None:
@@ -216,9 +221,10 @@ class RunFolder:
     def ending(self) -> "Ending | None":
         """How the last process left the run; None where one is at work or died without a word."""
         try:
-            return Ending(**json.loads((self.path / "ending.json").read_text()))
-        except (OSError, ValueError, TypeError):
+            found = Ending(**json.loads(read_file(self.path / "ending.json")))
+        except (OSError, ValueError, TypeError, RecursionError):
             return None
+        return found if all(isinstance(text, str) for text in astuple(found)) else None
 
     def points(self) -> list[Point]:
         """All that was logged."""
@@ -229,26 +235,31 @@ class RunFolder:
         ]
 
     def scores(self) -> list[Score]:
-        """Rows of scores.csv. Raises UserError where it is damaged."""
+        """Rows of scores.csv. Raises UserError where it is damaged, or not what was written for this run."""
+        table, record = self._table(), self.record
+        with self._naming_table():
+            return read_scores(table, record.id if record else "") if table is not None else []
+
+    def _table(self) -> str | None:
+        """Content of scores.csv, where there is one. Raises UserError."""
         file = self.path / "scores.csv"
+        with self._naming_table():
+            return read_file(file).decode() if file.exists() else None
+
+    @contextlib.contextmanager
+    def _naming_table(self) -> Iterator[None]:
         try:
-            return read_scores(file.read_text()) if file.exists() else []
-        except (ValueError, KeyError) as error:
-            raise UserError(f"{file} is damaged ({error}). Remove it to score again.") from None
+            yield
+        except ValueError as error:
+            mend = "Restore it, or remove it to score the last step again."
+            raise UserError(f"{self.path / 'scores.csv'} is damaged ({error}). {mend}") from None
 
     def add_scores(self, scores: Iterable[Score]) -> None:
         """Add those whose keys have no score yet."""
         known = {score.key: score for score in self.scores()}
         for score in scores:
             known.setdefault(score.key, score)
-        write_durably(self.path / "scores.csv", write_scores(known.values()).encode())
-
-
-def _row(line: bytes) -> Row | None:
-    """Read a line of metrics.jsonl, or None where it is torn or no such line."""
-    try:
-        row = json.loads(line)
-        float(row["time"])
-        return row if isinstance(row["step"], int) and isinstance(row["values"], dict) else None
-    except (ValueError, TypeError, KeyError):
-        return None
+        record = self.record
+        if known:
+            table = write_scores(known.values(), record.id if record else "")
+            write_durably(self.path / "scores.csv", table.encode())

@@ -7,6 +7,7 @@ from dataclasses import MISSING, asdict, dataclass, fields
 from functools import lru_cache
 from typing import Annotated, Any, get_type_hints
 
+from experiments.config.text import digest
 from rope_dit.config import Neutral, neutral
 from rope_dit.errors import UserError
 from rope_dit.guidance.spec import GuidanceSpec
@@ -88,31 +89,79 @@ class Score:
 
 KEY_COLUMNS = tuple(f.name for f in fields(ScoreKey))
 SCORE_COLUMNS = (*KEY_COLUMNS, *(f.name for f in fields(Score) if f.name != "key"))
+SEAL = "sha256"
+"""column that says in every row the SHA-256 of the run's id and of all else in the table"""
 _NUMBERS = {int: int, float: float, int | None: int, float | None: float}
 _NEUTRAL = {name: before for name in KEY_COLUMNS if (before := neutral(ScoreKey, name)) is not MISSING}
 _HINTS = get_type_hints(ScoreKey) | get_type_hints(Score)
 
 
-def read_scores(text: str) -> list[Score]:
-    """Read scores.csv; columns that it does not know have their neutral values.
+def read_scores(text: str, run_id: str) -> list[Score]:
+    """Read the scores.csv of a run; columns that it does not know have their neutral values.
 
-    Raises ValueError or KeyError where it is damaged.
+    Tables of earlier versions have no SHA-256, and are taken as they are (`is_sealed`).
+
+    Raises ValueError, which says what is the matter, where it is damaged or not what this run wrote.
     """
-    return [_score(row) for row in csv.DictReader(io.StringIO(text))]
+    columns, rows = _table(text)
+    if SEAL in columns:
+        place = columns.index(SEAL)
+        seals = {line.pop(place) for line in (columns, *rows)} - {SEAL}
+        if seals != {_seal(run_id, columns, rows)}:
+            raise ValueError("it was changed after it was written or is another run's, as its SHA-256 says")
+    elif not text.endswith("\n"):
+        raise ValueError("its last row is cut")
+    return [_score(i, dict(zip(columns, row, strict=True))) for i, row in enumerate(rows, 1)]
 
 
-def write_scores(scores: Iterable[Score]) -> str:
-    """Write scores.csv; `read_scores` is the inverse."""
+def is_sealed(text: str) -> bool:
+    """Whether a table tells if it was changed."""
+    return SEAL in _table(text)[0]
+
+
+def write_scores(scores: Iterable[Score], run_id: str) -> str:
+    """Write the scores.csv of a run; `read_scores` is the inverse."""
+    columns = list(SCORE_COLUMNS)
+    rows = [[NOTHING if v is None else str(v) for v in score.row().values()] for score in scores]
+    seal = _seal(run_id, columns, rows)
     text = io.StringIO()
-    writer = csv.DictWriter(text, SCORE_COLUMNS, lineterminator="\n")
-    writer.writeheader()
-    for score in scores:
-        writer.writerow({name: NOTHING if v is None else v for name, v in score.row().items()})
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerows([[*columns, SEAL], *([*row, seal] for row in rows)])
     return text.getvalue()
 
 
-def _score(row: Mapping[str, str]) -> Score:
-    values = {name: _field(name, row) for name in SCORE_COLUMNS}
+def _seal(run_id: str, columns: list[str], rows: list[list[str]]) -> str:
+    """SHA-256 of all that a run's table says."""
+    return digest([run_id, columns, rows])
+
+
+def _table(text: str) -> tuple[list[str], list[list[str]]]:
+    """Columns and rows of a table that is whole. Raises ValueError."""
+    if text.startswith("\ufeff"):
+        raise ValueError("it begins with a byte order mark, as another program saved it")
+    if "\0" in text:
+        raise ValueError("it holds NUL characters")
+    try:
+        columns, *rows = [row for row in csv.reader(io.StringIO(text), strict=True) if row] or [[]]
+    except csv.Error as error:
+        raise ValueError(str(error)) from None
+    if not rows:
+        raise ValueError("it has no rows")
+    if lacking := [name for name in SCORE_COLUMNS if name not in columns and name not in _NEUTRAL]:
+        raise ValueError(f"it has no column {lacking[0]}")
+    if len({*columns}) < len(columns):
+        raise ValueError("it has a column twice")
+    for i, row in enumerate(rows, 1):
+        if len(row) != len(columns):
+            raise ValueError(f"row {i} has {len(row)} of {len(columns)} fields")
+    return columns, rows
+
+
+def _score(number: int, row: Mapping[str, str]) -> Score:
+    try:
+        values = {name: _field(name, row) for name in SCORE_COLUMNS}
+    except ValueError as error:
+        raise ValueError(f"row {number}: {error}") from None
     key = ScoreKey(**{name: values.pop(name) for name in KEY_COLUMNS})
     return Score(key=key, **values)
 

@@ -7,13 +7,16 @@ from collections.abc import Iterator
 import torch
 
 from experiments.cli.main import OK, StopFlag
+from experiments.cli.plugins import plugin_errors
 from experiments.cli.progress import Progress
 from experiments.config.identity import read_identity
 from experiments.datasets.batches import Batches
 from experiments.records.mlflow_store import check_experiment
+from experiments.runner.preflight import try_items
 from experiments.runner.provenance import origin, pairing, peak_memory_mib
 from experiments.runner.record import NoRecord, Record
 from experiments.runner.resolve import Resolved, device_text
+from experiments.runner.room import bytes_of_samples, check_room
 from experiments.scoring.generate import Generator
 from experiments.scoring.jobs import curve_jobs, final_jobs
 from experiments.scoring.reference import Reference
@@ -35,22 +38,39 @@ def execute(resolved: Resolved, stop: StopFlag, ranks: Ranks = ONE) -> int:
     config = resolved.config
     ranks.leading(lambda: check_experiment(config.study), None)
     batches, scorer = make_batches(resolved), make_scorer(resolved, stop, ranks)
-    training = Training.fresh(resolved.build_model(), config.train)
     checkpoints = run_checkpoints(resolved)
+    try_all(resolved, checkpoints, scorer, ranks)
+    training = Training.fresh(resolved.build_model(), config.train)
     training.resume(checkpoints, ranks)
     nobody: Record = NoRecord(resolved.folder, config)
     record = ranks.leading(lambda: begin(resolved, training, batches, scorer, ranks), nobody)
-    with record.kept(training), ranks.lost():
+    with record.kept(training), ranks.lost(), plugin_errors():
         train_and_score(resolved, training, batches, checkpoints, record, scorer, stop, ranks)
         scorer.score(training.step, final_jobs(config), training.profiles())
         scorer.clean()
     return OK
 
 
+def try_all(resolved: Resolved, checkpoints: Checkpoints, scorer: Scorer, ranks: Ranks) -> None:
+    """Try all that the rest of a run will need, where something of it is left to do; write nothing of it.
+
+    Raises UserError on all ranks for what would fail later: an item, a metric, too full a disk.
+    """
+    jobs, newest = final_jobs(resolved.config), ranks.first(checkpoints.newest_step)
+    if newest >= resolved.config.last_step and not scorer.missing(newest, jobs):
+        return
+    size, features = try_items(resolved)
+    samples = bytes_of_samples(scorer.generator, jobs + curve_jobs(resolved.config), features)
+    ranks.leading(lambda: check_room(resolved.folder, checkpoints, size, samples), None)
+    if not newest:  # else it was done at the run's first start, or the scores come now
+        scorer.prepare()
+
+
 def begin(resolved: Resolved, training: Training, batches: Batches, scorer: Scorer, ranks: Ranks) -> Record:
     """Take up the run's folder, made new where there was none, and say what is going to happen."""
     config, folder = resolved.config, resolved.folder
-    folder.open_metrics(training.step)
+    folder.check_free_for(resolved.identity)  # another run may have begun there before the folder was held
+    folder.open_metrics(training.step, training.logged)
     if folder.record is None:
         folder.create(resolved.identity, config, pairing(resolved, batches), origin(resolved, ranks.size))
     if training.step >= config.last_step and not scorer.unscored(training.step, final_jobs(config)):
@@ -76,7 +96,7 @@ def train_and_score(
 
     Raises:
         Stopped: a signal came; a checkpoint has been saved.
-        Diverged: a loss or gradient was not finite; the last checkpoint is of before.
+        Diverged: a loss, a gradient or a picture was not finite; no checkpoint has such a loss behind it.
     """
     config, until, shown, saved_step = resolved.config.train, resolved.config.last_step, "", training.step
     bar = Progress("training", until, "step", training.step)

@@ -8,8 +8,8 @@ from experiments.config.run import RunConfig
 from experiments.records.mlflow_mirror import Mirror
 from experiments.records.run_folder import Ending, RunFolder
 from experiments.runner.summary import summary
-from rope_dit.errors import Stopped
-from rope_dit.trainer import Diverged, Training
+from rope_dit.errors import Diverged, Stopped
+from rope_dit.trainer import Training
 
 
 class Record:
@@ -43,6 +43,18 @@ class Record:
             self.folder.end(ending)
             mirror.close(ending.status, ending.outcome)
         print(summary(self.folder, mirror))
+
+
+def ending_after(folder: RunFolder, complete: bool) -> Ending:
+    """How a run that was trained to its end stands after a scoring; its folder says so too.
+
+    Args:
+        folder: of the run.
+        complete: whether it has all scores that it was made for. Else it stands as it did.
+    """
+    if complete:
+        folder.end(Ending("FINISHED", "finished"))
+    return folder.ending or Ending("KILLED", "killed")  # as the store says of what died without a word
 
 
 class NoRecord(Record):

@@ -27,6 +27,7 @@ from experiments.config.presets import preset
 from experiments.config.run import EvalConfig, RunConfig
 from experiments.datasets import Images, load
 from experiments.records.run_folder import RunFolder
+from experiments.runner.items import items
 from experiments.scoring.extractors.base import Extractor
 from experiments.scoring.extractors.load import load_extractor
 from rope_dit.config import TrainConfig
@@ -87,16 +88,19 @@ def resolve(asked: RunConfig, ranks: int = 0, *, scored: bool = True) -> Resolve
     Args:
         asked: what the user asked for.
         ranks: processes that train it together; 0: as many as trained what lies in `asked.out`, or one.
-        scored: whether scores are going to be made of its pictures.
+        scored: whether scores are going to be made of its pictures, and so the run folder be written.
     """
     device = choose_device(asked.device)
     images = load(asked.data)
+    if scored:
+        check_writable(asked.out or asked.runs)
     config, found, folder = place(asked, device, images, ranks)
     torch.set_num_threads(config.train.threads)
-    check_buildable(config, images)
+    with plugin_errors(*items(config)):
+        check_buildable(config, images)
     if scored:
         check_scored(config.eval, images)
-    check_writable(folder.path)
+        check_writable(folder.path)
     folder.check_free_for(found)
     return Resolved(asked, config, device, images, found, folder)
 
@@ -116,7 +120,6 @@ def place(
     A run that is older than some settings is gone on with under their neutral values, and any run with the
     averages that it was begun with.
     """
-    check_writable(asked.out or asked.runs)
     there = RunFolder(asked.out).record if asked.out else None
     count = ranks or int(there.identity.get("ranks", "1") if there else "1")
 
@@ -251,13 +254,13 @@ def _cpu_has_bf16() -> bool:
     return bool(torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported())
 
 
-def check_writable(path: Path) -> None:
-    """The nearest existing ancestor must be a folder that we may write into."""
+def check_writable(
+    path: Path, what: str = "run folder", mend: str = "choose another --runs or --out"
+) -> None:
+    """Raise UserError unless the nearest existing ancestor is a folder that we may write into."""
     try:
         above = next(p for p in (path.absolute(), *path.absolute().parents) if p.exists() or p.is_symlink())
     except OSError as error:  # a name that is too long, say
-        raise UserError(f"run folder {path}: {error.strerror}; choose another --runs or --out.") from None
+        raise UserError(f"{what} {path}: {error.strerror}; {mend}.") from None
     if not above.is_dir() or not os.access(above, os.W_OK):
-        raise UserError(
-            f"run folder {path}: {above} is no folder that can be written; choose another --runs or --out."
-        )
+        raise UserError(f"{what} {path}: {above} is no folder that can be written; {mend}.")

@@ -17,10 +17,12 @@ def run(config: RunConfig, stop: StopFlag) -> int:
     with heavy_imports():
         from experiments.runner.dry_run import describe
         from experiments.runner.execute import execute
+        from experiments.runner.preflight import try_items
         from experiments.runner.resolve import resolve_run
 
     resolved = resolve_run(config)
     if config.dry_run:
+        try_items(resolved)
         print(describe(resolved))
         return OK
     with resolved.folder.held():

@@ -17,7 +17,7 @@ from experiments.cli.main import BAD_INPUT, FAILED, OK, StopFlag
 from experiments.config.launch import usable_cores
 from experiments.config.run import RunConfig
 from experiments.runner.run import check_cheaply
-from rope_dit.errors import Stopped, UserError, check
+from rope_dit.errors import Diverged, Stopped, UserError, check
 
 if TYPE_CHECKING:
     from rope_dit.ranks import Ranks
@@ -50,13 +50,16 @@ def run_together(config: RunConfig, stop: StopFlag) -> int:
     check_cheaply(config)
     from experiments.runner.dry_run import describe
     from experiments.runner.execute import execute
+    from experiments.runner.preflight import try_items
     from experiments.runner.resolve import resolve_run
 
     rank, size = declared()
     config = fit_to_ranks(config, size)
     if config.dry_run:
         if rank == 0:
-            print(describe(resolve_run(config, size)))
+            resolved = resolve_run(config, size)
+            try_items(resolved)
+            print(describe(resolved))
         return OK
     with joined(config.device, rank, size, stop) as ranks, contextlib.ExitStack() as held:
         resolved = ranks.first_alone(lambda: resolve_run(config, size))
@@ -93,15 +96,14 @@ def joined(device: str, rank: int, size: int, stop: StopFlag) -> Iterator["Ranks
     import torch
     import torch.distributed as dist
 
-    from rope_dit.trainer import Diverged
-
     cuda = device != "cpu" and torch.cuda.is_available()
     if cuda:
         local, there = int(os.environ["LOCAL_RANK"]), torch.cuda.device_count()
         check(local < there, "--nproc-per-node", local + 1, f"at most {there}, the GPUs of this machine")
         torch.cuda.set_device(local)
     # torchrun passes Ctrl-C on to processes that the terminal has told already: twice is no second wish
-    signal.signal(signal.SIGINT, lambda number, frame: setattr(stop, "signal", number))
+    if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:
+        signal.signal(signal.SIGINT, lambda number, frame: setattr(stop, "signal", number))
     ranks = Ranks(rank, size, CUDA_EVERY if cuda else 1)
     with ranks.lost():
         dist.init_process_group("cpu:gloo,cuda:nccl" if cuda else "gloo", timeout=PATIENCE)

@@ -11,7 +11,7 @@ from PIL import Image
 from experiments.cli.progress import Progress
 from experiments.scoring.generate import Generator
 from experiments.scoring.jobs import Job
-from rope_dit.durable import write_durably
+from rope_dit.durable import replacing_folder, write_durably
 from rope_dit.errors import Stopped
 
 
@@ -33,13 +33,13 @@ def sampled(
 
 
 def write(out: Path, pictures: NDArray[np.uint8], labels: NDArray[np.int64]) -> None:
-    """Write uint8 [n, H, W, C] as an .npz, or as PNGs named by index and class."""
+    """Write uint8 [n, H, W, C] as an .npz, or as PNGs named by index and class; all of them or none."""
     if out.suffix == ".npz":
         packed = io.BytesIO()
         np.savez(packed, arr_0=pictures, arr_1=labels)
         write_durably(out, packed.getvalue())
         return
-    out.mkdir()
-    for i, (picture, label) in enumerate(zip(pictures, labels, strict=True)):
-        image = Image.fromarray(picture[..., 0] if picture.shape[-1] == 1 else picture)
-        image.save(out / f"{i:06d}-{label}.png")
+    with replacing_folder(out) as folder:
+        for i, (picture, label) in enumerate(zip(pictures, labels, strict=True)):
+            image = Image.fromarray(picture[..., 0] if picture.shape[-1] == 1 else picture)
+            image.save(folder / f"{i:06d}-{label}.png")

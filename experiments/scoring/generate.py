@@ -14,7 +14,7 @@ from torch import Tensor
 
 from experiments.config.run import RunConfig
 from experiments.datasets.batches import to_uint8
-from rope_dit.errors import Stopped
+from rope_dit.errors import Diverged, Stopped
 from rope_dit.guidance.base import Counted
 from rope_dit.guidance.spec import GuidanceSpec
 from rope_dit.model import DiT
@@ -51,10 +51,12 @@ class Generator:
         self._objective = OBJECTIVES.bind(config.train.objective)()
         compiles = config.train.compile != "off"
         self._network = torch.compile(self.model) if compiles else self.model
+        self._step = 0
 
     @torch.no_grad()
-    def load(self, weights: Sequence[Tensor]) -> None:
-        """Take these weights, in the order of the model's parameters."""
+    def load(self, weights: Sequence[Tensor], step: int) -> None:
+        """Take the weights of this training step, in the order of the model's parameters."""
+        self._step = step
         for p, w in zip(self.model.parameters(), weights, strict=True):
             p.copy_(w)
 
@@ -86,14 +88,34 @@ class Generator:
     def chunk_of(
         self, number: int, sampler: SamplerSpec, guidance: GuidanceSpec, sampling_seed: int
     ) -> tuple[Tensor, float]:
-        """Pictures [chunk, C, H, W] uint8 of chunk `number`, and network evaluations a picture."""
+        """Pictures [chunk, C, H, W] uint8 of chunk `number`, and network evaluations a picture.
+
+        Raises Diverged where they are not finite, which rounding would hide: NaN is rounded to black.
+        """
+        try:
+            x, nfe = self.solved(number, sampler, guidance, sampling_seed)
+        except FloatingPointError as error:  # of a solver that looks at its steps
+            raise self._diverged(sampler, guidance, str(error)) from None
+        if bad := int((~x.isfinite()).flatten(1).any(1).sum()):
+            raise self._diverged(sampler, guidance, f"{bad} of {len(x)} pictures are not finite")
+        return to_uint8(x), nfe
+
+    def _diverged(self, sampler: SamplerSpec, guidance: GuidanceSpec, found: str) -> Diverged:
+        how = f"({sampler.slug}, guidance {guidance.short})"
+        mend = f"Lower train.lr (now {self.config.train.lr:g}) or the guidance's weight."
+        return Diverged(f"diverged at step {self._step}: {found} {how}. {mend}", self._step)
+
+    @torch.inference_mode()
+    def solved(
+        self, number: int, sampler: SamplerSpec, guidance: GuidanceSpec, sampling_seed: int
+    ) -> tuple[Tensor, float]:
+        """As `chunk_of`, in floats and unchecked, so that the host waits for nothing."""
         indices = range(number * self.chunk, (number + 1) * self.chunk)
         network = Counted(self._evaluate)
         labels = self.labels(indices, sampling_seed)
         velocity = guidance.build().velocity(network, labels, self.model.null_label)
         noise, more = self.noise(indices, sampling_seed), self.step_noise(indices, sampling_seed)
-        x = sampler.build()(velocity, noise, more)
-        return to_uint8(x), network.rows / self.chunk
+        return sampler.build()(velocity, noise, more), network.rows / self.chunk
 
     def _evaluate(self, x_BCHW: Tensor, t_B: Tensor, labels_B: Tensor) -> Tensor:
         if self.stop():

@@ -13,10 +13,17 @@ ROWS, COLUMNS, GAP, MIN_SIDE = 10, 10, 2, 48
 
 
 def write_grid(path: Path, pictures: NDArray[np.uint8], labels: NDArray[np.int64], num_classes: int) -> None:
-    """Write up to ten pictures of each of the first ten classes, in the order they were made.
+    """Write a grid of pictures, as `grid` draws it, as a PNG file."""
+    encoded = io.BytesIO()
+    grid(pictures, labels, num_classes).save(encoded, "PNG")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_durably(path, encoded.getvalue())
+
+
+def grid(pictures: NDArray[np.uint8], labels: NDArray[np.int64], num_classes: int) -> Image.Image:
+    """Draw up to ten pictures of each of the first ten classes, in the order they were made.
 
     Args:
-        path: PNG file.
         pictures: uint8 [N, C, H, W] with 1 or 3 channels.
         labels: int64 [N].
         num_classes: 1 means that rows have no meaning.
@@ -33,7 +40,4 @@ def write_grid(path: Path, pictures: NDArray[np.uint8], labels: NDArray[np.int64
         for c, picture in enumerate(row):
             tile = picture.transpose(1, 2, 0).repeat(zoom, 0).repeat(zoom, 1)
             canvas[GAP + r * high : (r + 1) * high, GAP + c * wide : (c + 1) * wide] = tile
-    encoded = io.BytesIO()
-    Image.fromarray(canvas[..., 0] if channels == 1 else canvas).save(encoded, "PNG")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    write_durably(path, encoded.getvalue())
+    return Image.fromarray(canvas[..., 0] if channels == 1 else canvas)

@@ -12,7 +12,6 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import safetensors.torch
 import torch
 from torch import Tensor
 
@@ -24,9 +23,9 @@ from experiments.scoring.extractors.base import Extractor, Features
 from experiments.scoring.generate import Generator
 from experiments.scoring.jobs import Job, unscored
 from experiments.scoring.metrics import measure_all, value_name
-from experiments.scoring.reference import Reference, read_tensors
+from experiments.scoring.reference import Reference
 from experiments.scoring.sample_grid import write_grid
-from rope_dit.durable import write_durably
+from experiments.scoring.stored import About, read_tensors, write_tensors
 from rope_dit.errors import UserError
 from rope_dit.ranks import ONE, Ranks
 
@@ -81,10 +80,18 @@ class Scorer:
         `profiles` are the weights at that step by the names that jobs have for them.
         """
         for job in self.missing(step, jobs):
-            self.generator.load(profiles[job.average])
-            self.reference.make()
+            self.prepare()
+            self.generator.load(profiles[job.average], step)
             samples = self._sample(step, job)
             self.ranks.first(partial(self._measure, step, job, samples))
+
+    def prepare(self) -> None:
+        """Make the features of real pictures and try all metrics on them, before anything is sampled.
+
+        Raises UserError where a metric fails.
+        """
+        self.reference.make()
+        self.ranks.first(self.reference.try_metrics)
 
     def clean(self) -> None:
         """Remove samples of jobs that are done but were killed before they cleaned up."""
@@ -95,13 +102,12 @@ class Scorer:
         """Make what is missing; what it returns holds all pictures on rank 0."""
         n, files = max(job.ns), self._chunk_files(step, job)
         bar = Progress(f"sampling {job.sampler.slug}", n, "picture")
-        chunks = [read_tensors(file) if self.ranks.leads else None for file in files]
+        chunks = [read_tensors(*file) if self.ranks.leads else None for file in files]
         missing = self.ranks.first(lambda: [i for i, chunk in enumerate(chunks) if chunk is None])
         for made in self.ranks.divide(missing, lambda number: self._chunk(job, number), self.stop):
             for number, chunk in made:
                 chunks[number] = chunk
-                files[number].parent.mkdir(parents=True, exist_ok=True)
-                write_durably(files[number], safetensors.torch.save(chunk))
+                write_tensors(*files[number], chunk)
                 bar.update(min(n, (number + 1) * self.generator.chunk))
         bar.close()
         return Samples.of([chunk for chunk in chunks if chunk is not None], n)
@@ -114,11 +120,27 @@ class Scorer:
         made["seconds"] = torch.tensor(time.perf_counter() - begun, dtype=torch.float64)
         return {**made, **self.extractor(pictures).tensors()}
 
-    def _chunk_files(self, step: int, job: Job) -> list[Path]:
-        """Files of a job's chunks, named after all that they depend on."""
+    def _about(self, step: int, job: Job) -> About:
+        """What chunks of a job belong to; the run's id stands for its weights."""
+        record = self.folder.record
+        return {
+            "run": record.id if record else "",
+            "step": step,
+            "average": job.average,
+            "sampler": str(job.sampler),
+            "guidance": str(job.guidance),
+            "sampling_seed": job.sampling_seed,
+            "pictures": self.generator.chunk,
+            "extractor": self.extractor.name,
+            "extractor_sha256": self.extractor.sha256,
+        }
+
+    def _chunk_files(self, step: int, job: Job) -> list[tuple[Path, About]]:
+        """Files of a job's chunks, and what each belongs to; named after it as far as a name can be."""
         made = f"{job.name(step)}-{self.extractor.sha256[:8]}-{self.generator.chunk}"
-        count = -(-max(job.ns) // self.generator.chunk)
-        return [self.folder.path / "samples" / f"{made}-{i:05d}.safetensors" for i in range(count)]
+        chunks = range(-(-max(job.ns) // self.generator.chunk))
+        folder, about = self.folder.path / "samples", self._about(step, job)
+        return [(folder / f"{made}-{i:05d}.safetensors", {**about, "chunk": i}) for i in chunks]
 
     def _measure(self, step: int, job: Job, samples: "Samples") -> None:
         samples.features.check_finite()
@@ -131,7 +153,7 @@ class Scorer:
             seconds = samples.seconds * n / len(samples.pictures)
             made = {"images_sha256": sha256, "sampling_seconds": round(seconds, 3)}
             self.folder.add_scores(self._scores(step, job, n, samples, made))
-        for file in self._chunk_files(step, job):
+        for file, _ in self._chunk_files(step, job):
             file.unlink(missing_ok=True)
 
     def _scores(

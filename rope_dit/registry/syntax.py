@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from rope_dit.errors import UserError
+from rope_dit.files import read_file
 
 Definition = ast.ClassDef | ast.FunctionDef
 
@@ -69,8 +70,10 @@ def tree_sha256(path: Path) -> str:
 
 def _parse(path: Path) -> ast.Module:
     try:
-        return ast.parse(path.read_bytes())
-    except (SyntaxError, ValueError, OSError) as error:  # ValueError: a null byte
+        return ast.parse(read_file(path))
+    except OSError as error:
+        raise UserError(f"{path}: {error.strerror}; expected a file of Python.") from None
+    except (SyntaxError, ValueError) as error:  # ValueError: a null byte
         raise UserError(f"{path}: not valid Python: {error}. Mend or remove the file.") from None
 
 

@@ -17,6 +17,7 @@ from PIL import Image
 from experiments.cli.arguments import arguments
 from experiments.config.run import RunConfig
 from experiments.records.run_folder import RunFolder
+from experiments.records.seal import sealed
 
 BOOM = """
 from rope_dit.registry import POS_EMBEDS
@@ -38,6 +39,8 @@ class Snap(PosEmbed):
     def __init__(self, geometry):
         raise KeyError("snap")
 """
+LEAVE = SNAP.replace('raise KeyError("snap")', "raise SystemExit(0)").replace("snap", "leave")
+GONE = f"{LEAVE.replace('leave', 'gone')}\nraise SystemExit(0)\n"
 
 
 @pytest.fixture(scope="module")
@@ -52,13 +55,19 @@ def desk(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (desk / "torn/config.json").write_text("{")
     (desk / "foreign/config.json").write_text("[1, 2]")
     info = json.loads((finished / "config.json").read_text())
-    (desk / "alien/config.json").write_text(json.dumps(info | {"config": {"wings": 2}}))
+    (desk / "alien/config.json").write_text(json.dumps(sealed(info | {"config": {"wings": 2}})))
     (desk / "plugged/config.json").write_text(
-        json.dumps(info | {"config": info["config"] | {"plugins": "own"}})
+        json.dumps(sealed(info | {"config": info["config"] | {"plugins": "own"}}))
     )
     (desk / "file").write_text("x")
     (desk / "garbage.safetensors").write_bytes(b"garbage")
-    for name, text in (("syntax", "def (:\n"), ("boom", BOOM), ("snap", SNAP)):
+    for name, text in (
+        ("syntax", "def (:\n"),
+        ("boom", BOOM),
+        ("snap", SNAP),
+        ("leave", LEAVE),
+        ("gone", GONE),
+    ):
         (desk / name).mkdir()
         (desk / name / f"{name}.py").write_text(text)
     (desk / "empty").mkdir()
@@ -207,7 +216,7 @@ def test_a_run_of_a_device_that_is_not_there(command, args, desk, tmp_path):
     config = tmp_path / "far/config.json"
     info = json.loads(config.read_text())
     info["config"]["device"] = info["identity"]["device"] = "cuda"
-    config.write_text(json.dumps(info))
+    config.write_text(json.dumps(sealed(info)))
     (line,) = refused(command, str(tmp_path / "far"), *args)
     assert "far was trained on cuda, which this machine or this torch does not have; " in line
     assert line.endswith("; evaluate and sample it where there is one.")
@@ -236,7 +245,7 @@ def test_guidance_on_a_finished_run_without_a_null_class(tmp_path, desk):
     config = tmp_path / "plain/config.json"
     info = json.loads(config.read_text())
     info["config"]["model"]["conditional"] = False
-    config.write_text(json.dumps(info))
+    config.write_text(json.dumps(sealed(info)))
     assert "no null class" in refused("evaluate", str(tmp_path / "plain"), "--guidance", "2")[0]
     wanted = ("--out", "x.npz", "--guidance", "2")
     assert "no null class" in refused("sample", str(tmp_path / "plain"), *wanted)[0]

@@ -1,11 +1,12 @@
 """A file holds the old content or the new one, whatever happens while it is written."""
 
+import errno
 import os
 import re
 
 import pytest
 
-from rope_dit.durable import replacing, write_durably
+from rope_dit.durable import replacing, replacing_folder, write_durably
 
 
 def test_errors_name_the_file_and_not_the_temporary_one(tmp_path):
@@ -55,3 +56,20 @@ def test_two_may_replace_a_file_at_the_same_time(tmp_path):
         second.write(b"second")
     assert (tmp_path / "file").read_bytes() == b"first"  # which was the last to be put in place
     assert [p.name for p in tmp_path.iterdir()] == ["file"]
+
+
+def test_a_folder_is_there_whole_or_not_at_all(tmp_path):
+    with replacing_folder(tmp_path / "new") as folder:
+        (folder / "a").write_text("a")
+        assert not (tmp_path / "new").exists()
+    assert [path.name for path in (tmp_path / "new").iterdir()] == ["a"]
+
+    def fill() -> None:
+        with replacing_folder(tmp_path / "other") as folder:
+            (folder / "a").write_text("a")
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+    with pytest.raises(OSError, match="No space") as caught:
+        fill()
+    assert caught.value.filename == str(tmp_path / "other")
+    assert [path.name for path in tmp_path.iterdir()] == ["new"]

@@ -15,9 +15,9 @@ from together import together
 
 from rope_dit import flow, trainer
 from rope_dit.checkpoint import Checkpoints
-from rope_dit.errors import Stopped, UserError
+from rope_dit.errors import Diverged, Stopped, UserError
 from rope_dit.ranks import ONE, SAID, RankLost, Ranks
-from rope_dit.trainer import Batch, Diverged, Training, train
+from rope_dit.trainer import Batch, Training, train
 
 CONFIG = replace(tiny.CONFIG, steps=8, warmup_steps=2, log_every=3)
 LOSS, WEIGHTS = 1e-6, 1e-4  # relative and absolute: what another order of sums may change in 8 steps
@@ -117,6 +117,23 @@ def test_a_bad_number_on_one_rank_ends_all_at_its_step(tmp_path, checked):
         return []
 
     assert together(2, tmp_path, work) == [[4, 5 if checked else 6, True, True]] * 2
+
+
+@pytest.mark.parametrize("where", [0, 1])
+def test_what_ran_away_on_one_rank_ends_all_with_its_words(tmp_path, where):
+    def work(rank: int) -> list[object]:
+        ranks, rounds = joined(rank), []
+
+        def make(item: int) -> int:
+            if item == 2 + where:
+                raise Diverged(f"item {item} is not finite", 7)
+            return item
+
+        with pytest.raises(Diverged) as caught:
+            rounds.extend(ranks.divide([0, 1, 2, 3, 4], make, lambda: False))
+        return [str(caught.value), caught.value.step, len(rounds)]
+
+    assert together(2, tmp_path, work) == [[f"item {2 + where} is not finite", 7, 1]] * 2
 
 
 def test_what_rank_0_finds_and_what_it_raises_is_for_all(tmp_path):

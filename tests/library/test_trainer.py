@@ -220,6 +220,20 @@ def test_resume_without_a_checkpoint_starts_at_0_and_with_another_model_s_is_ref
     )
 
 
+@pytest.mark.parametrize("objective", ["velocity", "x"])
+def test_a_training_knows_when_its_curves_were_read_last_also_out_of_a_checkpoint(tmp_path, objective):
+    config = replace(CONFIG, objective=objective)
+    training, again = Training.fresh(model(), config), Training.fresh(model(), config)
+    assert training.logged == 0
+    for step in train(training, batch, seed=0, until=5):
+        assert training.logged == (0 if step.number <= 3 else 3)
+        if step.number == 3:
+            training.curves()
+    training.save(Checkpoints(tmp_path, {}))
+    again.resume(Checkpoints(tmp_path, {}))
+    assert (again.step, again.logged) == (5, 3)
+
+
 def test_losses_by_t_average_to_the_loss(whole):
     for first, last in ((0, 5), (5, 10), (10, 12)):
         t = torch.cat([draws(CONFIG, 0, s, (6, 1, 4, 6)).t_B for s in range(first, last)])

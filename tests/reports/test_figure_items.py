@@ -144,7 +144,7 @@ def test_a_section_that_is_not_there_is_refused(store, plugin):
 
 def test_an_error_in_a_plug_in_names_its_line(store, plugin):
     plugin(fewest="1 / 0")
-    with pytest.raises(UserError, match=r"plugin .*mine.py:\d+: ZeroDivisionError"):
+    with pytest.raises(UserError, match=r"figure .*mine.py:\d+\): ZeroDivisionError"):
         report.compute(NAME, uri_of(store))
 
 

@@ -165,21 +165,28 @@ def made_up(
         for key, text in (params | {"train.averages": "warmup:decay=0.9"}).items():
             client.log_param(run.info.run_id, key, text)
         with tempfile.TemporaryDirectory() as files:
-            _write_files(Path(files), wanted, arm, seed, value(arm, seed), logged, alike)
+            _write_files(Path(files), f"u{i}", wanted, arm, seed, value(arm, seed), logged, alike)
             client.log_artifacts(run.info.run_id, files)
         client.set_terminated(run.info.run_id, "FINISHED", int(1.8e12) + 60_000)
     return folder
 
 
 def _write_files(
-    folder: Path, wanted: Definition, arm: str, seed: int, value: float, logged: int, alike: Sequence[str]
+    folder: Path,
+    uid: str,
+    wanted: Definition,
+    arm: str,
+    seed: int,
+    value: float,
+    logged: int,
+    alike: Sequence[str],
 ) -> None:
     steps = np.linspace(20 / logged, 20, logged).astype(int)
     values = {"train/images_per_second": 100.0, "system/peak_memory_mib": 50.0}
     values |= {f"loss_by_t/{b}": 1.0 + b / 10 for b in range(10)}
     lines = [json.dumps({"step": int(step), "time": 1.8e9, "values": values}) for step in steps]
     (folder / "metrics.jsonl").write_text("\n".join(lines) + "\n")
-    (folder / "scores.csv").write_text(write_scores(_scores(wanted, arm, seed, value, arm in alike)))
+    (folder / "scores.csv").write_text(write_scores(_scores(wanted, arm, seed, value, arm in alike), uid))
     grid = folder / "pictures" / "00000020-euler-2-cfg1-seed0.png"
     grid.parent.mkdir()
     Image.fromarray(np.full((20, 20), 90, np.uint8)).save(grid)

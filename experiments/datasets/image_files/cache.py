@@ -1,5 +1,10 @@
-"""A cache of arrays on disk: written atomically, checked by SHA-256 when read, and never needed."""
+"""A cache of arrays on disk: written atomically, checked by SHA-256 when read, and never needed.
 
+A file holds the array's SHA-256, the array, and a SHA-256 of its key with that of the array, so that one
+under another's name is noticed. Earlier versions neither wrote nor read the third part.
+"""
+
+import errno
 import os
 import sys
 from pathlib import Path
@@ -12,35 +17,55 @@ from rope_dit.durable import replacing
 
 
 def cache_folder() -> Path:
-    """`$ROPE_DIT_CACHE`, or ~/.cache/rope-dit. It may be deleted at any time."""
-    return Path(os.environ.get("ROPE_DIT_CACHE") or Path.home() / ".cache" / "rope-dit")
+    """`$ROPE_DIT_CACHE`, or ~/.cache/rope-dit. It may be deleted at any time.
+
+    Raises OSError where the user has no home, as in some containers.
+    """
+    if given := os.environ.get("ROPE_DIT_CACHE"):
+        return Path(given)
+    try:
+        return Path.home() / ".cache" / "rope-dit"
+    except RuntimeError:
+        raise FileNotFoundError(errno.ENOENT, "there is no home folder; set ROPE_DIT_CACHE") from None
 
 
 def read(key: str) -> NDArray[np.generic] | None:
     """Return the array stored under `key`; None if there is none, or if it is damaged (said on stderr)."""
-    path = cache_folder() / f"{key}.npy"
     try:
+        path = cache_folder() / f"{key}.npy"
         with path.open("rb") as file:
             digest = np.load(file, allow_pickle=False)
             array: NDArray[np.generic] = np.load(file, allow_pickle=False)
-        if sha256(array) == str(digest):
+            mark = np.load(file, allow_pickle=False) if file.peek(1) else None
+        if sha256(array) != str(digest):
+            reason = "its SHA-256 does not match"
+        elif mark is None:
+            reason = "an earlier version did not write whose they are"
+        elif _mark(key, str(digest)) != str(mark):
+            reason = "they belong to another folder"
+        else:
             return array
-        reason = "its SHA-256 does not match"
-    except (FileNotFoundError, NotADirectoryError):
+    except OSError:  # none there, or none that can be read: `write` says what is wrong
         return None
     except Exception as error:  # damaged headers raise anything: ValueError, EOFError, MemoryError, ...
         reason = str(error)
-    print(f"warning: the cached pictures {path} are damaged and are decoded again: {reason}", file=sys.stderr)
+    print(f"warning: the cached pictures {path} are not used, but decoded again: {reason}", file=sys.stderr)
     return None
 
 
 def write(key: str, array: NDArray[np.generic]) -> None:
     """Store `array` under `key`. A full or read-only disk is said on stderr, and stops nothing."""
-    path = cache_folder() / f"{key}.npy"
     try:
+        path = cache_folder() / f"{key}.npy"
         path.parent.mkdir(parents=True, exist_ok=True)
         with replacing(path) as file:
-            np.save(file, np.array(sha256(array)))
-            np.save(file, array)
+            digest = sha256(array)
+            for part in (np.array(digest), array, np.array(_mark(key, digest))):
+                np.save(file, part)
     except OSError as error:
-        print(f"warning: the pictures could not be cached in {path.parent}: {error}", file=sys.stderr)
+        print(f"warning: the pictures could not be cached ({error}); they are decoded anew each time",
+              file=sys.stderr)  # fmt: skip
+
+
+def _mark(key: str, digest: str) -> str:
+    return sha256(text=[key, digest])

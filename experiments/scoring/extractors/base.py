@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from rope_dit.errors import UserError, check
+from rope_dit.files import read_file
 
 
 @dataclass(frozen=True, eq=False)
@@ -161,8 +162,10 @@ def in_short(error: Exception) -> str:
 
 
 def read_weights(path: Path) -> bytes:
-    """Content of a weights file. Raises UserError where there is none."""
+    """Content of a weights file. Raises UserError where there is none, or something else."""
     try:
-        return path.read_bytes()
+        return read_file(path)
     except OSError as error:
-        raise UserError(f"weights file {path.name}: {error.strerror}; expected a file there.") from None
+        raise UserError(
+            f"weights file {path.name}: {error.strerror}; expected a file with weights."
+        ) from None

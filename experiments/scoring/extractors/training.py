@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import logging
 import shutil
 import time
 from collections.abc import Callable
@@ -18,12 +19,28 @@ from experiments.config.extractor import ExtractorConfig
 from experiments.datasets.base import Images
 from experiments.datasets.batches import Batches
 from experiments.scoring.extractors.classifier import Classifier
+from experiments.scoring.extractors.classifier_file import SEAL, doubtful, seal
 from rope_dit.checkpoint import Checkpoints, restore
 from rope_dit.durable import write_durably
-from rope_dit.errors import Stopped
+from rope_dit.errors import Diverged, Stopped, UserError
 from rope_dit.randomness import Stream, integers
 
 SAVE_SECONDS = 30.0
+_log = logging.getLogger(__name__)
+
+
+def check_learnable(images: Images) -> None:
+    """Raise UserError where there is nothing to learn, or nothing to tell how well it was learnt."""
+    count, name = len(images.classes), images.name
+    mend = "or use --eval.extractor digits, cifar10 or inception."
+    if count < 2:
+        text = f"{name} has no classes; expected a folder a class, 2 or more to tell apart, {mend}"
+        raise UserError(text)
+    for part, labels in {"training": images.train_labels, "held-out": images.held_out_labels}.items():
+        there = np.bincount(labels, minlength=count)
+        if lacking := [images.classes[i] for i in np.flatnonzero(there == 0)]:
+            text = f"{len(lacking)} of {count} classes of {name} have no {part} pictures; add some, {mend}"
+            raise UserError(text, lacking)
 
 
 def train(
@@ -59,6 +76,10 @@ def train(
         optimizer.step()
         bar.update(step + 1, f"loss {loss.item():.3f}")
     bar.close()
+    if not all(p.isfinite().all() for p in model.state_dict().values()):
+        raise Diverged(
+            f"diverged: weights are not finite after {steps} steps. Lower lr (now {config.lr:g}).", steps
+        )
     return model.eval()
 
 
@@ -101,7 +122,10 @@ def accuracy(model: Classifier, images_u8: np.ndarray, labels: np.ndarray) -> fl
 
 
 def write(config: ExtractorConfig, images: Images, model: Classifier) -> float:
-    """Write weights (fp16, norms fp32) and the .json; return the held-out accuracy of what was written."""
+    """Write weights (fp16, norms fp32) and the .json; return the held-out accuracy of what was written.
+
+    Where that is no better than a guess, this is said.
+    """
     state = {key: value.half() if value.ndim > 1 else value for key, value in model.state_dict().items()}
     model.load_state_dict(state)
     score = accuracy(model, images.held_out, images.held_out_labels)
@@ -111,16 +135,20 @@ def write(config: ExtractorConfig, images: Images, model: Classifier) -> float:
         "image_size": "x".join(map(str, images.train.shape[2:])),
         "accuracy": f"{score:.4f}",
         "held_out": str(len(images.held_out)),
+        "guess": f"{np.bincount(images.held_out_labels).max() / len(images.held_out):.4f}",
         "data": images.name,
         "data_fingerprint": images.fingerprint,
         "command": config.command(),
     }
-    data = save({key: value.cpu().contiguous() for key, value in state.items()}, description)
+    tensors = {key: value.cpu().contiguous() for key, value in state.items()}
+    data = save(tensors, {**description, SEAL: seal(description, tensors)})
     config.out.parent.mkdir(parents=True, exist_ok=True)
     write_durably(config.out, data)
     record = {"sha256": hashlib.sha256(data).hexdigest(), **description}
     write_durably(config.out.with_suffix(".json"), (json.dumps(record, indent=1) + "\n").encode())
     shutil.rmtree(_checkpoints(config), ignore_errors=True)
+    if doubt := doubtful(description):
+        _log.warning("extractor %s: %s", config.out.name, doubt)
     return score
 
 

@@ -10,8 +10,10 @@ Metrics see features and nothing else: they import the registry and claims, the 
 """
 
 from functools import lru_cache
+from numbers import Real
 from typing import TYPE_CHECKING
 
+from experiments.cli.plugins import plugin_errors
 from experiments.config.measures import measures
 from experiments.config.registries import METRICS
 from rope_dit.errors import UserError
@@ -46,11 +48,15 @@ def measure_all(generated: "Features", real: "Features") -> dict[str, float]:
     for name, needed in {one.metric: one.min_images for one in known.values()}.items():
         if there < needed:
             raise UserError(f"{name} needs at least {needed} generated and real pictures; got {there}.")
-        found = METRICS.load(name)().measure(generated, real)
-        claimed = {value for value, one in known.items() if one.metric == name}
-        if found.keys() != claimed:
-            raise UserError(f"metric '{name}' returned {', '.join(sorted(found)) or 'nothing'}; expected "
-                            f"{', '.join(sorted(claimed))}, which it claims as its values.")  # fmt: skip
+        with plugin_errors(METRICS[name]):
+            found = METRICS.load(name)().measure(generated, real)
+            claimed = {value for value, one in known.items() if one.metric == name}
+            if found.keys() != claimed:
+                got, expected = (", ".join(sorted(keys)) or "nothing" for keys in (found, claimed))
+                raise ValueError(f"returned {got}; expected {expected}, which it claims as its values")
+            for value, got in found.items():
+                if not isinstance(got, Real):
+                    raise TypeError(f"returned {value} = {got!r}, expected a number, as float() makes it")
         scores |= found
     return scores
 

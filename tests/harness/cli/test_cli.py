@@ -170,6 +170,14 @@ def test_lists_show_what_files_declare():
     assert "order 2, evals per step 2" in out
 
 
+def test_what_a_plug_in_says_does_not_steer_the_terminal(tmp_path):
+    text = COLUMN_ROPE.replace("rows are invisible.", r"rows are \x1b[8m\x07invisible.")
+    (tmp_path / "hostile.py").write_text(text)
+    told = call("run", "--list", "variants", "--plugins", tmp_path).out
+    assert r"1-D RoPE over columns: rows are \x1b[8m\x07invisible." in told
+    assert "\x1b" not in told
+
+
 def test_one_list():
     assert call("run", "--list", "grids") == call("run", "--list=grids")
     out = call("run", "--list", "grids").out
@@ -250,4 +258,8 @@ def test_an_output_that_nobody_can_read(redirection, code, tmp_path):
     words = f"{sys.executable} -m experiments.run --list {redirection}"
     done = subprocess.run(["sh", "-c", words], cwd=tmp_path, capture_output=True, text=True, timeout=100)
     assert done.returncode == code
-    assert done.stderr == ("" if code == 0 else "error: [Errno 28] No space left on device\n")
+    assert done.stderr == (
+        ""
+        if code == 0
+        else "error: the output cannot be written (No space left on device); the work goes on.\n"
+    )

@@ -50,7 +50,7 @@ def test_a_launcher_of_ones_own_is_made_with_its_options(own):
     add_plugins(own)
     made = make_launcher(LaunchConfig(launcher="noted:file=a/b-1.txt", workers=3), 1, "cpu")
     assert (made.slots, made.file) == (3, Path("a/b-1.txt"))
-    with pytest.raises(UserError, match=r"plugin .*noted\.py:14: ZeroDivisionError"):
+    with pytest.raises(UserError, match=r"launcher 'noted' .*noted\.py:14\): ZeroDivisionError"):
         make_launcher(LaunchConfig(launcher="noted:broken=true"), 1, "cpu")
 
 
@@ -118,6 +118,7 @@ def test_what_is_no_launcher_is_refused(tmp_path, monkeypatch, args, says):
 )
 def test_a_tuning_with_the_address_in_a_field_of_its_own_is_still_read(tmp_path, before, launcher):
     (tmp_path / "t").mkdir()
-    saved = {"arms": [], "config": {"launch": {**before, "workers": 3, "runs_per_gpu": 1}}}
+    arm = {"default": "none", "tuned": "none", "trial": 0, "value": 5.0}
+    saved = {"arms": [arm], "config": {"launch": {**before, "workers": 3, "runs_per_gpu": 1}}}
     (tmp_path / "t" / "tuned.json").write_text(json.dumps(saved))
     assert tuned_defaults("t", tmp_path).launch == LaunchConfig(launcher=launcher, workers=3)

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from painting import cache_folder_fixture, flipped, folder, paint, paint_classes, root_fixture  # noqa: F401
 
+from experiments.datasets.base import sha256
 from experiments.datasets.image_files import cache
 
 
@@ -36,7 +37,7 @@ def test_a_damaged_cache_is_noticed_and_mended(cached, capsys, position):
     position %= len(content)
     file.write_bytes(flipped(content, position))
     assert folder(root).fingerprint == images.fingerprint
-    assert "damaged" in capsys.readouterr().err
+    assert "not used, but decoded again" in capsys.readouterr().err
     assert file.read_bytes() == content
 
 
@@ -46,8 +47,38 @@ def test_a_cut_cache_is_noticed_and_mended(cached, capsys, length):
     content = file.read_bytes()
     file.write_bytes(content[:length])
     assert folder(root).fingerprint == images.fingerprint
-    assert "damaged" in capsys.readouterr().err
+    assert "not used, but decoded again" in capsys.readouterr().err
     assert file.read_bytes() == content
+
+
+def test_two_files_that_were_swapped_are_noticed(cached, cache_folder, capsys):
+    """Each is whole, and would be taken for the other's."""
+    root, images, file = cached
+    other = folder(root, image_size=4)
+    (second,) = set(cache_folder.iterdir()) - {file}
+    contents = file.read_bytes(), second.read_bytes()
+    file.write_bytes(contents[1])
+    second.write_bytes(contents[0])
+    assert folder(root).fingerprint == images.fingerprint
+    assert folder(root, image_size=4).fingerprint == other.fingerprint
+    assert capsys.readouterr().err.count("they belong to another folder") == 2
+    assert (file.read_bytes(), second.read_bytes()) == contents
+
+
+def test_a_file_of_an_earlier_version_is_made_again_and_stays_readable_to_it(cached, capsys):
+    root, images, file = cached
+    content = file.read_bytes()
+    with file.open("rb") as opened:
+        digest, pixels = np.load(opened), np.load(opened)  # all that it reads
+    assert sha256(pixels) == str(digest)
+    with file.open("wb") as opened:
+        np.save(opened, digest)
+        np.save(opened, pixels)
+    assert folder(root).fingerprint == images.fingerprint
+    assert "an earlier version did not write whose they are" in capsys.readouterr().err
+    assert file.read_bytes() == content
+    folder(root)
+    assert capsys.readouterr().err == ""
 
 
 class Trap:
@@ -64,7 +95,7 @@ def test_a_cache_with_pickled_objects_is_not_opened(cached, capsys, tmp_path):
     root, images, file = cached
     np.save(file, np.array([Trap(tmp_path / "sprung")], dtype=object))
     assert folder(root).fingerprint == images.fingerprint
-    assert "damaged" in capsys.readouterr().err
+    assert "not used, but decoded again" in capsys.readouterr().err
     assert not (tmp_path / "sprung").exists()
 
 

@@ -10,7 +10,7 @@ import optuna
 import pytest
 from mirrors import EXPERIMENT, log, make_run, mirror, runs, score, tables_fixture  # noqa: F401
 
-from experiments.coordinator.optuna_trials import open_storage
+from experiments.coordinator.optuna_storage import empty_storage
 from experiments.records import mlflow_store
 from experiments.records.mlflow_store import connect
 from experiments.records.run_files import lacking, local_folder
@@ -44,7 +44,7 @@ def test_a_store_works_in_a_folder_of_any_name(name, tables, tmp_path, monkeypat
     assert sqlite_file(uri) == tmp_path / name / "mlflow.db"
     assert lacking(client, run, tmp_path / name / "run") == []
     assert "config.json" in [f.path for f in client.list_artifacts(run.info.run_id)]
-    open_storage(tmp_path / name).engine.dispose()
+    empty_storage(tmp_path / name).engine.dispose()
     there = optuna.storages.RDBStorage(sqlite_uri(tmp_path / name / "optuna.db"))
     assert optuna.get_all_study_names(there) == []
     there.engine.dispose()

@@ -16,6 +16,7 @@ from mirrors import client_fixture, log, logged, make_run, mirror, points, runs,
 from experiments.records.mlflow_mirror import Mirror
 from experiments.records.mlflow_store import connect
 from experiments.records.run_folder import RunFolder
+from experiments.records.seal import sealed
 
 # Runs that die
 
@@ -72,7 +73,7 @@ def test_what_may_be_alive_elsewhere_is_left_alone(client, tmp_path, why):
     wait(pid)
     if why == "another run's folder":
         info = json.loads((tmp_path / "dead" / "config.json").read_text())
-        (tmp_path / "dead" / "config.json").write_text(json.dumps(info | {"id": "other"}))
+        (tmp_path / "dead" / "config.json").write_text(json.dumps(sealed(info | {"id": "other"})))
     if why == "no folder":
         shutil.rmtree(tmp_path / "dead")
     next_run(tmp_path)

@@ -14,13 +14,12 @@ import time
 from dataclasses import replace
 
 import pytest
-from mirrors import scored
 
 from experiments.config.canonical import canonical
 from experiments.config.presets import PRESETS
 from experiments.records import run_folder as runfolder
 from experiments.records.run_folder import RunFolder
-from experiments.records.score import SCORE_COLUMNS
+from experiments.records.seal import sealed
 from rope_dit.errors import UserError
 
 IDENTITY = {"seed": "0", "train.lr": "0.002"}
@@ -52,6 +51,13 @@ def reopened(folder: RunFolder, step: int) -> RunFolder:
     again = RunFolder(folder.path)
     again.open_metrics(step)
     return again
+
+
+def config(folder: RunFolder) -> dict:
+    """What config.json says, without its SHA-256, as an earlier version would write it."""
+    written = json.loads((folder.path / "config.json").read_text())
+    del written["sha256"]
+    return written
 
 
 def metrics(folder: RunFolder) -> bytes:
@@ -92,15 +98,15 @@ def test_there_is_no_record_before_a_run_was_created(tmp_path):
 
 def test_a_record_of_another_version_is_read_as_far_as_it_is_known(folder):
     """Settings that it does not know are at their neutral or default values; what is new there counts not."""
-    written = json.loads((folder.path / "config.json").read_text())
+    written = config(folder)
     del written["config"]["eval"]["chunk"], written["config"]["arm"]
-    (folder.path / "config.json").write_text(json.dumps(written | {"new": 1}))
+    (folder.path / "config.json").write_text(json.dumps(sealed(written | {"new": 1})))
     expected = replace(PRESETS["smoke"], eval=replace(PRESETS["smoke"].eval, chunk=250))
     assert folder.record.settings == canonical(expected)
 
 
 def test_settings_that_cannot_be_read_are_an_error_only_for_whoever_wants_them(folder):
-    written = json.loads((folder.path / "config.json").read_text())
+    written = config(folder)
     written["config"]["train"]["momentum"] = 0.9
     (folder.path / "config.json").write_text(json.dumps(written))
     assert folder.record.identity == IDENTITY
@@ -128,7 +134,7 @@ def test_another_run_is_refused_with_the_fields_that_differ(folder):
 
 def test_a_run_of_before_items_had_versions_is_the_same(folder):
     """Source hashes of files that shipped say nothing any more; of others they do."""
-    written = json.loads((folder.path / "config.json").read_text())
+    written = config(folder)
     for sha256, free in (("6a6a3363ecd56996" + 48 * "0", True), (64 * "0", False)):
         old = {**IDENTITY, "variant": "rope2d:theta=100", "variant source": sha256}
         (folder.path / "config.json").write_text(json.dumps(written | {"identity": old}))
@@ -228,51 +234,6 @@ def test_leftovers_of_a_kill_are_removed(folder):
     reopened(folder, 0)
     assert [p.name for p in folder.path.rglob("*") if p.name.startswith(".tmp")] == []
     assert (folder.path / "pictures" / "whole.png").exists()
-
-
-# scores.csv
-
-
-def test_a_run_without_scores_has_none(folder):
-    assert folder.scores() == []
-    folder.add_scores([])
-    assert (folder.path / "scores.csv").read_text() == ",".join(SCORE_COLUMNS) + "\n"
-    assert folder.scores() == []
-
-
-def test_a_score_is_written_once(folder):
-    first = [scored(1.5, n=50), scored(2.5, n=100)]
-    folder.add_scores(one for one in first)
-    before = (folder.path / "scores.csv").read_bytes()
-    folder.add_scores([scored(9.9, n=100), scored(3.5, n=200), scored(4.5, n=200)])
-    assert RunFolder(folder.path).scores() == [*first, scored(3.5, n=200)]
-    assert (folder.path / "scores.csv").read_bytes().startswith(before)
-
-
-@pytest.mark.parametrize(
-    ("good", "bad"), [("1437", "many"), (",time\n", ",when\n"), ("2.5", "-"), ("2.5", "\ufffd")]
-)
-def test_a_damaged_table_of_scores_is_named(folder, good, bad):
-    folder.add_scores([scored()])
-    file = folder.path / "scores.csv"
-    file.write_text(file.read_text().replace(good, bad))
-    with pytest.raises(UserError, match=r"scores\.csv is damaged \(.*\)\. Remove it to score again"):
-        folder.scores()
-    with pytest.raises(UserError, match="is damaged"):
-        folder.add_scores([scored(n=50)])
-
-
-def test_scores_of_an_earlier_version_stay_and_are_not_made_again(folder):
-    """Their row has fewer columns and another text for the same guidance."""
-    (folder.path / "scores.csv").write_text(
-        "arm,seed,train_step,sampler,guidance,nfe,grid,ema,extractor,metric,n,n_real,sampling_seed,value,better,"
-        "real_floor,images_sha256,reference_sha256,extractor_sha256,sampling_seconds,time\n"
-        'rope2d:theta=100,0,20,"heun:grid=uniform,steps=2",1,4.0,uniform,0.9,digits,fd_digits,100,1437,0,2.5,lower,'
-        "0.5,a,b,c,1.5,1000000000.0\n"
-    )
-    assert folder.scores() == [scored()]
-    folder.add_scores([scored(7.0), scored(3.5, n=50)])
-    assert folder.scores() == [scored(), scored(3.5, n=50)]
 
 
 # the lock

@@ -2,6 +2,7 @@
 
 import csv
 import io
+import re
 import struct
 from dataclasses import astuple, replace
 
@@ -14,14 +15,16 @@ from experiments.records.score import (
     KEY_COLUMNS,
     NOTHING,
     SCORE_COLUMNS,
+    SEAL,
     Score,
     ScoreKey,
+    is_sealed,
     read_scores,
     write_scores,
 )
-from rope_dit.errors import UserError
 from rope_dit.guidance.spec import GuidanceSpec
 
+ID = "a" * 32
 OLD = """\
 arm,seed,train_step,sampler,guidance,nfe,grid,ema,extractor,metric,n,n_real,sampling_seed,value,better,\
 real_floor,images_sha256,reference_sha256,extractor_sha256,sampling_seconds,time
@@ -73,16 +76,16 @@ def bits(score: Score) -> list[object]:
     ]
 
 
-@given(st.lists(SCORES, max_size=4))
+@given(st.lists(SCORES, min_size=1, max_size=4))
 def test_scores_written_and_read_are_the_same_to_the_bit(scores):
-    again = read_scores(write_scores(scores))
+    again = read_scores(write_scores(scores, ID), ID)
     assert again == scores
     assert [bits(score) for score in again] == [bits(score) for score in scores]
-    assert write_scores(again) == write_scores(scores)
+    assert write_scores(again, ID) == write_scores(scores, ID)
 
 
 def test_a_number_that_is_none_is_kept_too():
-    value = read_scores(write_scores([scored(float("nan"))]))[0].value
+    value = read_scores(write_scores([scored(float("nan"))], ID), ID)[0].value
     assert value != value
 
 
@@ -93,7 +96,7 @@ def test_every_key_field_tells_scores_apart():
         old = getattr(key(), name)
         changed = replace(key(), **{name: other.get(name, old + ("x" if isinstance(old, str) else 1))})
         assert changed != key()
-        (again,) = read_scores(write_scores([replace(scored(), key=changed)]))
+        (again,) = read_scores(write_scores([replace(scored(), key=changed)], ID), ID)
         assert again.key == changed
 
 
@@ -101,8 +104,9 @@ def test_the_table_has_a_column_for_each_field_and_a_dash_for_nothing():
     one = replace(
         scored(), key=replace(key(), nfe=None, grid=NOTHING, n=None, n_real=None, sampling_seed=None)
     )
-    (row,) = csv.DictReader(io.StringIO(write_scores([one])))
-    assert tuple(row) == SCORE_COLUMNS == tuple(one.row())
+    (row,) = csv.DictReader(io.StringIO(write_scores([one], ID)))
+    assert tuple(row) == (*SCORE_COLUMNS, SEAL)
+    assert tuple(one.row()) == SCORE_COLUMNS
     assert [name for name, text in row.items() if text == NOTHING] == [
         "nfe",
         "grid",
@@ -117,7 +121,7 @@ def test_the_table_has_a_column_for_each_field_and_a_dash_for_nothing():
 
 
 def test_a_table_of_before_some_columns_has_their_neutral_values():
-    first, second = read_scores(OLD)
+    first, second = read_scores(OLD, ID)
     neutral = {"tokens": "trained", "extrapolation": "none", "classes": "data"}
     assert first.key == ScoreKey(
         arm="rope2d:theta=100", seed=0, train_step=10, sampler="euler:grid=uniform,steps=4",
@@ -136,7 +140,7 @@ def test_a_table_of_before_some_columns_has_their_neutral_values():
 
 
 def test_a_table_of_before_written_anew_says_the_same():
-    assert read_scores(write_scores(read_scores(OLD))) == read_scores(OLD)
+    assert read_scores(write_scores(read_scores(OLD, ID), ID), ID) == read_scores(OLD, ID)
 
 
 @pytest.mark.parametrize(
@@ -155,34 +159,113 @@ def test_a_table_of_before_written_anew_says_the_same():
 )
 def test_guidance_of_any_time_is_read_as_one_text(written, read):
     table = OLD.replace('steps=4",1,', f'steps=4",{written},')
-    assert read_scores(table)[0].key.guidance == read
+    assert read_scores(table, ID)[0].key.guidance == read
 
 
 # Damage
 
 
-def test_an_empty_file_has_no_scores():
-    assert read_scores("") == read_scores(OLD.splitlines()[0]) == []
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [
+        ("", "it has no rows"),
+        (OLD.splitlines()[0], "it has no rows"),
+        ("\ufeff" + OLD, "it begins with a byte order mark"),
+        (OLD.replace("digits", "dig\0ts", 1), "it holds NUL characters"),
+        (OLD.replace(",", ";"), "it has no column arm"),
+        (
+            OLD.replace("time\n", "time,n\n").replace("7\n", "7,1\n").replace("8.0\n", "8.0,1\n"),
+            "it has a column twice",
+        ),
+        (OLD[:-25], "row 2 has 18 of 21 fields"),
+        (OLD[:-5], "its last row is cut"),
+        (OLD[:-7] + ",1\n", "row 2 has 22 of 21 fields"),
+        (OLD.replace('"dopri5', '"' + "x" * 200_000 + "dopri5"), "field larger than field limit"),
+        (OLD + '"half', "unexpected end of data"),
+    ],
+)
+def test_what_is_no_whole_table_is_said(content, says):
+    with pytest.raises(ValueError, match=says):
+        read_scores(content, ID)
 
 
 @pytest.mark.parametrize("column", [name for name in OLD.splitlines()[0].split(",")])
 def test_a_column_that_was_always_there_must_be(column):
-    with pytest.raises(KeyError, match=column):
-        read_scores(OLD.replace(column, "other", 1))
+    with pytest.raises(ValueError, match=f"it has no column {column}"):
+        read_scores(re.sub(rf"\b{column}\b", "other", OLD, count=1), ID)
 
 
 @pytest.mark.parametrize(
-    ("good", "bad", "error"),
+    ("good", "bad", "says"),
     [
-        (",50,1437", ",fifty,1437", ValueError),
-        ("23.97366032681862", "", ValueError),
-        ("23.97366032681862", NOTHING, ValueError),
-        (",1,4.0", ",-1,4.0", UserError),
-        (",1,4.0", ",cfg:strength=2,4.0", UserError),
-        (",1795627168.0", "", KeyError),
+        (",50,1437", ",fifty,1437", "row 1: invalid literal"),
+        ("23.97366032681862", "", "row 1: could not convert"),
+        ("23.97366032681862", NOTHING, "row 1: could not convert"),
+        (",1,4.0", ",-1,4.0", "row 1: spec '-1'"),
+        (",1,4.0", ",cfg:strength=2,4.0", "row 1: .*strength"),
+        (",1795627168.0", "", "row 2 has 20 of 21 fields"),
     ],
 )
-def test_a_damaged_row_is_an_error(good, bad, error):
+def test_a_damaged_row_is_an_error(good, bad, says):
     assert good in OLD
-    with pytest.raises(error):
-        read_scores(OLD.replace(good, bad))
+    with pytest.raises(ValueError, match=says):
+        read_scores(OLD.replace(good, bad), ID)
+
+
+# What was changed
+
+
+def written() -> list[list[str]]:
+    scores = [scored(1.5), scored(2.5, n=50), scored(0.1, metric="kid_digits")]
+    return list(csv.reader(io.StringIO(write_scores(scores, ID))))
+
+
+def text_of(rows: list[list[str]]) -> str:
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\r\n", quoting=csv.QUOTE_ALL).writerows(rows)
+    return text.getvalue()
+
+
+def edited(row: int, column: str, value: str) -> list[list[str]]:
+    rows = written()
+    assert rows[row][rows[0].index(column)] != value
+    rows[row][rows[0].index(column)] = value
+    return rows
+
+
+@pytest.mark.parametrize(
+    "rows",
+    [
+        *(edited(2, column, "0.001") for column in ("value", "real_floor", "time", "sampling_seconds")),
+        edited(1, "arm", "learned:std=0.02"),
+        edited(1, "metric", "fd_other"),
+        edited(3, "images_sha256", "b"),
+        edited(2, SEAL, "0" * 64),
+        written()[:3],
+        [written()[0], *written()[2:]],
+        [*written(), written()[1]],
+        [written()[0], *reversed(written()[1:])],
+    ],
+)
+def test_a_changed_row_one_less_one_more_and_another_order_are_noticed(rows):
+    assert len(read_scores(text_of(written()), ID)) == 3  # other quotes and line breaks say the same
+    with pytest.raises(ValueError, match="was changed after it was written or is another run's"):
+        read_scores(text_of(rows), ID)
+
+
+def test_the_table_of_another_run_is_not_believed():
+    with pytest.raises(ValueError, match="is another run's"):
+        read_scores(write_scores([scored()], ID), "b" * 32)
+
+
+def test_tables_of_before_tell_that_they_have_no_sha256():
+    assert not is_sealed(OLD)
+    assert is_sealed(write_scores(read_scores(OLD, ID), ID))
+
+
+def test_an_earlier_version_reads_the_same_rows():
+    """It looks columns up by name, and knows none that is called so."""
+    for row in csv.DictReader(io.StringIO(write_scores([scored()], ID))):
+        assert {name: row[name] for name in SCORE_COLUMNS} == {
+            name: str(value) for name, value in scored().row().items()
+        }

@@ -8,7 +8,7 @@ import torch
 from rehearsal import CUDA, HostWaits, moved, rehearsal, zero_gradients
 
 from experiments.config.presets import preset
-from experiments.datasets.batches import Batches
+from experiments.datasets.batches import Batches, to_uint8
 from experiments.scoring.extractors.load import load_extractor
 from experiments.scoring.generate import Generator
 from rope_dit.config import ModelConfig
@@ -35,10 +35,10 @@ def sample(sampler="euler:steps=3", guidance="2", objective="velocity", variant=
     spec = SamplerSpec.parse(sampler)
     with rehearsal() as watch:
         generator = Generator(moved(network(variant)), config, LABELS, SHAPE, lambda: False)
-        generator.load([torch.empty_like(p) for p in generator.model.parameters()])
-        generator.chunk_of(0, spec, GuidanceSpec.parse(1), 0)  # tables may be made and kept
+        generator.load([torch.empty_like(p) for p in generator.model.parameters()], 0)
+        generator.solved(0, spec, GuidanceSpec.parse(1), 0)  # tables may be made and kept
         watch.copies.clear()
-        pictures, _ = generator.chunk_of(1, spec, GuidanceSpec.parse(guidance), 0)
+        pictures = to_uint8(generator.solved(1, spec, GuidanceSpec.parse(guidance), 0)[0])
     assert pictures.shape == (4, *SHAPE)
     assert (pictures.device, pictures.dtype) == (CUDA, torch.uint8)
     return watch.copies

@@ -1,6 +1,7 @@
 """Runs that keep several averages: all are scored, the first counts, and they stay as they were begun."""
 
 import hashlib
+import json
 import shutil
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from safetensors.torch import load_file
 
 from experiments.records.mlflow_store import connect, tracking_uri
 from experiments.records.run_folder import RunFolder
+from experiments.records.seal import sealed
 from experiments.runner.execute import make_generator
 from experiments.runner.reopen import open_run, read_config
 from experiments.scoring.jobs import final_jobs
@@ -75,7 +77,7 @@ def pictures_of(folder: Path, prefix: str) -> str:
     resolved, training = open_run(read_config(folder))
     generator, job = make_generator(resolved, lambda: False), final_jobs(resolved.config)[0]
     held = load_file(max((folder / "checkpoints").glob("*.safetensors")))
-    generator.load([held[prefix + name] for name, _ in training.model.named_parameters()])
+    generator.load([held[prefix + name] for name, _ in training.model.named_parameters()], 20)
     chunks = [generator.chunk_of(i, job.sampler, job.guidance, 0)[0] for i in range(3)]
     return hashlib.sha256(torch.cat(chunks)[:60].numpy().tobytes()).hexdigest()
 
@@ -195,8 +197,8 @@ def test_samples_are_of_the_first_or_of_the_one_asked_for(two):
 
 def test_a_run_that_is_no_good_without_its_averages_says_which_it_lacks(two):
     """Where the record and the checkpoint differ, as after a hand has changed one."""
-    text = (two / "config.json").read_text()
-    (two / "config.json").write_text(text.replace("power:std=0.2", "power:std=0.1"))
+    text = (two / "config.json").read_text().replace("power:std=0.2", "power:std=0.1")
+    (two / "config.json").write_text(json.dumps(sealed(json.loads(text))))
     refused = call("evaluate", two)
     assert refused.code == 2
     assert "the run did not keep 'power'" in refused.err

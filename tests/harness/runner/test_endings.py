@@ -1,18 +1,33 @@
 """How runs say that they ended: finished, paused, diverged, error, stopped, or without a word."""
 
 import os
+import re
 import shutil
 import signal
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from commands import QUICK, SMOKE, call, copy_fixture, finished_fixture, process, until, wait, work_elsewhere  # noqa: F401
+from commands import (  # noqa: F401
+    QUICK,
+    SMOKE,
+    call,
+    copy_fixture,
+    finished_fixture,
+    process,
+    snapshot,
+    until,
+    wait,
+    work_elsewhere,
+)
 
 from experiments.cli.main import StopFlag
 from experiments.records.mlflow_store import connect, tracking_uri
 from experiments.records.run_folder import Ending, RunFolder
 from experiments.run import command
-from rope_dit.errors import Stopped
+from experiments.runner.execute import execute
+from experiments.runner.resolve import resolve_run
+from rope_dit.errors import Stopped, UserError
 
 
 def ending(folder: str | Path) -> Ending | None:
@@ -38,6 +53,16 @@ def test_a_finished_run_keeps_its_ending_while_it_is_asked_again(copy):
     assert (copy / "ending.json").stat().st_mtime_ns == before
 
 
+def test_another_run_that_was_begun_there_meanwhile_is_left_alone(finished):
+    settings = RunFolder(finished).record.settings
+    resolved = resolve_run(replace(settings, out=Path("run"), seed=settings.seed + 1))  # nothing is there yet
+    shutil.copytree(finished, "run", ignore=shutil.ignore_patterns("checkpoints"))
+    before = snapshot(Path("run"))
+    with resolved.folder.held(), pytest.raises(UserError, match="holds another run"):
+        execute(resolved, StopFlag())
+    assert snapshot(Path("run")) == before
+
+
 def test_diverged():
     result = call("run", *QUICK, "--train.lr", "1000", "--train.steps", "200", "--out", "run")
     assert result.code == 1
@@ -45,6 +70,28 @@ def test_diverged():
     assert (found.status, found.outcome) == ("FAILED", "diverged")
     assert found.message == "Diverged: " + result.err.removeprefix("error: ").splitlines()[0]
     assert tracked("run") == ("FAILED", "diverged")
+
+
+@pytest.mark.parametrize("every", [0, 1])
+def test_pictures_that_are_not_finite_are_diverged_and_never_scored(every):
+    """Each weight is finite, and so was each loss; rounded, the pictures would be black and score 47."""
+    hot = ("--train.lr", "1000", "--train.warmup-steps", "0", "--train.steps", "3", "--out", "run")
+    quick = [*QUICK]
+    quick[quick.index("--eval.every") + 1] = str(every)
+    result = call("run", *quick, *hot)
+    assert result.code == 1
+    says = r"error: diverged at step \d: 25 of 25 pictures are not finite \(euler-1, guidance 1\)"
+    assert re.match(says, result.err), result.err
+    assert ending("run") == Ending("FAILED", "diverged", "Diverged: " + result.err[7:].splitlines()[0])
+    assert tracked("run") == ("FAILED", "diverged")
+    step = int(result.err.partition("step ")[2].partition(":")[0])
+    assert all(score.key.train_step < step for score in RunFolder(Path("run")).scores())
+    assert not list(Path("run").glob(f"pictures/{step:08d}*"))
+    if not every:  # it was trained to its end
+        for words in (("evaluate", "run"), ("sample", "run", "--n", "3", "--out", "x.npz")):
+            again = call(*words)
+            assert (again.code, re.match(says, again.err) is not None) == (1, True), again.err
+        assert not Path("x.npz").exists()
 
 
 def test_an_error_is_told_and_its_cause_removed_goes_on(copy):

@@ -15,10 +15,12 @@ from commands import (  # noqa: F401  fixtures
     finished_fixture,
     rows,
     snapshot,
+    unseal,
     work_elsewhere,
 )
 from PIL import Image
 
+from experiments.records.seal import sealed
 from experiments.scoring.extractors.classifier_file import WEIGHTS
 from rope_dit.samplers.spec import SamplerSpec
 
@@ -27,15 +29,15 @@ EVERYWHERE = "cfg:begin=0,end=1,weight="
 
 def evaluated(copy: Path, *args: str) -> list[dict[str, str]]:
     """Call evaluate and return the rows it added; what was there must stay as it was."""
-    before, weights = (copy / "scores.csv").read_text(), snapshot(copy / "checkpoints")
+    before, weights = rows(copy), snapshot(copy / "checkpoints")
     config, log = (copy / "config.json").read_bytes(), (copy / "metrics.jsonl").read_bytes()
     result = call("evaluate", str(copy), *args)
     assert (result.code, result.err) == (0, "")
-    assert (copy / "scores.csv").read_text().startswith(before)
+    assert rows(copy)[: len(before)] == before
     assert snapshot(copy / "checkpoints") == weights
     assert ((copy / "config.json").read_bytes(), (copy / "metrics.jsonl").read_bytes()) == (config, log)
     assert not (copy / "samples").exists()
-    return rows(copy)[before.count("\n") - 1 :]
+    return rows(copy)[len(before) :]
 
 
 def values(found: list[dict[str, str]], *names: str) -> set[tuple[str, ...]]:
@@ -95,7 +97,7 @@ def test_an_extractor_of_ones_own_and_another_of_its_name(copy):
 def test_weights_of_the_run_s_extractor_do_not_stay_with_another(copy):
     record = json.loads((copy / "config.json").read_text())
     record["config"]["eval"] |= {"extractor": "inception", "inception_weights": "nowhere.pth"}
-    (copy / "config.json").write_text(json.dumps(record))
+    (copy / "config.json").write_text(json.dumps(sealed(record)))
     added = evaluated(copy, "--extractor", "digits", "--samplers", "rk4:steps=1")
     assert values(added, "extractor") == {("digits",)}
     for again in ((), ("--extractor", "inception")):
@@ -112,6 +114,7 @@ def test_a_metric_that_came_later(copy):
 
 
 def test_scores_of_a_guidance_that_is_not_here_stand_in_the_summary(copy):
+    unseal(copy)
     before, _, after = (copy / "scores.csv").read_text().rpartition('"cfg:begin=0,end=1,weight=1"')
     (copy / "scores.csv").write_text(f"{before}mine:w=3{after}")
     result = call("evaluate", "run")
@@ -140,7 +143,7 @@ def test_a_curve_counts_where_it_is_drawn():
 
 
 def test_as_many_pictures_as_the_run_are_the_same_pictures(copy, finished):
-    (copy / "scores.csv").write_text("")
+    (copy / "scores.csv").unlink()
     call("evaluate", "run", "--n", "100")
     again = values(rows(copy), "sampler", "metric", "value", "images_sha256")
     assert again

@@ -29,6 +29,8 @@ from experiments.records.mlflow_store import connect, tracking_uri
 from experiments.records.run_folder import Ending, RunFolder
 from experiments.run import command
 from experiments.runner.resolve import resolve
+from experiments.scoring.stored import write_tensors
+from rope_dit.checkpoint import metadata_of
 from rope_dit.errors import Stopped
 
 TIMED = ("train/images_per_second", "system/peak_memory_mib")
@@ -176,10 +178,10 @@ def test_seconds_of_sampling_survive_a_stop(copy):
     with pytest.raises(Stopped):
         command([*wanted], stops_after(2))
     (first, _) = sorted((copy / "samples").iterdir())
-    chunk = safetensors.torch.load_file(first)
+    chunk, about = safetensors.torch.load_file(first), json.loads(metadata_of(first.read_bytes())["rope_dit"])
     assert chunk["seconds"] > 0
     chunk["seconds"].fill_(1000.0)
-    safetensors.torch.save_file(chunk, first)
+    write_tensors(first, about, chunk)
     assert call("run", *wanted).code == 0
     made = {row["n"]: float(row["sampling_seconds"]) for row in rows(copy) if "rk4" in row["sampler"]}
     assert made["100"] > 1000

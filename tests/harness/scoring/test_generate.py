@@ -8,6 +8,7 @@ import torch
 
 from experiments.config.presets import PRESETS
 from experiments.scoring.generate import Generator
+from rope_dit.errors import Diverged
 from rope_dit.guidance.spec import GuidanceSpec
 from rope_dit.model import DiT
 from rope_dit.randomness import Stream, normal
@@ -86,3 +87,30 @@ def test_a_stochastic_solver_s_pictures_are_reproduced_and_go_with_the_seed():
 def test_other_chunks_of_a_stochastic_solver_agree_closely():
     whole, parts = (pictures("euler_maruyama:steps=5", chunk=chunk).int() for chunk in (12, 3))
     assert (whole - parts).abs().max() <= 1  # of 255: rounding of the last bits
+
+
+@pytest.mark.parametrize(
+    ("solver", "found"),
+    [("euler:steps=2", "6 of 6 pictures are not finite"), ("dopri5", "dopri5: the velocity is not finite")],
+)
+def test_pictures_of_weights_that_ran_away_are_not_rounded_to_black(solver, found):
+    """All weights are numbers, as after a step with a learning rate of 1000; what they make is none."""
+    made = generator()
+    made.load([weight * 1e30 for weight in made.model.parameters()], 7)
+    with pytest.raises(
+        Diverged, match=rf"^diverged at step 7: {found}.* \({solver[:5]}.*, guidance 2\)"
+    ) as caught:
+        made.chunk_of(0, SamplerSpec.parse(solver), CFG, 0)
+    assert caught.value.step == 7
+
+
+@pytest.mark.parametrize("bad", [torch.nan, torch.inf, -torch.inf])
+def test_one_picture_that_is_not_finite_is_enough(monkeypatch, bad):
+    made = generator()
+    one = torch.zeros(6, *SHAPE)
+    one[3, 0, 1, 2] = bad
+    monkeypatch.setattr(made, "solved", lambda *which: (one, 2.0))
+    with pytest.raises(Diverged, match="1 of 6 pictures are not finite"):
+        made.chunk_of(0, SamplerSpec.parse("euler:steps=2"), CFG, 0)
+    one[3, 0, 1, 2] = 1e30  # large, but a number: white
+    assert made.chunk_of(0, SamplerSpec.parse("euler:steps=2"), CFG, 0)[0].max() == 255

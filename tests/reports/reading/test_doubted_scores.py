@@ -1,7 +1,7 @@
 """Scores that cannot be: a dash where they are exploratory, a failed cell where they are the endpoint."""
 
-import csv
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,6 +11,7 @@ from report_stores import MADE_UP, NAME, definition, made_up, run_id, uri_of, wh
 from analysis import load
 from experiments.records.mlflow_store import connect
 from experiments.records.run_files import local_folder
+from experiments.records.score import read_scores, write_scores
 from rope_dit.errors import UserError
 
 
@@ -25,16 +26,18 @@ def table(store: Path, arm: str, seed: int) -> Path:
     return local_folder(uri_of(store), run) / "scores.csv"
 
 
-def edit(file: Path, metric: str, value: object) -> None:
-    """Give a metric's scores of all samplers another value."""
-    with open(file, newline="") as text:
-        rows = list(csv.DictReader(text))
-    for row in rows:
-        row["value"] = str(value) if row["metric"] == metric else row["value"]
-    with open(file, "w", newline="") as text:
-        writer = csv.DictWriter(text, list(rows[0]), lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(rows)
+def edit(store: Path, arm: str, seed: int, metric: str, value: object) -> None:
+    """Give a metric's scores of a run another value, as if they had come out so."""
+    uid = connect(uri_of(store)).get_run(run_id(store, arm, seed)).data.tags["run_uid"]
+    file = table(store, arm, seed)
+    scores = read_scores(file.read_text(), uid)
+    changed = [replace(s, value=float(str(value))) if s.key.metric == metric else s for s in scores]
+    file.write_text(write_scores(changed, uid))
+
+
+def unsealed(text: str) -> list[str]:
+    """Lines of a table as earlier versions wrote them, which did not say whether they were changed."""
+    return [line.rpartition(",")[0] for line in text.splitlines()]
 
 
 def row_of(text: str, arm: str) -> list[str]:
@@ -48,7 +51,7 @@ def row_of(text: str, arm: str) -> list[str]:
 )
 def test_one_bad_value_of_another_metric_is_a_dash_and_the_verdicts_stand(store, metric, value):
     before = texts(store)[1]
-    edit(table(store, "rope2d", 1), metric, value)
+    edit(store, "rope2d", 1, metric, value)
     text = texts(store)[1]
     assert re.findall(r"^- \*\*.*", text, re.MULTILINE) == re.findall(r"^- \*\*.*", before, re.MULTILINE)
     assert sum(a != b for a, b in zip(row_of(text, "rope2d"), row_of(before, "rope2d"), strict=True)) == 1
@@ -61,14 +64,14 @@ def test_one_bad_value_of_another_metric_is_a_dash_and_the_verdicts_stand(store,
 
 @pytest.mark.parametrize(("value", "why"), [("nan", "which is no number"), (-5.0, "which it cannot be")])
 def test_a_value_of_the_endpoint_that_cannot_be_is_a_failed_cell(store, value, why):
-    edit(table(store, "rope2d", 1), "fd_digits", value)
+    edit(store, "rope2d", 1, "fd_digits", value)
     text = texts(store)[1]
     assert rf"- rope2d, seed 1: failed (fd\_digits got {float(value):g}, {why})" in text
     assert "| rope2d | 1 of 2 |" in text
 
 
 def test_what_rounding_gives_is_believed(store):
-    edit(table(store, "rope2d", 1), "fd_digits", -1e-6)
+    edit(store, "rope2d", 1, "fd_digits", -1e-6)
     assert "| rope2d | 2 of 2 |" in texts(store)[1]
 
 
@@ -83,22 +86,16 @@ def test_an_fid_is_held_to_what_a_distance_can_be(store):
 @pytest.mark.parametrize(
     ("spoil", "said"),
     [
-        (
-            lambda rows: [*rows, rows[1]],
-            r"scores\.csv line 54, are damaged \(ValueError: fd_digits comes again",
-        ),
-        (
-            lambda rows: [rows[0], rows[1].replace(",20,", ",soon,", 1), *rows[2:]],
-            r"scores\.csv line 2, are dam",
-        ),
-        (lambda rows: [*rows[:3], rows[3][:20], *rows[4:]], r"scores\.csv line 4, are damaged"),
-        (lambda rows: [row.replace(",metric,", ",measure,") for row in rows], r"are damaged \(KeyError"),
+        (lambda rows: [*rows, rows[1]], r"are damaged \(ValueError: row 53: fd_digits comes again\)"),
+        (lambda rows: [rows[0], rows[1].replace(",20,", ",soon,", 1), *rows[2:]], "row 1: .*'soon'"),
+        (lambda rows: [*rows[:3], rows[3][:20], *rows[4:]], "row 3 has"),
+        (lambda rows: [row.replace(",metric,", ",measure,") for row in rows], "has no column metric"),
     ],
     ids=["twice", "text", "torn", "header"],
 )
-def test_a_damaged_table_names_run_and_line(store, spoil, said):
+def test_a_damaged_table_names_run_and_row(store, spoil, said):
     file = table(store, "rope2d", 1)
-    file.write_text("\n".join(spoil(file.read_text().splitlines())) + "\n")
+    file.write_text("\n".join(spoil(unsealed(file.read_text()))) + "\n")
     for read in (load.scores, load.curves):
         with pytest.raises(UserError, match=f"artifacts of run {run_id(store, 'rope2d', 1)}.*{said}"):
             read(NAME, uri_of(store))

@@ -11,6 +11,7 @@ from report_stores import ARMS, NAME, redefine, run_id, uri_of, whole_copy
 from analysis import earlier
 from experiments.records.mlflow_store import connect
 from experiments.records.run_files import local_folder
+from experiments.records.score import read_scores, write_scores
 from rope_dit.errors import UserError
 
 
@@ -41,7 +42,8 @@ def test_a_run_with_fewer_scores_is_named(store):
     write_plain(store)
     run = connect(uri_of(store)).get_run(run_id(store, "rope2d", 1))
     file = local_folder(uri_of(store), run) / "scores.csv"
-    file.write_text("\n".join(file.read_text().splitlines()[:-1]) + "\n")
+    uid = run.data.tags["run_uid"]
+    file.write_text(write_scores(read_scores(file.read_text(), uid)[:-1], uid))
     with pytest.raises(UserError) as caught:
         write_plain(store)
     assert caught.value.details == ("rope2d, seed 1: had 52 scores, now 51",)

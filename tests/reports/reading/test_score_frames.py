@@ -14,6 +14,7 @@ from analysis import load, report
 from analysis.page.render import render
 from experiments.records.mlflow_store import connect
 from experiments.records.score import SCORE_COLUMNS, Score, ScoreKey, read_scores, write_scores
+from rope_dit.errors import UserError
 
 BEFORE = [name for name in SCORE_COLUMNS if name not in ("tokens", "extrapolation", "classes")]
 WHOLE = ("seed", "train_step", "n", "n_real", "sampling_seed")
@@ -27,6 +28,18 @@ def store(tmp_path_factory, tmp_path):
 def file_of(store: Path, arm: str, seed: int) -> Path:
     info = connect(uri_of(store)).get_run(run_id(store, arm, seed)).info
     return Path(info.artifact_uri.removeprefix("file://")) / "scores.csv"
+
+
+def uid_of(store: Path, arm: str, seed: int) -> str:
+    return connect(uri_of(store)).get_run(run_id(store, arm, seed)).data.tags["run_uid"]
+
+
+def scores_of(store: Path, arm: str, seed: int) -> list[Score]:
+    return read_scores(file_of(store, arm, seed).read_text(), uid_of(store, arm, seed))
+
+
+def write(store: Path, arm: str, seed: int, scores: list[Score]) -> None:
+    file_of(store, arm, seed).write_text(write_scores(scores, uid_of(store, arm, seed)))
 
 
 def probe(arm: str, seed: int) -> Score:
@@ -47,7 +60,7 @@ def test_columns_have_their_types_and_values_their_last_bit(store):
     wanted |= dict.fromkeys(("nfe", "value", "real_floor", "sampling_seconds"), "float64")
     assert kinds == {name: wanted.get(name, "str") for name in ["run_id", *SCORE_COLUMNS]}
     mine = frame[frame["run_id"] == run_id(store, "rope2d", 1)]
-    there = read_scores(file_of(store, "rope2d", 1).read_text())
+    there = scores_of(store, "rope2d", 1)
     assert list(mine["value"]) == [score.value for score in there]
     assert list(mine["images_sha256"]) == [score.images_sha256 for score in there]
 
@@ -59,18 +72,28 @@ def test_a_file_of_before_gives_the_same_frame(store):
             text = io.StringIO()
             writer = csv.DictWriter(text, BEFORE, extrasaction="ignore")
             writer.writeheader()
-            for score in read_scores(file_of(store, arm, seed).read_text()):
+            for score in scores_of(store, arm, seed):
                 writer.writerow({**score.row(), "guidance": "1"})
             file_of(store, arm, seed).write_text(text.getvalue())
     pd.testing.assert_frame_equal(load.scores(NAME, uri_of(store)), now)
+
+
+def test_a_table_that_was_edited_or_is_another_run_s_is_named_and_not_drawn(store):
+    file, other = file_of(store, "rope2d", 1), file_of(store, "rope2d", 0)
+    whole = file.read_text()
+    value = str(scores_of(store, "rope2d", 1)[0].value)
+    for text in (whole.replace(value, "0.001"), other.read_text(), "", "\ufeff" + whole):
+        file.write_text(text)
+        for use in (load.scores, load.curves):
+            with pytest.raises(UserError, match=f"artifacts of run {run_id(store, 'rope2d', 1)} are damaged"):
+                use(NAME, uri_of(store))
 
 
 def test_scores_without_pictures_are_missing_numbers_and_change_no_verdict(store):
     before, endpoint = study_in(store).same_models, study_in(store).endpoint()
     for arm in ARMS:
         for seed in range(2):
-            file = file_of(store, arm, seed)
-            file.write_text(write_scores([*read_scores(file.read_text()), probe(arm, seed)]))
+            write(store, arm, seed, [*scores_of(store, arm, seed), probe(arm, seed)])
     frame = load.scores(NAME, uri_of(store))
     whole = dict.fromkeys(("n", "n_real", "sampling_seed"), "Int64")
     assert {name: str(frame[name].dtype) for name in WHOLE} == dict.fromkeys(WHOLE, "int64") | whole
@@ -94,8 +117,8 @@ def test_the_made_up_study_is_like_a_real_one(tmp_path_factory, tmp_path):
 
 @pytest.mark.slow
 def test_sixty_thousand_scores_are_read_in_seconds(store):
-    row = read_scores(file_of(store, "rope2d", 0).read_text())[:1]
-    file_of(store, "rope2d", 0).write_text(write_scores(row * 60_000))
+    row = scores_of(store, "rope2d", 0)[:1]
+    write(store, "rope2d", 0, row * 60_000)
     begun = time.perf_counter()
     assert len(load.scores(NAME, uri_of(store))) > 60_000
     assert time.perf_counter() - begun < 10
