@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, TypeVar
 
-from experiments.records.run_files import local_folder
+from experiments.records.stores.run_files import local_folder
 
 THREADS = 8  # downloads at a time; a server answers each in some ms, which would add up over hundreds of runs
 T = TypeVar("T")

@@ -7,8 +7,8 @@ from functools import lru_cache
 from typing import Any
 
 from experiments.records.mlflow_store import checked, chosen, connect, deleted, tracking_uri
-from experiments.records.sqlite_uri import sqlite_file, typable
-from experiments.records.store_errors import hidden, reason
+from experiments.records.stores.sqlite_uri import sqlite_file, typable
+from experiments.records.stores.store_errors import hidden, reason
 from rope_dit.errors import UserError, nearest
 
 _MLFLOWS_OWN = "Default"  # an experiment of every store, seldom anybody's study

@@ -20,7 +20,7 @@ from experiments.cli.main import FAILED, OK, StopFlag, main, one_line
 from experiments.cli.outputs import check_folder
 from experiments.config.study import STUDIES, Space, StudyConfig, study, study_file
 from experiments.records.mlflow_store import tracking_uri
-from experiments.records.sqlite_uri import absolute
+from experiments.records.stores.sqlite_uri import absolute
 from rope_dit.errors import UserError
 
 MODES = ("ablate", "tune")

@@ -19,7 +19,7 @@ from experiments.datasets.base import Images
 from experiments.datasets.batches import Batches
 from experiments.records.mlflow_mirror import Mirror
 from experiments.records.run_folder import RunFolder
-from experiments.records.sqlite_uri import sqlite_uri
+from experiments.records.stores.sqlite_uri import sqlite_uri
 from experiments.runner.dry_run import wait_for
 from experiments.runner.execute import make_batches, train_and_score
 from experiments.runner.record import Record

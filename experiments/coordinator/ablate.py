@@ -17,7 +17,7 @@ from experiments.coordinator.plan_ablation import plan_ablation
 from experiments.coordinator.resync import sync_definition, sync_runs
 from experiments.records.mlflow_store import check_experiment, pages, tracking_uri
 from experiments.records.run_folder import RunFolder
-from experiments.records.sqlite_uri import typable
+from experiments.records.stores.sqlite_uri import typable
 from experiments.runner.dry_run import estimated_seconds
 from rope_dit.errors import Stopped
 from rope_dit.guidance.spec import GuidanceSpec

@@ -8,7 +8,7 @@ from typing import TypeVar
 
 import optuna
 
-from experiments.records.sqlite_uri import sqlite_uri
+from experiments.records.stores.sqlite_uri import sqlite_uri
 from rope_dit.errors import UserError
 
 FILE = "optuna.db"

@@ -24,9 +24,9 @@ from experiments.records.mlflow_store import (
     tracking_uri,
 )
 from experiments.records.mlflow_view import write_view
-from experiments.records.run_files import lacking
 from experiments.records.run_folder import Ending, RunFolder
-from experiments.records.store_errors import hidden, passes, reason
+from experiments.records.stores.run_files import lacking
+from experiments.records.stores.store_errors import hidden, passes, reason
 from rope_dit.errors import UserError, nearest
 from rope_dit.words import listed
 

@@ -26,10 +26,10 @@ from experiments.records.mlflow_names import (
     shorten,
 )
 from experiments.records.mlflow_store import artifact_location, chosen, connect, tracking_uri
-from experiments.records.run_files import files_of
 from experiments.records.run_folder import RunFolder
 from experiments.records.run_record import RunRecord
-from experiments.records.store_errors import hidden, passes, reason
+from experiments.records.stores.run_files import files_of
+from experiments.records.stores.store_errors import hidden, passes, reason
 from rope_dit.errors import UserError
 
 FIRST_CONTACT_SECONDS, PATIENCE_SECONDS = 120.0, 20.0  # how long `close` waits for one answer of the store

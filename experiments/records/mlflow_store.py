@@ -9,10 +9,10 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from experiments.cli.imports import heavy_imports
-from experiments.records import local_store
 from experiments.records.locks import hold
-from experiments.records.sqlite_uri import absolute, sqlite_file, sqlite_uri, typable
-from experiments.records.store_errors import hidden, passes, reason
+from experiments.records.stores import local_store
+from experiments.records.stores.sqlite_uri import absolute, sqlite_file, sqlite_uri, typable
+from experiments.records.stores.store_errors import hidden, passes, reason
 from rope_dit.errors import UserError
 
 DEFAULT_URI = "sqlite:///mlflow.db"

@@ -4,7 +4,7 @@ from experiments.records.mlflow_mirror import Mirror
 from experiments.records.mlflow_store import pages
 from experiments.records.run_folder import RunFolder
 from experiments.records.score import NOTHING, Score
-from experiments.records.store_errors import hidden
+from experiments.records.stores.store_errors import hidden
 from rope_dit.errors import UserError
 from rope_dit.guidance.spec import GuidanceSpec
 

@@ -10,8 +10,8 @@ from report_stores import ARMS, NAME, redefine, run_id, uri_of, whole_copy
 
 from analysis import earlier
 from experiments.records.mlflow_store import connect
-from experiments.records.run_files import local_folder
 from experiments.records.score import read_scores, write_scores
+from experiments.records.stores.run_files import local_folder
 from rope_dit.errors import UserError
 
 

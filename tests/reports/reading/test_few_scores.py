@@ -7,7 +7,7 @@ from report_pages import texts, tiny_fixture, write  # noqa: F401
 from report_stores import ARMS, copy_of, definition, made_up, redefine, run_id, uri_of, whole_copy
 
 from experiments.records.mlflow_store import connect
-from experiments.records.run_files import local_folder
+from experiments.records.stores.run_files import local_folder
 
 
 def without_scores(folder: Path, *cells: tuple[str, int]) -> None:

@@ -9,7 +9,7 @@ from report_stores import NAME, copy_of, run_id, uri_of
 
 from analysis import load
 from experiments.records.mlflow_store import connect
-from experiments.records.sqlite_uri import sqlite_uri
+from experiments.records.stores.sqlite_uri import sqlite_uri
 from rope_dit.errors import UserError
 
 

@@ -5,8 +5,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from experiments.records.local_store import at_home, path_of
-from experiments.records.sqlite_uri import sqlite_file
+from experiments.records.stores.local_store import at_home, path_of
+from experiments.records.stores.sqlite_uri import sqlite_file
 
 
 def files_of(folder: Path, ended: bool = True) -> Iterator[tuple[Path, str]]:

@@ -10,7 +10,7 @@ from sqlalchemy.exc import OperationalError
 
 from experiments.records import mlflow_store
 from experiments.records.mlflow_store import connect
-from experiments.records.store_errors import hidden, passes, reason
+from experiments.records.stores.store_errors import hidden, passes, reason
 
 SECRETS = [
     "postgresql://me:SECRET@host/db",

@@ -13,8 +13,8 @@ from mirrors import EXPERIMENT, log, make_run, mirror, runs, score, tables_fixtu
 from experiments.coordinator.optuna_storage import empty_storage
 from experiments.records import mlflow_store
 from experiments.records.mlflow_store import connect
-from experiments.records.run_files import lacking, local_folder
-from experiments.records.sqlite_uri import sqlite_file, sqlite_uri
+from experiments.records.stores.run_files import lacking, local_folder
+from experiments.records.stores.sqlite_uri import sqlite_file, sqlite_uri
 
 ODD = ["feature%2Fx", "what?", "a b#c", "{x}", "100%", "\u00fc@h:1", "q'uote\"", "sqlite:"]
 
