@@ -14,7 +14,7 @@ import tyro
 from experiments.cli.arguments import parse
 from experiments.cli.main import OK, StopFlag, main
 from experiments.config.run import EXTRACTOR_HELP, PathOrNone, RunConfig
-from experiments.records.mlflow_store import tracking_uri
+from experiments.records.mlflow_store import check_experiment, tracking_uri
 from experiments.records.paths import located
 from experiments.runner.reopen import Pictures, open_run, read_config
 from experiments.scoring.jobs import final_jobs
@@ -69,6 +69,7 @@ def command(args: list[str], stop: StopFlag) -> int:
     from experiments.runner.record import ending_after
     from experiments.runner.summary import summary
 
+    check_experiment(config.study)
     resolved, training = open_run(config)
     scorer, jobs = make_scorer(resolved, stop), final_jobs(resolved.config)
     with resolved.folder.lock():

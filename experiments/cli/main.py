@@ -73,7 +73,9 @@ def main(command: Callable[[list[str], StopFlag], int], argv: Sequence[str] | No
     """Run a command and exit with its code; no traceback for a user's mistake."""
     sys.stderr = Chatter(sys.stderr or open(os.devnull, "w"))
     output = sys.stdout = Chatter(sys.stdout or open(os.devnull, "w"), _lost)
-    logging.basicConfig(format="%(levelname)s: %(message)s", level=logging.WARNING, stream=sys.stderr)
+    to_stderr = logging.StreamHandler(sys.stderr)
+    to_stderr.setFormatter(_OneLine("%(levelname)s: %(message)s"))
+    logging.basicConfig(level=logging.WARNING, handlers=[to_stderr])
     for level in ("WARNING", "ERROR"):
         logging.addLevelName(getattr(logging, level), level.lower())
     ensure_home()
@@ -107,6 +109,13 @@ def _lost(error: OSError) -> None:
     if not isinstance(error, BrokenPipeError):  # else somebody read enough, as in `| head`
         reason = error.strerror or type(error).__name__
         print(f"error: the output cannot be written ({reason}); the work goes on.", file=sys.stderr)
+
+
+class _OneLine(logging.Formatter):
+    """What is logged may be another's words: those of a store, a server, a file."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        return one_line(super().format(record), 1000)
 
 
 def _say(what: object, details: Sequence[str], code: int) -> int:

@@ -15,7 +15,7 @@ from experiments.cli.types import check_types, fitted
 from experiments.config import presets
 from experiments.config.endpoint import EndpointConfig
 from experiments.config.launch import LaunchConfig
-from experiments.config.run import LABEL, DataConfig, EvalConfig, PathOrNone, RunConfig
+from experiments.config.run import LABEL, MLFLOWS_OWN, DataConfig, EvalConfig, PathOrNone, RunConfig
 from experiments.config.tuning import Choice, Range, TuneConfig
 from rope_dit.config import ModelConfig, TrainConfig, option
 from rope_dit.errors import UserError, check, nearest
@@ -75,6 +75,9 @@ class StudyConfig:
             value = getattr(self, key)
             ok = not value or re.fullmatch(LABEL, value) is not None
             check(ok, key.replace("_", "-"), value, "1 to 80 of A-Z a-z 0-9 . _ -, not starting with a dot")
+        check(
+            self.name != MLFLOWS_OWN, "name", self.name, "another name than that of MLflow's own experiment"
+        )
         check(1 <= self.seeds <= 10_000, "seeds", self.seeds, "a number of training seeds, at least 1")
         check(0 < self.margin < 1, "margin", self.margin, "a share of the baseline's mean between 0 and 1")
 

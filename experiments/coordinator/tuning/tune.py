@@ -26,6 +26,7 @@ from experiments.coordinator.tuning.search import ONCE, Search, drawings, rungs
 from experiments.coordinator.tuning.space import read_space, space_text
 from experiments.coordinator.tuning.tuned import Tuned, TunedArm, write_tuned
 from experiments.datasets import Images
+from experiments.records.mlflow_store import check_experiment
 from rope_dit.errors import UserError
 
 FIRST_SEED = 1000  # comparisons count from 0: what was tuned on is not what is compared on
@@ -38,6 +39,7 @@ def tune(config: StudyConfig, space: Space, stop: StopFlag) -> int:
     print(announcement(plan, spent, total, config.tune.trials))
     if config.dry_run:
         return OK
+    check_experiment(plan.name)
     with launching(config, plan) as launcher, hold(plan) as plan:
         queue = CellQueue(plan.path, launcher, stop, total)
         why_not = buildable(plan.base, images)
