@@ -7,10 +7,10 @@ from types import SimpleNamespace
 
 import pytest
 
-from analysis import load
+from analysis import store
 from experiments.cli.commands import python, typed
 from experiments.config.presets import preset
-from experiments.coordinator.tuning.tune import summary
+from experiments.coordinator.tuning.tune import conclude
 from experiments.coordinator.tuning.tuned import tuned_defaults
 from experiments.records.run_folder import RunFolder
 from experiments.study import read_arguments
@@ -24,11 +24,13 @@ def test_a_shell_reads_the_words_back():
     assert shlex.split(python("experiments.run", *ODD)) == ["python", "-m", "experiments.run", *ODD]
 
 
-def test_the_command_after_tuning_finds_the_studies(tmp_path, monkeypatch):
+def test_the_command_after_tuning_finds_the_studies(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
+    found = SimpleNamespace(tuned="x", default="x", value=1.0, trial=0, trials=1, steps=1, refused=0)
     for studies in (Path("studies"), tmp_path / "my studies"):
         plan = SimpleNamespace(name="t", path=studies.absolute() / "t")
-        words = shlex.split(summary(plan, []).splitlines()[-1])
+        conclude(plan, [found])
+        words = shlex.split(capsys.readouterr().out.splitlines()[-1])
         assert words[:3] == ["python", "-m", "experiments.study"]
         with pytest.raises(UserError, match="is not there; first: ") as refused:
             read_arguments(words[3:])
@@ -62,5 +64,5 @@ def test_an_experiment_of_whatever_name_can_be_filled():
             return type("Page", (list,), {"token": None})()
 
     with pytest.raises(UserError) as refused:
-        load.find_runs(Store(), "my exp")
+        store.find_runs(Store(), "my exp")
     assert shlex.split(str(refused.value).rpartition(": ")[2])[-2:] == ["--study", "my exp"]
