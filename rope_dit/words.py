@@ -13,6 +13,15 @@ def listed(words: Iterable[str]) -> str:
     return f"{', '.join(most)} and {last}" if most else last
 
 
+def printable(text: str) -> str:
+    r"""A text in which what would steer a terminal is written out.
+
+    >>> printable("a\x1b[31mb")
+    'a\\x1b[31mb'
+    """
+    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
+
+
 def differing(
     there: Mapping[str, object], now: Mapping[str, object], names: tuple[str, str] = ("there", "now")
 ) -> list[str]:

@@ -2,6 +2,7 @@
 
 from rope_dit.errors import UserError, nearest
 from rope_dit.registry import REGISTRIES, show
+from rope_dit.words import printable
 
 
 def list_registered(args: list[str]) -> bool:
@@ -31,7 +32,7 @@ def listing(kind: str) -> str:
             lines.append(f"{'':<20}options: {', '.join(options)}")
         if claims:
             lines.append(f"{'':<20}claims:  {', '.join(claims)}")
-    return "\n".join(lines)
+    return "\n".join(map(printable, lines))  # a plug-in says what it likes
 
 
 def _claim(name: str, value: object) -> str:

@@ -19,6 +19,7 @@ from experiments.cli.listing import list_registered
 from experiments.cli.plugins import plugin_errors
 from rope_dit.errors import Stopped, UserError, is_out_of_memory
 from rope_dit.registry import add_plugins
+from rope_dit.words import printable
 
 OK, FAILED, BAD_INPUT, SOME_FAILED = 0, 1, 2, 3
 STOPPING: dict[int, int] = {
@@ -122,8 +123,7 @@ def one_line(text: str, limit: int = 192) -> str:
     >>> one_line("got '" + "x" * 500 + "',\\nexpected\\0 a name")
     "got 'xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx...xxxxxxxxxxxxx', expected\\\\x00 a name"
     """
-    text = " ".join(text.split())
-    text = "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
+    text = printable(" ".join(text.split()))
     if len(text) > limit:
         text = re.sub(r"\S{60,}", lambda word: f"{word[0][:36]}...{word[0][-15:]}", text)
     return text if len(text) <= limit else f"{text[: limit - 85]} ... {text[-80:]}"

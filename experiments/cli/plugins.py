@@ -36,6 +36,19 @@ def plugin_errors(*taking_part: Entry) -> Iterator[None]:
         raise UserError(f"{where}: {_said(error)}. Mend or remove the file.") from None
 
 
+def check_asked_for(plugins: object, place: object) -> None:
+    """Refuse what was made with a folder of plug-ins where none is given now.
+
+    Code that lies where a record says is run only if asked for: the record may be somebody else's.
+
+    Args:
+        plugins: the folder, as the record has it; None or '' for none.
+        place: the record, for the message.
+    """
+    if plugins and not PLUGINS:
+        raise UserError(f"{place} was made with --plugins {plugins}; give --plugins with that folder.")
+
+
 def _registered(file: Path) -> list[Entry]:
     """What a plug-in's file registers."""
     return [entry for registry in REGISTRIES.values() for entry in registry if entry.path == file]

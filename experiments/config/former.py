@@ -9,11 +9,13 @@ from typing import Any
 from rope_dit.registry.specs import Part, show
 
 
-def upgraded(written: Mapping[str, Any]) -> dict[str, Any]:
+def upgraded(written: Any) -> Any:
     """Settings of a run or of a study, as JSON of whichever version, as today's would be written.
 
     Those of today stay as they are, and so does what is damaged, for whoever reads them to refuse.
     """
+    if not isinstance(written, Mapping):
+        return written
     found = dict(written)
     for part, convert in _PARTS.items():
         if isinstance(found.get(part), Mapping):
@@ -37,6 +39,14 @@ def upgraded_identity(saved: Mapping[str, str]) -> dict[str, str]:
     """An identity, in today's form: averages change no weights, and were part of it."""
     kept = {key: text for key, text in saved.items() if key not in ("train.averages", "train.ema_decay")}
     return dict(upgraded_override(key, text) for key, text in kept.items())
+
+
+def upgraded_definition(saved: Any) -> Any:
+    """A study's definition, in today's form: guidances were numbers."""
+    guidances = saved.get("guidances") if isinstance(saved, dict) else None
+    if not isinstance(guidances, list):
+        return saved
+    return {**saved, "guidances": [str(one) if isinstance(one, float) else one for one in guidances]}
 
 
 def _number(value: Any) -> float | None:

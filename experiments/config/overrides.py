@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import fields, is_dataclass, replace
+from functools import cache
 from typing import Any
 
 from experiments.cli.arguments import Argument, arguments, unknown_option, words_for
@@ -32,7 +33,8 @@ def override(config: RunConfig, texts: Mapping[str, str]) -> RunConfig:
     return replace(config, **changed)
 
 
-def known_settings() -> dict[str, Argument]:
+@cache
+def known_settings() -> Mapping[str, Argument]:
     """The settings of model.* and train.*, by their option on the command line, such as `--train.lr`."""
     first = {argument.names[0]: argument for argument in arguments(RunConfig)}
     return {name: argument for name, argument in first.items() if name.startswith(("--model.", "--train."))}

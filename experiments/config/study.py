@@ -6,16 +6,17 @@ import traceback
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_type_hints
 
 import tyro
 
+from experiments.cli.types import check_types, fitted
 from experiments.config import presets
 from experiments.config.endpoint import EndpointConfig
 from experiments.config.launch import LaunchConfig
 from experiments.config.run import LABEL, DataConfig, EvalConfig, PathOrNone, RunConfig
 from experiments.config.tuning import Choice, Range, TuneConfig
-from rope_dit.config import ModelConfig, TrainConfig
+from rope_dit.config import ModelConfig, TrainConfig, option
 from rope_dit.errors import UserError, check, nearest
 
 STUDIES = Path(__file__).parent.parent / "studies"
@@ -101,14 +102,29 @@ def study(preset: str = "digits", **fields: Any) -> StudyConfig:
         preset: where data, model, train and eval come from.
         fields: other fields of StudyConfig; a mapping for data, model, train, eval or endpoint changes some
             of its own.
+
+    Raises UserError for a value that does not fit.
     """
     run = presets.preset(preset)
     parts = {part: getattr(run, part) for part in ("data", "model", "train", "eval")}
     parts["endpoint"] = EndpointConfig()
     for part, before in parts.items():
         if isinstance(fields.get(part), Mapping):
-            fields[part] = type(before)(**{**before.__dict__, **fields[part]})
+            inner = _typed(type(before), fields[part], f"{part}.")
+            fields[part] = type(before)(**{**before.__dict__, **inner})
+    fields = _typed(StudyConfig, fields)
     return StudyConfig(preset=preset, **{"variants": _variants(run.variant), **parts, **fields})
+
+
+def _typed(kind: type, fields: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Values as the fields take them; what is no field is left to the class to refuse. Raises UserError."""
+    hints, found = get_type_hints(kind), dict(fields)
+    for name in hints.keys() & found.keys():
+        value = found[name]
+        if hints[name] == tuple[str, ...] and isinstance(value, (tuple, list)):  # a guidance may be a number
+            value = [str(one) if type(one) in (int, float) else one for one in value]
+        found[name] = fitted(prefix + option(name), value, hints[name])
+    return found
 
 
 def _variants(of_preset: str) -> tuple[str, ...]:
@@ -131,6 +147,10 @@ def study_file(name: str) -> tuple[StudyConfig, Space]:
                         f"{nearest(name, known)}")  # fmt: skip
     try:
         found = runpy.run_path(str(path))
+    except SystemExit as stop:
+        raise UserError(
+            f"study file {path} ends the program ({stop!r}); it is to define STUDY only."
+        ) from None
     except Exception as error:
         lines = [f.lineno for f in traceback.extract_tb(error.__traceback__) if f.filename == str(path)]
         line = error.lineno if isinstance(error, SyntaxError) else next(iter(lines), 0)
@@ -138,6 +158,10 @@ def study_file(name: str) -> tuple[StudyConfig, Space]:
     made, space = found.get("STUDY"), found.get("SPACE", {})
     if not isinstance(made, StudyConfig):
         raise UserError(f"study file {path} has no STUDY; expected a line STUDY = study('digits', ...).")
+    try:
+        check_types(made)
+    except UserError as error:
+        raise UserError(f"study file {path}: {error}") from None
     if not isinstance(space, Mapping) or not all(isinstance(key, str) for key in space):
         raise UserError(f"study file {path}: SPACE got {space!a:.40}, expected a dict by settings, such as "
                         "{'train.lr': Range(1e-4, 1e-2)}.")  # fmt: skip

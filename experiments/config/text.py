@@ -5,9 +5,9 @@ import json
 from collections.abc import Mapping
 from dataclasses import MISSING, Field, asdict, fields, is_dataclass
 from pathlib import Path
-from types import NoneType
-from typing import Any, TypeVar, get_args, get_origin, get_type_hints
+from typing import Any, TypeVar, get_args, get_type_hints
 
+from experiments.cli.types import fitted
 from rope_dit.config import neutral
 from rope_dit.errors import UserError
 
@@ -30,6 +30,14 @@ def digest(value: Any) -> str:
     return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()
 
 
+def read_json(file: Path, mend: str) -> Any:
+    """What a file of JSON holds. Raises UserError where it is none, with what to do about it."""
+    try:
+        return json.loads(file.read_bytes())
+    except (ValueError, RecursionError) as error:
+        raise UserError(f"{file} is damaged ({error!r}); {mend}.") from None
+
+
 def to_json(record: Any) -> dict[str, Any]:
     """A dataclass as JSON values; `from_json` is the inverse."""
     return json.loads(json.dumps(asdict(record), default=str))  # type: ignore[no-any-return]
@@ -44,8 +52,9 @@ def from_json(kind: type[C], saved: Any) -> C:
     Raises:
         UserError: it is damaged, or of a version that had other fields.
     """
+    damaged = "the saved settings are damaged: "
     if not isinstance(saved, dict):
-        raise UserError(f"the saved settings are damaged: got {saved!r} for a {kind.__name__}.")
+        raise UserError(f"{damaged}got {saved!a:.60} for a {kind.__name__}.")
     hints = get_type_hints(kind)
     known: dict[str, Field[Any]] = {f.name: f for f in fields(kind)}  # type: ignore[arg-type]
     if unknown := sorted(saved.keys() - known.keys()):
@@ -53,28 +62,22 @@ def from_json(kind: type[C], saved: Any) -> C:
     values: dict[str, Any] = {}
     for name, field in known.items():
         if name in saved:
-            values[name] = _value(hints[name], saved[name])
+            values[name] = _value(f"{damaged}{kind.__name__}.{name}", hints[name], saved[name])
         elif (before := neutral(kind, name)) is not MISSING:
             values[name] = before
         elif field.default is MISSING and field.default_factory is MISSING:
-            raise UserError(f"the saved settings are damaged: {kind.__name__} lacks '{name}'.")
+            raise UserError(f"{damaged}{kind.__name__} lacks '{name}'.")
     try:
         return kind(**values)
     except (TypeError, AttributeError) as error:
         raise UserError(f"the saved settings are of another version: {error}.") from None
 
 
-def _value(hint: Any, saved: Any) -> Any:
-    """A field's value from JSON: dataclasses, tuples and paths inside it are made again."""
-    if saved is None:
-        return None
-    choices = [kind for kind in get_args(hint) if kind is not NoneType]
-    if NoneType in get_args(hint) and len(choices) == 1:
-        hint = choices[0]
+def _value(name: str, hint: Any, saved: Any) -> Any:
+    """A field's value from JSON: dataclasses inside it, alone or in a list, are made again."""
     if isinstance(hint, type) and is_dataclass(hint):
         return from_json(hint, saved)
-    if get_origin(hint) is tuple and isinstance(saved, list):
-        kinds = get_args(hint)
-        item = kinds[0] if kinds[1:] == (...,) else None
-        return tuple(_value(item or kinds[min(i, len(kinds) - 1)], one) for i, one in enumerate(saved))
-    return Path(saved) if hint is Path and isinstance(saved, str) else saved
+    item = next(iter(get_args(hint)), None)
+    if isinstance(saved, list) and isinstance(item, type) and is_dataclass(item):
+        saved = [from_json(item, one) for one in saved]
+    return fitted(name, saved, hint)

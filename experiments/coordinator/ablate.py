@@ -2,16 +2,17 @@
 
 import contextlib
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
-from experiments.cli.main import FAILED, OK, SOME_FAILED, StopFlag
+from experiments.cli.main import FAILED, OK, SOME_FAILED, StopFlag, one_line
 from experiments.config.study import StudyConfig
-from experiments.coordinator.cell import FINAL
+from experiments.coordinator.cell import FINAL, Cell
 from experiments.coordinator.cell_queue import AllFail, CellQueue, Watch
 from experiments.coordinator.launchers import Launcher, make_launcher
+from experiments.coordinator.optuna_storage import database_url
 from experiments.coordinator.optuna_trials import Trials
-from experiments.coordinator.plan import Plan
+from experiments.coordinator.plan import Plan, grow, read_plan
 from experiments.coordinator.plan_ablation import plan_ablation
 from experiments.coordinator.resync import sync_definition, sync_runs
 from experiments.records.run_folder import RunFolder
@@ -44,7 +45,9 @@ def ablate(config: StudyConfig, stop: StopFlag, write_report: WriteReport) -> in
     print(announcement(plan, len(cells), len(todo), minutes))
     if config.dry_run:
         return OK
-    with launching(config, plan) as launcher, hold(plan):
+    with launching(config, plan) as launcher, hold(plan) as plan:
+        cells = plan.cells()
+        todo = [cell for cell in cells if cell.state() not in FINAL]
         if todo:
             at_once = min(launcher.slots, len(todo))
             print(f"up to {at_once} at a time: about {minutes / at_once:.0f} minutes at best", flush=True)
@@ -58,6 +61,8 @@ def ablate(config: StudyConfig, stop: StopFlag, write_report: WriteReport) -> in
         except AllFail as error:
             print(f"error: {error}", file=sys.stderr)
             return FAILED
+        for line in failures_by_arm(todo, queue.failures):
+            print(line, file=sys.stderr)
         return finish(plan, config, url, write_report)
 
 
@@ -81,13 +86,37 @@ def announcement(plan: Plan, runs: int, todo: int, minutes: float) -> str:
     return "\n".join(lines) + (f"; about {minutes:.0f} minutes of work" if todo else "")
 
 
+def failures_by_arm(cells: Sequence[Cell], failures: Mapping[str, str]) -> list[str]:
+    """One line for each arm of which runs failed or diverged, with the reason of the first.
+
+    Args:
+        cells: what was worked on.
+        failures: what became of cells and why, by their name.
+    """
+    lines = []
+    for label in dict.fromkeys(cell.arm for cell in cells):
+        of_arm = [cell.name for cell in cells if cell.arm == label]
+        whys = [failures[name] for name in of_arm if name in failures]
+        if whys:
+            lines.append(
+                one_line(f"arm {label}: {len(whys)} of {len(of_arm)} runs did not end well: {whys[0]}")
+            )
+    return lines
+
+
 @contextlib.contextmanager
-def hold(plan: Plan) -> Iterator[None]:
-    """Hold the study alone, and write down what it is."""
+def hold(plan: Plan) -> Iterator[Plan]:
+    """Hold the study alone, and write down what it is.
+
+    It gives the plan as it stands now: another process may have had the study, and grown it or looked at it,
+    since it was read.
+    """
     plan.path.mkdir(parents=True, exist_ok=True)
     with RunFolder(plan.path).lock():
+        saved = read_plan(plan.path)
+        plan = grow(saved, plan) if saved else plan
         plan.save()
-        yield
+        yield plan
 
 
 @contextlib.contextmanager
@@ -112,9 +141,12 @@ def finish(plan: Plan, config: StudyConfig, url: str, write_report: WriteReport)
         plan = plan.looked()
         plan.save()
     url = sync_definition(plan.definition()) or url
-    Trials(plan.path, plan.name, cells, plan.endpoint())  # in the order of the cells, whoever was first
+    trials = Trials(
+        plan.path, plan.name, cells, plan.endpoint()
+    )  # in the order of the cells, whoever was first
     report = write_report(plan.name, None, config.reports)
     print(f"report      {report}")
     print(f"MLflow      mlflow ui, then http://127.0.0.1:5000{url}")
-    print(f"Optuna      optuna-dashboard sqlite:///{plan.path}/optuna.db")
+    if trials.works:
+        print(f"Optuna      optuna-dashboard {database_url(plan.path)}")
     return OK if all(state == "done" for state in states) else SOME_FAILED

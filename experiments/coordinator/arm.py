@@ -70,6 +70,10 @@ class Arm:
             raise UserError(f"arm {self.label}: {error}", error.details) from None
         return replace(changed, variant=self.spec, arm=self.label)
 
+    def settings(self, base: RunConfig) -> str:
+        """All settings of this arm's runs as one text, equal for arms that are the same by another label."""
+        return str(sorted(flatten(replace(self.config(base), arm="")).items()))
+
     def record(self) -> ArmRecord:
         """The arm as a study's definition has it."""
         return ArmRecord(self.label, self.spec, dict(self.overrides))
@@ -84,8 +88,7 @@ def parse_arms(texts: Iterable[str], base: RunConfig) -> dict[str, Arm]:
     seen: dict[str, str] = {}
     for text in texts:
         arm = Arm.parse(text)
-        what = str(sorted(flatten(replace(arm.config(base), arm="")).items()))
-        twin = seen.setdefault(what, arm.label)
+        twin = seen.setdefault(arm.settings(base), arm.label)
         if arm.label in arms or twin != arm.label:
             why = f"its label is taken by {arms[arm.label]}" if arm.label in arms else f"it is {twin} again"
             raise UserError(f"arm '{text}' is there twice: {why}. Leave one out, or change its label.")

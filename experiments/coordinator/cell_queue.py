@@ -8,11 +8,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from experiments.cli.main import STOPPING, StopFlag
+from experiments.cli.main import STOPPING, StopFlag, one_line
 from experiments.cli.progress import Progress
 from experiments.config.text import to_json
 from experiments.coordinator.cell import FINAL, Cell, CellState
 from experiments.coordinator.launchers.base import Ended, Launcher, Task
+from experiments.records.seal import sealed
 from rope_dit.durable import write_durably
 from rope_dit.errors import Stopped
 
@@ -95,7 +96,7 @@ class CellQueue:
         file, log = self.path / "cells" / f"{cell.name}.json", self.path / "logs" / f"{cell.name}.txt"
         for folder in (file.parent, log.parent):
             folder.mkdir(parents=True, exist_ok=True)
-        write_durably(file, json.dumps(to_json(cell.config), indent=1).encode())
+        write_durably(file, json.dumps(sealed(to_json(cell.config)), indent=1).encode())
         plugins = ("--plugins", str(cell.config.plugins)) if cell.config.plugins else ()
         command = (sys.executable, "-m", "experiments.coordinator.worker", str(file.absolute()), *plugins)
         return Task(cell.name, command, log.absolute())
@@ -119,7 +120,7 @@ class CellQueue:
             return
         ending = cell.folder.ending
         self.failures[cell.name] = f"{state}: {why or (ending.message if ending else '')}"
-        print(f"{cell.name} {self.failures[cell.name]}; the others go on", file=sys.stderr)
+        print(one_line(f"{cell.name} {self.failures[cell.name]}; the others go on"), file=sys.stderr)
         if state == "diverged":  # a result, not a fault of the machine
             self._in_a_row.clear()
             return

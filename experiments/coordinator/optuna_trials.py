@@ -4,7 +4,6 @@ The run folders are the truth, so what is in Optuna is made again at every start
 no RUNNING trial, and a study may gain arms, which Optuna's own studies cannot.
 """
 
-import logging
 from collections.abc import Collection, Sequence
 from dataclasses import asdict
 from datetime import datetime
@@ -16,26 +15,10 @@ from optuna.distributions import BaseDistribution, CategoricalDistribution
 from optuna.trial import TrialState, create_trial
 
 from experiments.coordinator.cell import Cell, CellState
+from experiments.coordinator.optuna_storage import Projection
 from experiments.records.definition import Endpoint
 
 STATES = {"done": TrialState.COMPLETE, "diverged": TrialState.FAIL, "failed": TrialState.FAIL}
-FILE = "optuna.db"
-
-
-def open_storage(folder: Path) -> optuna.storages.RDBStorage:
-    """Open the Optuna database of a study's folder, without the studies of an earlier coordinator."""
-    optuna.logging.set_verbosity(optuna.logging.WARNING)
-    logging.getLogger("alembic").setLevel(logging.WARNING)
-    url = f"sqlite:///{folder.absolute() / FILE}"
-    try:
-        storage = optuna.storages.RDBStorage(url)
-        for name in optuna.get_all_study_names(storage):
-            optuna.delete_study(study_name=name, storage=storage)
-    except Exception:  # damaged, or of another version; it is a projection, so nothing is lost with it
-        for left in folder.glob(f"{FILE}*"):
-            left.unlink()
-        return optuna.storages.RDBStorage(url)
-    return storage
 
 
 def direction_of(endpoint: Endpoint) -> Literal["minimize", "maximize"]:
@@ -44,7 +27,7 @@ def direction_of(endpoint: Endpoint) -> Literal["minimize", "maximize"]:
 
 
 class Trials:
-    """Keeps an Optuna study in step with the cells.
+    """Keeps an Optuna study in step with the cells, as long as its database can be written.
 
     Args:
         folder: the study's folder.
@@ -67,26 +50,39 @@ class Trials:
             "arm": CategoricalDistribution(list(dict.fromkeys(cell.arm for cell in cells))),
             "seed": CategoricalDistribution(sorted({cell.seed for cell in cells})),
         }
-        self._study = optuna.create_study(
-            storage=open_storage(folder),
-            study_name=name,
-            direction=direction_of(endpoint),
-        )
-        self._study.set_user_attr("primary endpoint", asdict(endpoint))
         self._running: dict[str, optuna.Trial] = {}
         again = {cell.name for cell in todo}
-        for cell in cells:
-            if cell.name not in again and (state := cell.state()) in STATES:
-                self._add(cell, state)
+        ended = [cell for cell in cells if cell.name not in again]
+        self._projection = Projection(folder, name)
+        self._projection.attempt(lambda storage: self._create(storage, name, ended))
+
+    @property
+    def works(self) -> bool:
+        """Whether all of it could be written so far."""
+        return self._projection.works
 
     def start(self, cell: Cell) -> None:
         """A process has begun to work on the cell."""
         if cell.name not in self._running:
-            self._study.enqueue_trial(_params(cell))
-            self._running[cell.name] = self._study.ask(self._space)
+            self._projection.attempt(lambda _: self._start(cell))
 
     def end(self, cell: Cell, state: CellState) -> None:
         """The cell has come to its end."""
+        self._projection.attempt(lambda _: self._end(cell, state))
+
+    def _create(self, storage: optuna.storages.RDBStorage, name: str, ended: Sequence[Cell]) -> None:
+        direction = direction_of(self.endpoint)
+        self._study = optuna.create_study(storage=storage, study_name=name, direction=direction)
+        self._study.set_user_attr("primary endpoint", asdict(self.endpoint))
+        for cell in ended:
+            if (state := cell.state()) in STATES:
+                self._add(cell, state)
+
+    def _start(self, cell: Cell) -> None:
+        self._study.enqueue_trial(_params(cell))
+        self._running[cell.name] = self._study.ask(self._space)
+
+    def _end(self, cell: Cell, state: CellState) -> None:
         trial, points = self._running.pop(cell.name), scores_by_step(cell, self.endpoint)
         for step, value in points.items():
             trial.report(value, step)

@@ -19,14 +19,15 @@ from experiments.config.endpoint import EndpointConfig
 from experiments.config.former import upgraded
 from experiments.config.identity import read_settings
 from experiments.config.run import RunConfig
-from experiments.config.text import flatten, from_json, to_json
+from experiments.config.text import flatten, from_json, read_json, to_json
 from experiments.coordinator.arm import Arm
 from experiments.coordinator.cell import Cell
 from experiments.coordinator.endpoint import endpoint_of, in_front
 from experiments.records.definition import Definition, Endpoint, Look
+from experiments.records.seal import sealed, unsealed
 from rope_dit.config import NOT_WEIGHTS
 from rope_dit.durable import write_durably
-from rope_dit.errors import UserError
+from rope_dit.errors import UserError, check
 from rope_dit.words import differing
 
 GROWING = (
@@ -38,6 +39,7 @@ GROWING = (
 ELSEWHERE = ("data.name", "data.root", *(f"train.{name}" for name in NOT_WEIGHTS))
 ELSEWHERE += ("eval.extractor", "eval.inception_weights")  # its name and hash are what is frozen
 _PARTS = ("data", "model", "train", "eval")
+RESTORE = "restore it, or choose another --name"
 
 
 @dataclass(frozen=True)
@@ -128,7 +130,7 @@ class Plan:
             looks=self.looks, chosen=self.chosen,
         )  # fmt: skip
         self.path.mkdir(parents=True, exist_ok=True)
-        write_durably(self.path / "study.json", json.dumps(to_json(saved), indent=1).encode())
+        write_durably(self.path / "study.json", json.dumps(sealed(to_json(saved)), indent=1).encode())
 
     def looked(self) -> "Plan":
         """The plan after its whole was reported: one look more, if it has grown since the last."""
@@ -154,17 +156,26 @@ class SavedPlan:
     looks: tuple[Look, ...]
     chosen: EndpointConfig = field(default_factory=EndpointConfig)
 
+    def __post_init__(self) -> None:
+        check(self.kind in ("ablate", "tune"), "kind", self.kind, "ablate or tune")
+        for name in ("arms", "seeds"):
+            check(len(getattr(self, name)) > 0, name, "none", "at least one")
+        needed = ("extractor", *(("tune", "space") if self.kind == "tune" else ()))
+        missing = [name for name in needed if name not in self.facts]
+        check(not missing, "facts", ", ".join(self.facts), f"{', '.join(missing)} too")
+
 
 def read_saved(path: Path) -> SavedPlan | None:
     """Read study.json, or return None where there is no study. Raises UserError where it is damaged."""
     file = path / "study.json"
     if not file.is_file():
         return None
+    found, _ = unsealed(read_json(file, RESTORE), file, RESTORE)
     try:
-        saved = from_json(SavedPlan, json.loads(file.read_text()))
-        return replace(saved, base=upgraded(saved.base))
-    except (ValueError, KeyError, TypeError) as error:
-        raise UserError(f"{file} is damaged ({error!r}); restore it, or choose another --name.") from None
+        saved = from_json(SavedPlan, found)
+    except UserError as error:
+        raise UserError(f"{file}: {str(error).rstrip('.')}; {RESTORE}.") from None
+    return replace(saved, base=upgraded(saved.base))
 
 
 def read_plan(path: Path) -> Plan | None:
@@ -173,19 +184,20 @@ def read_plan(path: Path) -> Plan | None:
     if saved is None:
         return None
     try:
-        arms = [Arm.parse(text, stored=True) for text in saved.arms]
+        arms = {arm.label: arm for arm in (Arm.parse(text, stored=True) for text in saved.arms)}
         base = read_settings(saved.base)
         if not saved.chosen.guidance:  # earlier versions wrote guidances as they were given
             base = replace(base, eval=in_front(base.eval, EndpointConfig(), None))
-        return Plan(
-            path=path, kind=saved.kind, base=base, arms={arm.label: arm for arm in arms},
-            seeds=saved.seeds, baseline=saved.baseline, margin=saved.margin, comparisons=saved.comparisons,
-            facts=saved.facts, planned_seeds=saved.planned_seeds, looks=saved.looks, created=saved.created,
-            chosen=saved.chosen,
-        )  # fmt: skip
-    except (KeyError, TypeError, AttributeError) as error:
-        file = path / "study.json"
-        raise UserError(f"{file} is damaged ({error!r}); restore it, or choose another --name.") from None
+        for label in (saved.baseline, *(one for pair in saved.comparisons for one in pair)):
+            check(label in arms, "baseline and comparisons", label, f"one of the arms {', '.join(arms)}")
+    except UserError as error:
+        raise UserError(f"{path / 'study.json'}: {error}", error.details) from None
+    return Plan(
+        path=path, kind=saved.kind, base=base, arms=arms,
+        seeds=saved.seeds, baseline=saved.baseline, margin=saved.margin, comparisons=saved.comparisons,
+        facts=saved.facts, planned_seeds=saved.planned_seeds, looks=saved.looks, created=saved.created,
+        chosen=saved.chosen,
+    )  # fmt: skip
 
 
 def grow(saved: Plan, asked: Plan) -> Plan:

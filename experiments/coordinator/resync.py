@@ -7,10 +7,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from experiments.cli.plugins import check_asked_for
 from experiments.cli.progress import Progress
 from experiments.coordinator.cell import Cell
 from experiments.coordinator.optuna_trials import Trials
-from experiments.coordinator.plan import Plan, read_plan
+from experiments.coordinator.plan import Plan, read_plan, read_saved
 from experiments.coordinator.tuning.search import replay
 from experiments.records.definition import Definition, write_definition
 from experiments.records.mlflow_mirror import Mirror
@@ -100,16 +101,33 @@ def cells_in(plan: Plan) -> list[Cell]:
 
 def sync(studies: Path, name: str) -> Plan:
     """`--sync NAME`: make MLflow and Optuna again from run folders. Raises UserError where there are none."""
-    plan = read_plan((studies / name).absolute())
-    if plan is None:
+    path = (studies / name).absolute()
+    saved = read_saved(path)
+    if saved is None:
         names = sorted(file.parent.name for file in studies.glob("*/study.json"))
         there = f"in {studies} there are: {', '.join(names) or 'none'}"
         raise UserError(f"no study '{name}'; {there}.{nearest(name, names)}")
-    with RunFolder(plan.path).lock():
+    check_asked_for(saved.base.get("plugins"), path)
+    with RunFolder(path).lock():
+        plan = read_plan(path)  # whoever held it may have changed it
+        assert plan is not None, "nobody removes a study that is held"
         sync_definition(plan.definition())
         sync_runs(plan.name, cells_in(plan))
         if plan.kind == "tune":
-            replay(plan)
+            make_again(plan)
         else:
             Trials(plan.path, plan.name, plan.cells(), plan.endpoint())
     return plan
+
+
+def make_again(plan: Plan) -> bool:
+    """Make Optuna's side of a tuning study again, for which its data must be here; returns whether it is."""
+    from experiments.coordinator.tuning.check_space import buildable  # takes torch
+    from experiments.datasets import load
+
+    try:
+        images = load(plan.base.data)
+    except UserError as error:  # which configurations can be depends on them
+        _log.warning("Optuna's side of %s is not made again: %s", plan.name, error)
+        return False
+    return replay(plan, buildable(plan.base, images))

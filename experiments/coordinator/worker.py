@@ -4,7 +4,6 @@ FILE holds the settings of the run. The process stops at a checkpoint when its l
 the end of its standard input.
 """
 
-import json
 import os
 import signal
 import stat
@@ -13,12 +12,14 @@ import time
 from pathlib import Path
 
 from experiments.cli.main import StopFlag, main
+from experiments.cli.plugins import check_asked_for
 from experiments.config.former import upgraded
 from experiments.config.run import RunConfig
-from experiments.config.text import from_json
+from experiments.config.text import from_json, read_json
 from experiments.records.run_folder import RunFolder
+from experiments.records.seal import unsealed
 from experiments.runner.run import run
-from rope_dit.errors import Stopped, UserError
+from rope_dit.errors import Stopped, UserError, check
 
 LOCK_SECONDS = 120.0  # a process whose launcher died may still be writing its last checkpoint
 
@@ -27,13 +28,22 @@ def command(args: list[str], stop: StopFlag) -> int:
     """Read the settings and carry out the run; returns the exit code."""
     if not args or args[0].startswith("-"):
         raise UserError("expected the file of a cell, such as studies/digits/cells/rope2d-s0.json.")
-    try:
-        config = from_json(RunConfig, upgraded(json.loads(Path(args[0]).read_text())))
-    except (OSError, ValueError) as error:
-        raise UserError(f"cell {args[0]}: {error}; start the study again.") from None
+    config = read_cell(Path(args[0]))
     _stop_with_launcher()
     _wait_for_lock(config, stop)
     return run(config, stop)
+
+
+def read_cell(file: Path) -> RunConfig:
+    """Settings of the run that a cell's file asks for. Raises UserError."""
+    try:
+        found, _ = unsealed(read_json(file, "remove it"), file, "remove it")
+        config = from_json(RunConfig, upgraded(found))
+        check(config.out is not None, "RunConfig.out", config.out, "the run's folder")
+    except (OSError, UserError) as error:
+        raise UserError(f"cell {file}: {error}; start the study again.") from None
+    check_asked_for(config.plugins, file)
+    return config
 
 
 def _stop_with_launcher() -> None:

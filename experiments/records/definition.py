@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any
 
+from experiments.config.former import upgraded_definition
 from experiments.config.run import LABEL as LABEL  # of studies and arms, for those who read records alone
 from experiments.config.text import from_json, to_json
 from experiments.records.score import guidance_text
@@ -96,8 +97,10 @@ class Definition:
     planned_seeds: int
     looks: tuple[Look, ...] = ()
 
-    def __post_init__(self) -> None:  # studies of before guidance was a spec say 1.0, and not at which times
-        object.__setattr__(self, "guidances", tuple(guidance_text(str(text)) for text in self.guidances))
+    def __post_init__(
+        self,
+    ) -> None:  # studies of before guidance was a spec say '1.0', and not at which times
+        object.__setattr__(self, "guidances", tuple(guidance_text(text) for text in self.guidances))
 
 
 def write_definition(client: Any, experiment_id: str, definition: Definition) -> None:
@@ -121,4 +124,4 @@ def read_definition(client: Any, experiment: str) -> Definition | None:
         raise UserError(
             f"the definition of study {experiment} is being written; try again in a second."
         ) from None
-    return None if saved is None else from_json(Definition, saved)
+    return None if saved is None else from_json(Definition, upgraded_definition(saved))

@@ -60,12 +60,14 @@ def try_all(resolved: Resolved, checkpoints: Checkpoints, scorer: Scorer, ranks:
     size, features = try_items(resolved)
     samples = bytes_of_samples(scorer.generator, jobs + curve_jobs(resolved.config), features)
     ranks.leading(lambda: check_room(resolved.folder, checkpoints, size, samples), None)
-    scorer.prepare()
+    if not newest:  # else it was done at the run's first start, or the scores come now
+        scorer.prepare()
 
 
 def begin(resolved: Resolved, training: Training, batches: Batches, scorer: Scorer, ranks: Ranks) -> Record:
     """Take up the run's folder, made new where there was none, and say what is going to happen."""
     config, folder = resolved.config, resolved.folder
+    folder.check_free_for(resolved.identity)  # another run may have begun there before the folder was held
     folder.open_metrics(training.step, training.logged)
     if folder.record is None:
         folder.create(resolved.identity, config, pairing(resolved, batches), origin(resolved, ranks.size))

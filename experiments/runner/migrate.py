@@ -51,16 +51,11 @@ def migrate(path: Path) -> list[str]:
     Raises UserError where there is no run, or its variant is not here.
     """
     folder = RunFolder(path)
-    record = folder.record
-    if record is None:
-        raise UserError(f"{path} holds no run; expected a folder that experiments.run made.")
-    before = read_identity(record.identity)
-    after = identity_of_variant(before, record.settings.variant)
-    changes = differing(before, after)
-    if not changes:
+    if not differing(*identities(folder)):
         return []
     with folder.lock():
-        checkpoints = path / "checkpoints"
+        before, after = identities(folder)
+        changes, checkpoints = differing(before, after), path / "checkpoints"
         old = Checkpoints(checkpoints, before, read=read_identity)
         if found := old.load():
             written = Checkpoints(checkpoints, after).save(*found)
@@ -70,6 +65,15 @@ def migrate(path: Path) -> list[str]:
             changes.append(f"checkpoint of step {found[0]} written again with it")
         folder.rewrite_identity(after)
     return changes
+
+
+def identities(folder: RunFolder) -> tuple[dict[str, str], dict[str, str]]:
+    """A run's identity as it is, and with the code that is here. Raises UserError where there is no run."""
+    record = folder.record
+    if record is None:
+        raise UserError(f"{folder.path} holds no run; expected a folder that experiments.run made.")
+    before = read_identity(record.identity)
+    return before, identity_of_variant(before, record.settings.variant)
 
 
 if __name__ == "__main__":

@@ -4,10 +4,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from experiments.cli.plugins import check_asked_for
 from experiments.config.run import RunConfig
 from experiments.records.run_folder import RunFolder
 from rope_dit.errors import UserError
-from rope_dit.registry import PLUGINS
 
 if TYPE_CHECKING:
     from experiments.runner.resolve import Resolved
@@ -23,8 +23,7 @@ def read_config(path: Path) -> RunConfig:
     if record is None:
         example = "such as runs/rope2d-s0-1f00c4d2"
         raise UserError(f"{path} holds no run; expected a folder that experiments.run made, {example}.")
-    if (plugins := record.config.get("plugins")) and not PLUGINS:  # code from a path is run only if asked
-        raise UserError(f"{path} was made with --plugins {plugins}; give --plugins with that folder.")
+    check_asked_for(record.config.get("plugins"), path)
     return replace(record.settings, out=path, dry_run=False)
 
 

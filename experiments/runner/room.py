@@ -22,10 +22,12 @@ def check_room(folder: RunFolder, checkpoints: Checkpoints, checkpoint: int, sam
         folder: on that disk.
         checkpoints: of the run. One more than are kept lies there while it is written.
         checkpoint: size of one, in bytes.
-        samples: size of those of one job, in bytes; they are gone before the next job begins.
+        samples: size of those of one job, in bytes; they are gone before the next job begins. What a killed
+            scoring left there has its room already.
     """
     more = max(1, checkpoints.keep + 1 - checkpoints.count())
-    needed = more * checkpoint + samples + SMALL_FILES
+    there = sum(file.stat().st_size for file in (folder.path / "samples").glob("*.safetensors"))
+    needed = more * checkpoint + max(0, samples - there) + SMALL_FILES
     check_free(folder.path, needed, "checkpoints and samples", "--runs or --out")
 
 

@@ -179,9 +179,11 @@ RUN = [
     ("--plugins", "--plugins needs a value"),
     ("--plugins syntax", "syntax.py: not valid Python"),
     ("--plugins syntax --list", "syntax.py: not valid Python"),
-    ("--plugins boom --variant boom", "boom.py:4: ModuleNotFoundError: No module named 'no_such_package'"),
+    ("--plugins boom --variant boom", "boom.py:4): ModuleNotFoundError: No module named 'no_such_package'"),
     ("--plugins boom --variant learned+bom", "Did you mean 'boom'?"),
-    ("--plugins snap --variant snap", "snap.py:10: KeyError: 'snap'"),
+    ("--plugins snap --variant snap", "snap.py:10): KeyError: 'snap'"),
+    ("--plugins leave --variant leave", "variant 'leave' (leave/leave.py:10): called sys.exit(0). Mend or"),
+    ("--plugins gone --variant gone", "variant 'gone' (gone/gone.py:12): called sys.exit(0). Mend or"),
 ]  # fmt: skip
 
 EVALUATE = [

@@ -39,6 +39,8 @@ class Snap(PosEmbed):
     def __init__(self, geometry):
         raise KeyError("snap")
 """
+LEAVE = SNAP.replace('raise KeyError("snap")', "raise SystemExit(0)").replace("snap", "leave")
+GONE = f"{LEAVE.replace('leave', 'gone')}\nraise SystemExit(0)\n"
 
 
 @pytest.fixture(scope="module")
@@ -59,7 +61,13 @@ def desk(tmp_path_factory: pytest.TempPathFactory) -> Path:
     )
     (desk / "file").write_text("x")
     (desk / "garbage.safetensors").write_bytes(b"garbage")
-    for name, text in (("syntax", "def (:\n"), ("boom", BOOM), ("snap", SNAP)):
+    for name, text in (
+        ("syntax", "def (:\n"),
+        ("boom", BOOM),
+        ("snap", SNAP),
+        ("leave", LEAVE),
+        ("gone", GONE),
+    ):
         (desk / name).mkdir()
         (desk / name / f"{name}.py").write_text(text)
     (desk / "empty").mkdir()

@@ -12,6 +12,7 @@ from experiments.config.run import RunConfig
 from experiments.config.study import Space
 from experiments.config.tuning import Choice, Range
 from experiments.coordinator.arm import SHARED, Arm
+from experiments.coordinator.tuning.drawing import WhyNot
 from experiments.coordinator.tuning.space import configured, own_space, value_text
 from experiments.datasets import Images
 from experiments.runner.resolve import check_buildable
@@ -44,6 +45,23 @@ def check_space(space: Space, arms: Iterable[Arm], base: RunConfig, images: Imag
                     check_buildable(configured(arm, key, text).config(base), images)
                 except UserError as error:
                     raise UserError(f"SPACE {key}={text}: {error}", error.details) from None
+
+
+def buildable(base: RunConfig, images: Images) -> WhyNot:
+    """What tells why an arm's runs cannot be, '' where they can."""
+
+    @plugin_errors()
+    def build(arm: Arm) -> None:
+        check_buildable(arm.config(base), images)
+
+    def why_not(arm: Arm) -> str:
+        try:
+            build(arm)
+        except UserError as error:
+            return str(error)
+        return ""
+
+    return why_not
 
 
 def values_to_try(what: Range | Choice) -> tuple[str, ...]:

@@ -1,52 +1,33 @@
 """Search each arm's settings by TPE and successive halving, the arms side by side.
 
-Optuna is asked and told in one fixed order and has nothing that is not in the run folders, so an interrupted
-search, started again, asks the same questions and goes on identically.
+Optuna has nothing that is not in the run folders, so an interrupted search, started again, goes
+on identically.
 """
 
 import contextlib
-import hashlib
 import json
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from typing import Any, Protocol
+from dataclasses import replace
+from typing import Protocol
 
 import optuna
-from optuna.trial import TrialState
 
 from experiments.config.study import Space
 from experiments.config.text import from_json
 from experiments.config.tuning import TuneConfig
 from experiments.coordinator.arm import Arm
 from experiments.coordinator.cell import FINAL, Cell
-from experiments.coordinator.optuna_trials import direction_of, open_storage, scores_by_step
+from experiments.coordinator.optuna_storage import Projection
+from experiments.coordinator.optuna_trials import direction_of, scores_by_step
 from experiments.coordinator.plan import Plan
-from experiments.coordinator.tuning.space import (
-    configured,
-    default_params,
-    distribution,
-    own_space,
-    read_space,
-    value_text,
-)
+from experiments.coordinator.tuning.drawing import Candidate, Drawing, WhyNot
+from experiments.coordinator.tuning.space import read_space
+from experiments.coordinator.tuning.tuned import TunedArm
+from rope_dit.errors import UserError
 
-
-@dataclass
-class Candidate:
-    """One configuration of an arm.
-
-    Args:
-        number: of its trial, from 0; 0 is the arm as it is by default.
-        trial: Optuna's.
-        arm: the arm with this configuration; its label ends in the number.
-        values: scores by training step, one a rung.
-    """
-
-    number: int
-    trial: optuna.Trial
-    arm: Arm
-    values: dict[int, float] = field(default_factory=dict)
+ONCE = {"configurations": "each once"}
+"""fact of a tuning study that draws none twice; those of before trained some again"""
 
 
 class Worker(Protocol):
@@ -63,51 +44,41 @@ class Search:
         plan: the tuning study.
         config: how much is spent.
         space: what is searched.
+        why_not: tells which configurations cannot be.
         work: carries out cells.
     """
 
-    def __init__(self, plan: Plan, config: TuneConfig, space: Space, work: Worker):
-        self.plan, self.config, self.space, self.work = plan, config, space, work
-        storage, direction = open_storage(plan.path), direction_of(plan.endpoint())
-        self._studies = {
-            label: optuna.create_study(
-                storage=storage, study_name=f"{plan.name}/{label}", direction=direction
-            )
-            for label in plan.arms
-        }
-        self._sign = 1 if direction == "minimize" else -1
+    def __init__(self, plan: Plan, config: TuneConfig, space: Space, why_not: WhyNot, work: Worker):
+        self.plan, self.config, self.work = plan, config, work
+        self._drawings = drawings(plan, plan.arms, space, why_not)
+        self._direction = direction_of(plan.endpoint())
+        self._sign = 1 if self._direction == "minimize" else -1
+        self.projection = Projection(plan.path, plan.name)
+        self._projected = dict.fromkeys(plan.arms, 0)
 
-    def run(self) -> list[dict[str, Any]]:
-        """Search; returns for each arm what was found, as tuned.json has it."""
+    def run(self) -> list[TunedArm]:
+        """Search; returns for each arm what was found. Raises UserError where hardly any can be."""
         every: dict[str, list[Candidate]] = {label: [] for label in self.plan.arms}
         for first in range(0, self.config.trials, self.config.width):
             numbers = range(first, min(first + self.config.width, self.config.trials))
-            lot = {label: [self._ask(arm, n) for n in numbers] for label, arm in self.plan.arms.items()}
+            lot = {label: [drawing.ask(n) for n in numbers] for label, drawing in self._drawings.items()}
             self._halve(lot)
             for label, candidates in lot.items():
-                self._tell(label, candidates)
+                self._drawings[label].tell(candidates)
                 every[label] += candidates
+            self.projection.attempt(self._project)
         return [self._found(self.plan.arms[label], candidates) for label, candidates in every.items()]
 
-    def close(self) -> None:
-        """Leave no trial RUNNING: what is unfinished is asked again by the next start."""
-        for study in self._studies.values():
-            for trial in study.get_trials(states=(TrialState.RUNNING,)):
-                study.tell(trial.number, state=TrialState.FAIL)
-
-    def _ask(self, arm: Arm, number: int) -> Candidate:
-        """The next configuration. The sampler is seeded by arm and number, so a replay asks the same."""
-        study, space = self._studies[arm.label], own_space(arm, self.space)
-        digest = hashlib.sha256(f"{self.plan.name}/{arm.label}/{number}".encode()).digest()
-        study.sampler = optuna.samplers.TPESampler(seed=int.from_bytes(digest[:4], "big"))
-        if number == 0:
-            study.enqueue_trial(default_params(arm, space, self.plan))
-        trial = study.ask({key: distribution(what) for key, what in space.items()})
-        chosen = arm
-        for key, value in trial.params.items() if number else ():
-            chosen = configured(chosen, key, value_text(value))
-        trial.set_user_attr("configuration", str(chosen))
-        return Candidate(number, trial, replace(chosen, label=f"{arm.label}-t{number:03d}"))
+    def _project(self, storage: optuna.storages.RDBStorage) -> None:
+        """Show in Optuna's database what it has not seen yet."""
+        for label, drawing in self._drawings.items():
+            study = optuna.create_study(
+                storage=storage, study_name=f"{self.plan.name}/{label}", direction=self._direction,
+                load_if_exists=True,
+            )  # fmt: skip
+            trials = drawing.study.get_trials(deepcopy=False)
+            study.add_trials(trials[self._projected[label] :])
+            self._projected[label] = len(trials)
 
     def _halve(self, lot: Mapping[str, Sequence[Candidate]]) -> None:
         """Train all to the first rung, the best of each arm to the next, and so on."""
@@ -155,24 +126,23 @@ class Search:
         known = [value for value in values if value is not None]
         return sum(known) / len(known) if len(known) == len(values) else None
 
-    def _tell(self, label: str, candidates: Sequence[Candidate]) -> None:
-        last = self.plan.base.train.steps
-        for c in candidates:
-            for step, value in c.values.items():
-                c.trial.report(value, step)
-            state = TrialState.COMPLETE if last in c.values else TrialState.PRUNED
-            self._studies[label].tell(c.trial, c.values.get(last), state=state)
-
-    def _found(self, arm: Arm, candidates: Sequence[Candidate]) -> dict[str, Any]:
+    def _found(self, arm: Arm, candidates: Sequence[Candidate]) -> TunedArm:
         last = self.plan.base.train.steps
         best = next(iter(self._ranked([c for c in candidates if last in c.values], last)), candidates[0])
         steps = [max(c.values, default=0) for c in candidates]
-        return {
-            "default": str(arm), "tuned": str(replace(best.arm, label=f"{arm.label}-tuned")),
-            "trial": best.number, "value": best.values.get(last), "default_values": candidates[0].values,
-            "trials": len(candidates), "steps": sum(steps) * len(self.plan.seeds),
-            "candidates": [str(c.arm) for c in candidates],
-        }  # fmt: skip
+        return TunedArm(
+            default=str(arm), tuned=str(replace(best.arm, label=f"{arm.label}-tuned")),
+            trial=best.number, value=best.values.get(last),
+            default_values={str(step): value for step, value in candidates[0].values.items()},
+            trials=len(candidates), steps=sum(steps) * len(self.plan.seeds),
+            candidates=tuple(str(c.arm) for c in candidates), refused=self._drawings[arm.label].impossible,
+        )  # fmt: skip
+
+
+def drawings(plan: Plan, arms: Mapping[str, Arm], space: Space, why_not: WhyNot) -> dict[str, Drawing]:
+    """What draws the configurations of each arm."""
+    once = ONCE.items() <= plan.facts.items()
+    return {label: Drawing(plan, arm, space, why_not, once) for label, arm in arms.items()}
 
 
 def rungs(plan: Plan, config: TuneConfig) -> list[int]:
@@ -193,14 +163,16 @@ class _NoWork:
             raise _Unfinished
 
 
-def replay(plan: Plan) -> None:
-    """Make Optuna's side of a tuning study again from its run folders, as far as they go."""
-    search = Search(
-        plan,
-        from_json(TuneConfig, json.loads(plan.facts["tune"])),
-        read_space(plan.facts["space"]),
-        _NoWork(),
-    )
+def replay(plan: Plan, why_not: WhyNot) -> bool:
+    """Make Optuna's side of a tuning study again from its run folders, as far as whole lots go.
+
+    Returns whether it could be written. Raises UserError where the study's facts are damaged.
+    """
+    try:
+        config = from_json(TuneConfig, json.loads(plan.facts["tune"]))
+    except ValueError as error:
+        raise UserError(f"{plan.path}: the saved tune is damaged ({error}).") from None
+    search = Search(plan, config, read_space(plan.facts["space"]), why_not, _NoWork())
     with contextlib.suppress(_Unfinished):
         search.run()
-    search.close()
+    return search.projection.works

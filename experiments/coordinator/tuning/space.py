@@ -1,7 +1,10 @@
 """What tuning may choose from: a study file's SPACE, applied to an arm."""
 
+import itertools
 import json
+import math
 import re
+from collections.abc import Sequence
 from dataclasses import asdict, replace
 from typing import Any
 
@@ -14,7 +17,11 @@ from experiments.config.text import flatten
 from experiments.config.tuning import Choice, Range
 from experiments.coordinator.arm import Arm
 from experiments.coordinator.plan import Plan
+from rope_dit.errors import UserError
 from rope_dit.registry import POS_EMBEDS
+
+MOST = 1000  # configurations of a space that are listed, to tell when all have been tried
+DRAWN = 4 * MOST  # evenly spread numbers, among which every text of a Range is that it often has
 
 
 def space_text(space: Space) -> str:
@@ -23,11 +30,14 @@ def space_text(space: Space) -> str:
 
 
 def read_space(text: str) -> Space:
-    """The space that `space_text` wrote."""
-    found = json.loads(text)
-    return {
-        key: Choice(*what["values"]) if "values" in what else Range(**what) for key, what in found.items()
-    }
+    """The space that `space_text` wrote. Raises UserError where it is something else."""
+    try:
+        return {
+            key: Choice(*what["values"]) if "values" in what else Range(**what)
+            for key, what in json.loads(text).items()
+        }
+    except (ValueError, TypeError, AttributeError) as error:
+        raise UserError(f"the saved SPACE is damaged ({error!r}).") from None
 
 
 def own_space(arm: Arm, space: Space) -> Space:
@@ -60,6 +70,32 @@ def three_digits(value: float) -> str:
     ('1540', '0.000314', '1.54e8')
     """
     return re.sub(r"e\+0*", "e", f"{float(f'{value:.3g}'):g}")
+
+
+def points(space: Space) -> list[dict[str, Any]] | None:
+    """All configurations of a space, of which values that read alike count as one; None for more than MOST.
+
+    >>> points({"train.batch": Choice(8, 16), "train.warmup_steps": Range(1, 3, whole=True)})[2:4]
+    [{'train.batch': '8', 'train.warmup_steps': 3}, {'train.batch': '16', 'train.warmup_steps': 1}]
+    """
+    every = [_values(what) for what in space.values()]
+    if math.prod(map(len, every)) > MOST:
+        return None
+    return [dict(zip(space, chosen, strict=True)) for chosen in itertools.product(*every)]
+
+
+def _values(what: Range | Choice) -> Sequence[Any]:
+    """Values of a Choice or a Range, one for each text; of a Range those that are likely to be drawn."""
+    if isinstance(what, Choice):
+        return what.values
+    if what.whole:
+        return range(int(what.low), int(what.high) + 1)
+    shares = [(i + 0.5) / DRAWN for i in range(DRAWN)]
+    if what.log:
+        drawn = [what.low * (what.high / what.low) ** share for share in shares]
+    else:
+        drawn = [what.low + (what.high - what.low) * share for share in shares]
+    return [*{value_text(value): value for value in drawn}.values()]
 
 
 def distribution(what: Range | Choice) -> BaseDistribution:

@@ -6,9 +6,8 @@ import sys
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
-from typing import Any
 
-from experiments.cli.main import FAILED, OK, StopFlag
+from experiments.cli.main import FAILED, OK, SOME_FAILED, StopFlag
 from experiments.config.canonical import scoring
 from experiments.config.study import Space, StudyConfig
 from experiments.config.text import to_json
@@ -20,10 +19,12 @@ from experiments.coordinator.endpoint import check_endpoint, said
 from experiments.coordinator.plan import Plan, grow, read_plan
 from experiments.coordinator.plan_ablation import as_saved, facts, resolve_arms, shared_settings
 from experiments.coordinator.resync import cells_in, sync_definition, sync_runs
-from experiments.coordinator.tuning.check_space import check_space, typed_space
-from experiments.coordinator.tuning.search import Search, rungs
+from experiments.coordinator.tuning.check_space import buildable, check_space, typed_space
+from experiments.coordinator.tuning.drawing import WhyNot
+from experiments.coordinator.tuning.search import ONCE, Search, drawings, rungs
 from experiments.coordinator.tuning.space import read_space, space_text
-from rope_dit.durable import write_durably
+from experiments.coordinator.tuning.tuned import Tuned, TunedArm, write_tuned
+from experiments.datasets import Images
 from rope_dit.errors import UserError
 
 FIRST_SEED = 1000  # comparisons count from 0: what was tuned on is not what is compared on
@@ -31,28 +32,28 @@ FIRST_SEED = 1000  # comparisons count from 0: what was tuned on is not what is 
 
 def tune(config: StudyConfig, space: Space, stop: StopFlag) -> int:
     """Search each arm's settings; returns the exit code. Raises UserError before anything is written."""
-    plan = plan_tuning(config, space)
-    total = sum(len(rung) for rung in budget(plan, config.tune))
-    print(announcement(plan, config.tune, total))
+    plan, spent, images = plan_tuning(config, space)
+    total = sum(len(rung) for rung in budget(plan, spent))
+    print(announcement(plan, spent, total, config.tune.trials))
     if config.dry_run:
         return OK
-    with launching(config, plan) as launcher, hold(plan):
+    with launching(config, plan) as launcher, hold(plan) as plan:
         queue = CellQueue(plan.path, launcher, stop, total)
+        why_not = buildable(plan.base, images)
         try:
-            found = Search(plan, config.tune, read_space(plan.facts["space"]), queue).run()
+            found = Search(plan, spent, read_space(plan.facts["space"]), why_not, queue).run()
         except AllFail as error:
             print(f"error: {error}", file=sys.stderr)
             return FAILED
-        result = {"study": plan.name, "created": time.time(), "config": to_json(config), "arms": found}
-        write_durably(plan.path / "tuned.json", json.dumps(result, indent=1).encode())
+        tuned = Tuned(study=plan.name, created=time.time(), config=to_json(config), arms=tuple(found))
+        write_tuned(plan.path, tuned)
         sync_definition(plan.definition())
         sync_runs(plan.name, cells_in(plan))
-    print(summary(plan, found))
-    return OK
+    return conclude(plan, found)
 
 
-def plan_tuning(config: StudyConfig, space: Space) -> Plan:
-    """The tuning study as asked for and as it stands. Raises UserError."""
+def plan_tuning(config: StudyConfig, space: Space) -> tuple[Plan, TuneConfig, Images]:
+    """The tuning study as asked for and as it stands, what is spent on it, its pictures. Raises UserError."""
     if not space:
         raise UserError(
             "nothing to tune: no SPACE; give a study file with one, such as experiments/studies/digits.py."
@@ -66,17 +67,39 @@ def plan_tuning(config: StudyConfig, space: Space) -> Plan:
     base = scoring(base, [base.main_average])
     arms = as_saved(parse_arms(config.specs, base), config.specs, saved)
     resolved = resolve_arms(arms, base, path)
+    images = resolved[0].images
     text = searched(space, arms, saved)
-    check_space(read_space(text), arms.values(), base, resolved[0].images)
-    spent = {"tune": json.dumps(asdict(config.tune)), "space": text}
+    check_space(read_space(text), arms.values(), base, images)
+    once = ONCE if saved is None or ONCE.items() <= saved.facts.items() else {}
     plan = Plan(
         path, "tune", replace(base, device=resolved[0].config.device), arms,
         tuple(range(FIRST_SEED, FIRST_SEED + config.tune.seeds)), next(iter(arms)), config.margin, (),
-        {**facts(resolved[0]), **spent}, config.tune.seeds, chosen=chosen,
+        {**facts(resolved[0]), "space": text, **once}, config.tune.seeds, chosen=chosen,
     )  # fmt: skip
+    every = {**(saved.arms if saved else {}), **arms}
+    spent = affordable(replace(plan, arms=every), config.tune, read_space(text), buildable(plan.base, images))
+    plan = replace(plan, facts={**plan.facts, "tune": json.dumps(asdict(spent))})
     plan = grow(saved, plan) if saved else plan
     check_endpoint(plan, config.endpoint.extractor, resolved[0].extractor)
-    return plan
+    return plan, spent, images
+
+
+def affordable(plan: Plan, config: TuneConfig, space: Space, why_not: WhyNot) -> TuneConfig:
+    """What is spent: of each arm as many configurations as the arm with the fewest has, for none comes twice.
+
+    Raises UserError where that is the default one alone.
+    """
+    if not ONCE.items() <= plan.facts.items():
+        return config
+    every = drawings(plan, plan.arms, space, why_not)
+    counts = {label: drawing.distinct(config.trials) for label, drawing in every.items()}
+    label = min(counts, key=lambda label: counts[label])
+    if counts[label] == 1:
+        raise UserError(
+            f"nothing to tune: SPACE has no other configuration of arm {label} than the default one, and all "
+            "arms get equally many; leave the arm out, or give it a setting in SPACE."
+        )
+    return replace(config, trials=counts[label])
 
 
 def searched(space: Space, arms: Mapping[str, Arm], saved: Plan | None) -> str:
@@ -100,25 +123,37 @@ def budget(plan: Plan, config: TuneConfig) -> list[range]:
     return runs
 
 
-def announcement(plan: Plan, config: TuneConfig, runs: int) -> str:
-    """What is going to happen."""
+def announcement(plan: Plan, config: TuneConfig, runs: int, asked: int) -> str:
+    """What is going to happen.
+
+    Args:
+        plan: the tuning study.
+        config: what is spent.
+        runs: how often a run is taken to a rung.
+        asked: configurations that were asked for, which may be more than there are.
+    """
     steps = ", ".join(map(str, rungs(plan, config)))
-    return (
+    fewer = (
+        f"SPACE has only {config.trials} configurations of some arm: every arm gets so many, not {asked}\n"
+    )
+    return (fewer if config.trials < asked else "") + (
         f"tuning {plan.name}: {len(plan.arms)} arms ({', '.join(plan.arms)}), {config.trials} configurations "
         f"each, the default one included, in lots of {config.width}; rungs at steps {steps}; "
         f"{runs} times a run is taken to a rung"
     )
 
 
-def summary(plan: Plan, found: Sequence[Mapping[str, Any]]) -> str:
-    """What was found, and what to do with it."""
-    lines = [
-        f"{one['tuned']:<60} {'none ended' if one['value'] is None else format(one['value'], '.4g')}"
-        f"  (trial {one['trial']} of {one['trials']}, {one['steps']} steps)"
-        for one in found
-    ]
-    return "\n".join([
-        *lines,
-        "these scores chose the configurations, so they flatter them; on fresh seeds:",
-        f"python -m experiments.study ablate --from-tuned {plan.name}",
-    ])  # fmt: skip
+def conclude(plan: Plan, found: Sequence[TunedArm]) -> int:
+    """Say what was found, and what to do with it; returns the exit code."""
+    for one in found:
+        end = "none came to its end" if one.value is None else format(one.value, ".4g")
+        refused = f"; {one.refused} more were drawn that cannot be" if one.refused else ""
+        print(f"{one.tuned:<60} {end}  (trial {one.trial} of {one.trials}, {one.steps} steps{refused})")
+    failed = [one.default.partition("=")[0] for one in found if one.value is None]
+    if failed:
+        print(f"no configuration came to its end of: {', '.join(failed)}", file=sys.stderr)
+    if len(failed) == len(found):
+        return FAILED
+    print("these scores chose the configurations, so they flatter them; on fresh seeds:")
+    print(f"python -m experiments.study ablate --from-tuned {plan.name}")
+    return SOME_FAILED if failed else OK

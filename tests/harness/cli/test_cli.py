@@ -170,6 +170,14 @@ def test_lists_show_what_files_declare():
     assert "order 2, evals per step 2" in out
 
 
+def test_what_a_plug_in_says_does_not_steer_the_terminal(tmp_path):
+    text = COLUMN_ROPE.replace("rows are invisible.", r"rows are \x1b[8m\x07invisible.")
+    (tmp_path / "hostile.py").write_text(text)
+    told = call("run", "--list", "variants", "--plugins", tmp_path).out
+    assert r"1-D RoPE over columns: rows are \x1b[8m\x07invisible." in told
+    assert "\x1b" not in told
+
+
 def test_one_list():
     assert call("run", "--list", "grids") == call("run", "--list=grids")
     out = call("run", "--list", "grids").out

@@ -14,6 +14,7 @@ from experiments.study import read_arguments
 from rope_dit.errors import UserError
 
 IMPORT = "from experiments.config.study import study"
+REPLACE = f"from dataclasses import replace\n{IMPORT}"
 FILES = sorted(file.stem for file in STUDIES.glob("[a-z]*.py"))
 
 
@@ -79,6 +80,23 @@ def test_a_bad_start_is_refused(args, says):
             ":2: UserError: seeds",
         ),
         ("from experiments.config.study import study\n\nSTUDY = study('digits', sedes=3)\n", ":3: TypeError"),
+        (
+            f"{IMPORT}\nSTUDY = study('smoke', variants='rope2d')\n",
+            ":2: UserError: variants got 'rope2d', exp",
+        ),
+        (f"{IMPORT}\nSTUDY = study('smoke', variants=5)\n", "variants got 5, expected several, each a text"),
+        (f"{IMPORT}\nSTUDY = study('smoke', arms=[None])\n", "arms got None, expected a text"),
+        (f"{IMPORT}\nSTUDY = study('smoke', seeds=2.5)\n", "seeds got 2.5, expected a whole number"),
+        (f"{IMPORT}\nSTUDY = study('smoke', data=None)\n", "data got None, expected a DataConfig"),
+        (f"{IMPORT}\nSTUDY = study('smoke', train={{'lr': 'x'}})\n", "train.lr got 'x', expected a finite"),
+        (
+            f"{REPLACE}\nSTUDY = replace(study('smoke'), variants=('a', 1))\n",
+            "mine.py: variants got 1, expect",
+        ),
+        ("import sys\nsys.exit(0)\n", "mine.py ends the program (SystemExit(0)); it is to define STUDY only"),
+        ("raise SystemExit\n", "ends the program (SystemExit())"),
+        ("raise OSError(5)\n", ":1: OSError: 5"),
+        ("STUDY = 5\n", "has no STUDY"),
         ("x = 1\n", "has no STUDY"),
     ],
 )
@@ -97,6 +115,17 @@ def test_an_error_in_a_study_file_names_file_and_line(tmp_path, text, says):
 def test_bad_fields_are_refused(fields):
     with pytest.raises(UserError):
         study("smoke", **fields)
+
+
+def test_lists_and_texts_of_study_files_are_taken_as_they_are_meant():
+    config = study("smoke", variants=["none"], data={"root": "there"}, eval={"n": [100]})
+    assert (config.variants, config.data.root, config.eval.n) == (("none",), Path("there"), (100,))
+
+
+def test_ctrl_c_in_a_study_file_stays_one(tmp_path):
+    (tmp_path / "mine.py").write_text("raise KeyboardInterrupt\n")
+    with pytest.raises(KeyboardInterrupt):
+        study_file(str(tmp_path / "mine.py"))
 
 
 def test_a_study_file_may_change_some_settings_only():

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import optuna
 import pytest
-from studies import QUICK, call_study, plan_of, trials_of
+from studies import QUICK, call_study, plan_of, trials_of, unsealed_json
 
 from analysis import load
 from experiments.config.endpoint import EndpointConfig
@@ -82,7 +82,7 @@ def test_without_a_choice_the_curve_is_drawn_under_the_endpoint_s_guidance_too()
 def test_a_record_of_before_keeps_its_endpoint_whatever_was_first_there():
     first = planned(asked(), save=True)
     file = Path("studies/s/study.json")
-    saved = json.loads(file.read_text())
+    saved = unsealed_json(file)
     saved["base"]["eval"]["guidances"] = ["cfg:weight=3", "cfg:weight=1"]  # as it was asked for
     file.write_text(json.dumps(saved))
     plan, there = plan_ablation(asked())[0], plan_of(Path(), "s")
@@ -195,7 +195,7 @@ def test_another_endpoint_is_another_study(begun, endpoint, field):
 def test_an_older_record_has_the_usual_endpoint():
     first = planned(asked(), save=True)
     file = Path("studies/s/study.json")
-    saved = json.loads(file.read_text())
+    saved = unsealed_json(file)
     assert saved.pop("chosen") == asdict(EndpointConfig())
     file.write_text(json.dumps(saved))
     plan = read_plan(file.parent)
@@ -219,13 +219,15 @@ def test_an_extractor_is_known_by_what_it_is_and_not_by_how_it_is_named():
 
 
 def test_tuning_scores_the_endpoint_alone():
-    plan = plan_tuning(asked(**WHOLE), SPACE)
+    plan, _, _ = plan_tuning(asked(**WHOLE), SPACE)
     assert [str(spec) for spec in plan.base.eval.sampler_specs] == [HEUN]
     assert [spec.short for spec in plan.base.eval.guidance_specs] == ["3"]
     assert (plan.base.eval.n, plan.endpoint().metric) == ((80,), "recall_digits")
     plan.save()
-    assert plan_tuning(asked(), SPACE).endpoint() == plan.endpoint()
-    assert plan_tuning(study("smoke", name="t", eval=SCORED), SPACE).endpoint().guidance.endswith("weight=1")
+    assert plan_tuning(asked(), SPACE)[0].endpoint() == plan.endpoint()
+    assert (
+        plan_tuning(study("smoke", name="t", eval=SCORED), SPACE)[0].endpoint().guidance.endswith("weight=1")
+    )
 
 
 def test_what_was_tuned_is_confirmed_at_the_same_endpoint():

@@ -118,6 +118,7 @@ def test_what_is_no_launcher_is_refused(tmp_path, monkeypatch, args, says):
 )
 def test_a_tuning_with_the_address_in_a_field_of_its_own_is_still_read(tmp_path, before, launcher):
     (tmp_path / "t").mkdir()
-    saved = {"arms": [], "config": {"launch": {**before, "workers": 3, "runs_per_gpu": 1}}}
+    arm = {"default": "none", "tuned": "none", "trial": 0, "value": 5.0}
+    saved = {"arms": [arm], "config": {"launch": {**before, "workers": 3, "runs_per_gpu": 1}}}
     (tmp_path / "t" / "tuned.json").write_text(json.dumps(saved))
     assert tuned_defaults("t", tmp_path).launch == LaunchConfig(launcher=launcher, workers=3)

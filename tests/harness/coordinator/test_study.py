@@ -226,6 +226,7 @@ def test_runs_that_diverge_do_not_stop_the_others(tmp_path, monkeypatch):
     result = call_study(*args)
     assert result.code == 3, result.err
     assert "wild-s0 diverged: " in result.err
+    assert "arm wild: 1 of 1 runs did not end well: diverged: " in result.err
     states = {cell.arm: cell.state() for cell in plan_of(tmp_path, "d").cells()}
     assert states == {"none": "done", "wild": "diverged"}
     assert sorted(trial[0] for trial in trials_of(tmp_path, "d")) == ["COMPLETE", "FAIL"]

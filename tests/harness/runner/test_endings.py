@@ -4,16 +4,30 @@ import os
 import re
 import shutil
 import signal
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from commands import QUICK, SMOKE, call, copy_fixture, finished_fixture, process, until, wait, work_elsewhere  # noqa: F401
+from commands import (  # noqa: F401
+    QUICK,
+    SMOKE,
+    call,
+    copy_fixture,
+    finished_fixture,
+    process,
+    snapshot,
+    until,
+    wait,
+    work_elsewhere,
+)
 
 from experiments.cli.main import StopFlag
 from experiments.records.mlflow_store import connect, tracking_uri
 from experiments.records.run_folder import Ending, RunFolder
 from experiments.run import command
-from rope_dit.errors import Stopped
+from experiments.runner.execute import execute
+from experiments.runner.resolve import resolve_run
+from rope_dit.errors import Stopped, UserError
 
 
 def ending(folder: str | Path) -> Ending | None:
@@ -37,6 +51,16 @@ def test_a_finished_run_keeps_its_ending_while_it_is_asked_again(copy):
     assert call("run", *SMOKE, "--out", "run").code == 0
     assert ending(copy) == Ending("FINISHED", "finished")
     assert (copy / "ending.json").stat().st_mtime_ns == before
+
+
+def test_another_run_that_was_begun_there_meanwhile_is_left_alone(finished):
+    settings = RunFolder(finished).record.settings
+    resolved = resolve_run(replace(settings, out=Path("run"), seed=settings.seed + 1))  # nothing is there yet
+    shutil.copytree(finished, "run", ignore=shutil.ignore_patterns("checkpoints"))
+    before = snapshot(Path("run"))
+    with resolved.folder.held(), pytest.raises(UserError, match="holds another run"):
+        execute(resolved, StopFlag())
+    assert snapshot(Path("run")) == before
 
 
 def test_diverged():

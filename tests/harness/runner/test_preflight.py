@@ -2,22 +2,26 @@
 
 import atexit
 import os
+import shutil
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import torch
 from commands import QUICK, SMOKE, call, copy_fixture, finished_fixture, fork, timeless, wait, work_elsewhere  # noqa: F401
 
 from experiments.cli.home import ensure_home
 from experiments.cli.main import StopFlag
 from experiments.datasets.image_files.cache import cache_folder
+from experiments.records.run_folder import RunFolder
 from experiments.runner import execute
 from experiments.runner.execute import make_scorer
 from experiments.runner.preflight import try_items
 from experiments.runner.reopen import open_run, read_config
-from experiments.runner.room import bytes_of_samples, check_free
+from experiments.runner.room import bytes_of_samples, check_free, check_room
 from experiments.scoring.jobs import final_jobs
+from rope_dit.checkpoint import Checkpoints
 from rope_dit.errors import UserError
 
 
@@ -95,6 +99,22 @@ def test_sizes_are_those_of_the_files(finished):
     samples = bytes_of_samples(scorer.generator, jobs, features)
     chunk = scorer._chunk(jobs[0], 0)
     assert samples == 4 * sum(chunk[name].nbytes for name in ("pictures", "pool", "logits"))
+
+
+def test_what_lies_there_already_needs_no_more_room(tmp_path):
+    folder, free = RunFolder(tmp_path), shutil.disk_usage(tmp_path).free
+    checkpoints = Checkpoints(tmp_path / "checkpoints", {})
+    check_room(folder, checkpoints, 10**6, 10**6)
+    for checkpoint, samples in ((free // 2, 0), (0, free + 10**9)):
+        with pytest.raises(UserError, match="for checkpoints and samples"):
+            check_room(folder, checkpoints, checkpoint, samples)
+    for step in (1, 2):
+        checkpoints.save(step, {"a": torch.zeros(1)})
+    check_room(folder, checkpoints, free // 2, 0)  # one more is written while two are kept
+    (tmp_path / "samples").mkdir()
+    with open(tmp_path / "samples/chunk.safetensors", "wb") as file:
+        file.truncate(free + 10**9)  # takes no room
+    check_room(folder, checkpoints, 1, free + 10**9)
 
 
 def test_a_finished_run_tries_nothing(copy, monkeypatch):
