@@ -10,8 +10,8 @@ import pytest
 from analysis import load
 from experiments.cli.commands import python, typed
 from experiments.config.presets import preset
-from experiments.coordinator.tuning.tune import summary
-from experiments.coordinator.tuning.tuned import tuned_defaults
+from experiments.coordinator.tuning.tune import conclude
+from experiments.coordinator.tuning.tuned import TunedArm, tuned_defaults
 from experiments.records.run_folder import RunFolder
 from experiments.study import read_arguments
 from rope_dit.errors import UserError
@@ -24,11 +24,12 @@ def test_a_shell_reads_the_words_back():
     assert shlex.split(python("experiments.run", *ODD)) == ["python", "-m", "experiments.run", *ODD]
 
 
-def test_the_command_after_tuning_finds_the_studies(tmp_path, monkeypatch):
+def test_the_command_after_tuning_finds_the_studies(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     for studies in (Path("studies"), tmp_path / "my studies"):
         plan = SimpleNamespace(name="t", path=studies.absolute() / "t")
-        words = shlex.split(summary(plan, []).splitlines()[-1])
+        conclude(plan, [TunedArm(default="a=none", tuned="a-tuned=none", trial=0, value=1.0)])
+        words = shlex.split(capsys.readouterr().out.splitlines()[-1])
         assert words[:3] == ["python", "-m", "experiments.study"]
         with pytest.raises(UserError, match="is not there; first: ") as refused:
             read_arguments(words[3:])
