@@ -30,7 +30,7 @@ from experiments.cli.commands import python
 from experiments.config.identity import SOURCE, read_identity
 from experiments.config.text import to_json
 from experiments.records import locks
-from experiments.records.curve_log import CurveLog, Row, line_of, made_row, missing_end, read_log
+from experiments.records.curve_log import CurveLog, Row, line_of, made_row, read_log
 from experiments.records.mlflow_names import Point
 from experiments.records.own_files import refuse_links
 from experiments.records.run_record import RunRecord, read_record, write_record
@@ -172,11 +172,10 @@ class RunFolder:
         found = read_log(content, self._id, step)
         self._rows, self._next = found.rows, found.next
         self._known = {(key, step) for key, step, _, _ in self.points()}
-        complaints = found.complaints
         if config and found.last < logged:
-            complaints.append(missing_end(found.last, logged, config[0].settings.train.log_every))
-        if complaints:
-            _log.warning("%s: %s; the run goes on without", file, "; ".join(complaints))
+            found.complain_of_end(logged, config[0].settings.train.log_every)
+        if found.complaints:
+            _log.warning("%s: %s; the run goes on without", file, "; ".join(found.complaints))
         if old := self._unsealed(config, found):
             text = "%s: %s without a SHA-256, as an earlier version wrote it: read unchecked"
             _log.warning(text, self.path, ", ".join(old))

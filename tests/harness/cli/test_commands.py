@@ -7,11 +7,11 @@ from types import SimpleNamespace
 
 import pytest
 
-from analysis import store
+from analysis import load
 from experiments.cli.commands import python, typed
 from experiments.config.presets import preset
 from experiments.coordinator.tuning.tune import conclude
-from experiments.coordinator.tuning.tuned import tuned_defaults
+from experiments.coordinator.tuning.tuned import TunedArm, tuned_defaults
 from experiments.records.run_folder import RunFolder
 from experiments.study import read_arguments
 from rope_dit.errors import UserError
@@ -26,10 +26,9 @@ def test_a_shell_reads_the_words_back():
 
 def test_the_command_after_tuning_finds_the_studies(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
-    found = SimpleNamespace(tuned="x", default="x", value=1.0, trial=0, trials=1, steps=1, refused=0)
     for studies in (Path("studies"), tmp_path / "my studies"):
         plan = SimpleNamespace(name="t", path=studies.absolute() / "t")
-        conclude(plan, [found])
+        conclude(plan, [TunedArm(default="a=none", tuned="a-tuned=none", trial=0, value=1.0)])
         words = shlex.split(capsys.readouterr().out.splitlines()[-1])
         assert words[:3] == ["python", "-m", "experiments.study"]
         with pytest.raises(UserError, match="is not there; first: ") as refused:
@@ -64,5 +63,5 @@ def test_an_experiment_of_whatever_name_can_be_filled():
             return type("Page", (list,), {"token": None})()
 
     with pytest.raises(UserError) as refused:
-        store.find_runs(Store(), "my exp")
+        load.find_runs(Store(), "my exp")
     assert shlex.split(str(refused.value).rpartition(": ")[2])[-2:] == ["--study", "my exp"]
