@@ -5,7 +5,8 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, TypeVar
-from urllib.parse import unquote, urlparse
+
+from experiments.records.stores.run_files import local_folder
 
 THREADS = 8  # downloads at a time; a server answers each in some ms, which would add up over hundreds of runs
 T = TypeVar("T")
@@ -21,7 +22,7 @@ def read(client: Any, runs: Sequence[Any], name: str) -> Iterator[tuple[Any, byt
 
 def names(client: Any, run: Any, folder: str) -> list[str]:
     """Paths of a run's files in one of its folders, sorted; empty where there is no such folder."""
-    local = _local(run)
+    local = local_folder(client.tracking_uri, run)
     if local is not None:
         return sorted(f"{folder}/{path.name}" for path in (local / folder).glob("*") if path.is_file())
     return sorted(found.path for found in client.list_artifacts(run.info.run_id, folder))
@@ -33,14 +34,8 @@ def in_threads(function: Callable[[Any], T], items: Sequence[Any]) -> Iterator[T
         yield from pool.map(function, items)
 
 
-def _local(run: Any) -> Path | None:
-    """Folder of a run's files on this machine, or None where a server keeps them."""
-    place = urlparse(run.info.artifact_uri)
-    return Path(unquote(place.path)) if place.scheme in ("file", "") else None
-
-
 def _content(client: Any, run: Any, name: str) -> bytes | None:
-    local = _local(run)
+    local = local_folder(client.tracking_uri, run)
     if local is not None:
         file = local / name
         return file.read_bytes() if file.is_file() else None

@@ -15,10 +15,11 @@ from typing import Any, Literal, get_type_hints
 import pandas as pd
 
 from analysis import artifacts
+from analysis.store import find_runs, reading
+from experiments.cli.main import one_line
 from experiments.records.mlflow_names import Naming, metric_name, score_points
-from experiments.records.mlflow_store import connect, hidden, sqlite_file, tracking_uri
 from experiments.records.score import KEY_COLUMNS, SCORE_COLUMNS, Score, ScoreKey, read_scores
-from rope_dit.errors import UserError, nearest
+from rope_dit.errors import UserError
 
 TAGS = (
     *("outcome", "study", "arm", "variant", "seed", "fingerprint", "inputs_sha256", "shared_weights_sha256"),
@@ -115,13 +116,39 @@ def scores(experiment: str, uri: str | None = None) -> pd.DataFrame:
     """
     run_ids: list[str] = []
     found: list[Score] = []
+    missing: list[str] = []
     with reading(uri) as client:
         for run, content in artifacts.read(client, find_runs(client, experiment), "scores.csv"):
-            if content is not None:
-                with _undamaged(run.info.run_id):
-                    found += read_scores(content.decode(), run.data.tags["run_uid"])
-                run_ids += [run.info.run_id] * (len(found) - len(run_ids))
+            if content is None:
+                missing += [run.info.run_id] if _was_scored(run) else []
+                continue
+            found += read_table(run, content)
+            run_ids += [run.info.run_id] * (len(found) - len(run_ids))
+    if missing:
+        raise UserError(
+            f"scores.csv of {len(missing)} runs is missing from the store's artifacts, which once had it; "
+            "restore them, or send them again: experiments.study --sync.", missing
+        )  # fmt: skip
     return score_frame(run_ids, found)
+
+
+def _was_scored(run: Any) -> bool:
+    """Whether a run has come to scores, as far as the store says."""
+    if run.info.status == "RUNNING":  # it may be about to send its table
+        return False
+    return run.info.status == "FINISHED" or any(key.startswith("real_floor/") for key in run.data.metrics)
+
+
+def read_table(run: Any, content: bytes) -> list[Score]:
+    """Scores of a run's scores.csv. Raises UserError, which names the row, where it is damaged."""
+    seen: set[ScoreKey] = set()
+    with _undamaged(run.info.run_id):
+        found = read_scores(content.decode(), run.data.tags["run_uid"])
+        for i, score in enumerate(found, 1):
+            if score.key in seen:
+                raise ValueError(f"row {i}: {score.key.metric} comes again")
+            seen.add(score.key)
+    return found
 
 
 def files(run_ids: Sequence[str], name: str, uri: str | None = None) -> dict[str, bytes]:
@@ -149,9 +176,8 @@ def _points(
     if run_id in logs:
         seen = set()
         naming = _naming(run)
+        scored = read_table(run, tables[run_id]) if run_id in tables else []
         with _undamaged(run_id):
-            table, uid = tables.get(run_id), run.data.tags["run_uid"]
-            scored = read_scores(table.decode(), uid) if table is not None else []
             logged = list(_logged(logs[run_id], scored, naming))
         for key, step, value, milliseconds in logged:
             if contains in key and math.isfinite(value) and (key, step) not in seen:
@@ -205,7 +231,7 @@ def _undamaged(run_id: str) -> Iterator[None]:
     try:
         yield
     except (ValueError, KeyError, TypeError) as error:
-        reason = " ".join(f"{type(error).__name__}: {error}".split())[:70]
+        reason = one_line(f"{type(error).__name__}: {error}", 90)
         raise UserError(
             f"artifacts of run {run_id} are damaged ({reason}); send them again: experiments.study --sync."
         ) from None
@@ -228,52 +254,3 @@ def _run_row(run: Any) -> dict[str, Any]:
         "ended": run.info.end_time if run.info.status != "RUNNING" else None,
         **{f"params.{key}": value for key, value in run.data.params.items()},
     }
-
-
-@contextlib.contextmanager
-def reading(uri: str | None) -> Iterator[Any]:
-    """Give a client; what goes wrong with the store becomes one line."""
-    uri = uri or tracking_uri()
-    file = sqlite_file(uri)
-    if file is not None and not file.is_file():
-        raise UserError(
-            f"no MLflow store at {hidden(uri)}; give its URI, or make one: python -m experiments.run."
-        )
-    from mlflow.exceptions import MlflowException
-    from sqlalchemy.exc import SQLAlchemyError
-
-    try:
-        yield connect(uri)
-    except (MlflowException, SQLAlchemyError, OSError) as error:
-        raise _unreadable(hidden(uri), hidden(" ".join(str(error).split()))) from None
-
-
-def _unreadable(uri: str, reason: str) -> UserError:
-    """What is the matter with a store, as far as its client's message says."""
-    at = f"the MLflow store at {uri}"
-    if "database is locked" in reason:
-        return UserError(f"{at} is locked by another program; wait for its end, or stop it.")
-    if "out-of-date database schema" in reason or "Can't locate revision" in reason:
-        details = [reason[:150], f"or make it this version's, after a backup: mlflow db upgrade {uri}"]
-        return UserError(f"{at} was made by another version of MLflow; use that one.", details)
-    return UserError(f"{at} cannot be read: {reason[:100]}")
-
-
-def find_runs(client: Any, experiment: str) -> list[Any]:
-    """All runs that our mirror made, in whatever state."""
-    there = {e.name: e.experiment_id for e in client.search_experiments() if e.name != "Default"}
-    if experiment not in there:
-        names = ", ".join(sorted(there)[:8]) or "none"
-        raise UserError(
-            f"no experiment '{experiment}'; there are: {names}.{nearest(experiment, list(there))}"
-        )
-    found, token = [], None
-    while token != "":
-        page = client.search_runs([there[experiment]], page_token=token)
-        found += [run for run in page if run.data.tags.keys() >= {"run_uid", "arm", "seed"}]
-        token = page.token or ""
-    if not found:
-        raise UserError(
-            f"experiment '{experiment}' has no runs yet: python -m experiments.run --study {experiment}"
-        )
-    return found

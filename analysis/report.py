@@ -13,18 +13,20 @@ from pathlib import Path
 
 import pandas as pd
 
-from analysis import load, tables
+from analysis import earlier, load, tables
 from analysis.figures.base import FIGURES, Drawing, Material, draw
 from analysis.figures.samples import sample_pictures
 from analysis.page import provenance, words
 from analysis.page.render import Contents, now, render
 from analysis.study import Study, load_study
 from experiments.cli.arguments import parse
-from experiments.cli.main import OK, StopFlag, main
+from experiments.cli.main import OK, StopFlag, main, one_line
+from experiments.cli.outputs import check_folder
 from experiments.cli.plugins import plugin_errors
 from experiments.records.definition import LABEL
 from rope_dit.durable import write_durably
-from rope_dit.errors import UserError, check
+from rope_dit.errors import check
+from rope_dit.words import printable
 
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")  # with which a spreadsheet takes a cell for a formula
 
@@ -50,14 +52,12 @@ class ReportConfig:
 def command(args: list[str], stop: StopFlag) -> int:
     """Write the report and say where it is; returns the exit code."""
     wanted = parse(ReportConfig, None, args, "python -m analysis.report", __doc__)
-    check_out(wanted.out / wanted.study)
+    check_folder(wanted.out / wanted.study, "--out")  # before anything takes time
     contents = compute(wanted.study, wanted.uri or None)
     page = write(contents, wanted.out / wanted.study)
-    print(words.headline(contents.study, contents.compared))
-    for line in words.verdicts(contents.study, contents.compared):
-        print(f"  {line}")
-    for line in words.lost(contents.study):
-        print(f"  {line}")
+    print(one_line(words.headline(contents.study, contents.compared), 2000))
+    for line in (*words.verdicts(contents.study, contents.compared), *words.lost(contents.study)):
+        print(f"  {one_line(line, 2000)}")
     print(f"page    {page}\ntext    {page.parent / 'report.md'}\nfigures {page.parent / 'figures'}")
     return OK
 
@@ -66,21 +66,12 @@ def write_report(name: str, uri: str | None, out: Path) -> Path:
     """Write the report of a study into `out`/NAME and return the path of its page.
 
     Raises:
-        UserError: there is no such study, the store cannot be read (see `load_study`), or a file is where
-            the folder should be.
+        UserError: there is no such study, the store cannot be read (see `load_study`), a file is where
+            the folder should be, or the report there has what this one would lack.
         OSError: the folder cannot be written.
     """
-    check_out(out / name)
+    check_folder(out / name, "--out")
     return write(compute(name, uri), out / name)
-
-
-def check_out(folder: Path) -> None:
-    """Raise UserError where a file is in the way of a folder; before anything takes time."""
-    in_the_way = next(
-        (path for path in (folder, *folder.parents) if path.exists() and not path.is_dir()), None
-    )
-    if in_the_way:
-        raise UserError(f"--out: {in_the_way} is a file, expected a folder; choose another --out.")
 
 
 def compute(name: str, uri: str | None = None) -> Contents:
@@ -109,11 +100,15 @@ def contents_of(study: Study, curves: pd.DataFrame, drawings: Mapping[str, Drawi
 
 
 def write(contents: Contents, folder: Path) -> Path:
-    """Write a report's files into a folder, without those of an earlier one that are no longer true."""
+    """Write a report's files into a folder, without those of an earlier one that are no longer true.
+
+    Raises UserError where the earlier one has what this one would lack.
+    """
+    earlier.check_keeps(contents.study, folder)
     frames = dict(_frames(contents))
     texts = {name: csv(frame) for name, frame in frames.items()} | render(contents, sorted(frames))
     for name, text in texts.items():
-        _put(folder / name, text.encode())
+        _put(folder / name, re.sub(r"[^\n\t]+", lambda line: printable(line[0]), text).encode())
     for name in FIGURES.names():
         drawing = contents.figures.get(name)
         for ending, content in {"png": drawing.png, "svg": drawing.svg.encode()}.items() if drawing else ():
@@ -121,6 +116,7 @@ def write(contents: Contents, folder: Path) -> Path:
         if not drawing:
             for ending in ("png", "svg"):
                 (folder / "figures" / f"{name}.{ending}").unlink(missing_ok=True)
+    _put(folder / earlier.FILE, earlier.record(contents.study).encode())
     return folder / "index.html"
 
 

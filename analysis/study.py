@@ -2,15 +2,17 @@
 
 import itertools
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
 import pandas as pd
 
-from analysis import load
+from analysis import load, store
+from experiments.cli.commands import python
 from experiments.records.definition import Definition, read_definition
-from experiments.records.score import NOTHING
+from experiments.records.plausible import doubts
+from experiments.records.score import NOTHING, SCORE_COLUMNS
 from rope_dit.errors import UserError
 
 SOURCE = ["extractor_sha256", "reference_sha256", "n_real"]  # scores compare where these agree
@@ -31,6 +33,7 @@ class Study:
         cells: one row an arm and seed: arm, seed, state (done, running, failed, diverged or missing),
             message (why it is not done, '' where it is), run_id ('' where it has none).
         others: runs of the experiment that are of no cell, or older than the cell's newest; as `runs`.
+        doubted: scores of those runs that their metrics cannot have given, which are not in `scores`; why.
     """
 
     definition: Definition
@@ -38,6 +41,9 @@ class Study:
     scores: pd.DataFrame
     cells: pd.DataFrame
     others: pd.DataFrame
+    doubted: pd.DataFrame = field(
+        default_factory=lambda: pd.DataFrame(columns=["run_id", *SCORE_COLUMNS, "why"])
+    )
 
     @property
     def name(self) -> str:
@@ -132,32 +138,35 @@ def load_study(name: str, uri: str | None = None) -> Study:
             in it: a plain experiment, or one that tunes.
     """
     runs = load.runs(name, uri)
-    with load.reading(uri) as client:
+    with store.reading(uri) as client:
         definition = read_definition(client, name)
     if definition is None:
         raise UserError(
             f"experiment '{name}' has runs but is no study: no arms, seeds and endpoint are fixed. Make one:",
-            [f"python -m experiments.study --name {name}-study --variants learned rope2d"],
+            [python("experiments.study", "--name", f"{name}-study", "--variants", "learned", "rope2d")],
         )
     if not definition.comparisons and definition.kind == "tune":
         raise UserError(
             f"study '{name}' tunes settings and compares nothing; its report is that of the confirmation:",
-            [f"python -m experiments.study ablate --from-tuned {name}"],
+            [python("experiments.study", "ablate", "--from-tuned", name)],
         )
     current, others = _current(runs, definition)
     scores = load.scores(name, uri)
     scores = scores[scores["run_id"].isin(current["run_id"])].reset_index(drop=True)
+    scores = scores.assign(why=doubts(scores[["metric", "extractor", "value"]].itertuples(index=False)))
+    believed, doubted = scores["why"] == "", scores[scores["why"] != ""].reset_index(drop=True)
+    scores = scores[believed].drop(columns="why").reset_index(drop=True)
     columns = ["arm", "seed", "state", "message", "run_id"]
-    cells = pd.DataFrame(_cells(current, scores, definition), columns=columns)
-    return Study(definition, current, scores, cells, others)
+    cells = pd.DataFrame(_cells(current, scores, doubted, definition), columns=columns)
+    return Study(definition, current, scores, cells, others, doubted)
 
 
 def endpoint_rows(scores: pd.DataFrame, definition: Definition, *free: str) -> pd.DataFrame:
     """Rows of `scores` that agree with the primary endpoint in all its fields but those named in `free`."""
     rows = scores
-    for field, wanted in definition.endpoint.fields().items():
-        if field not in free:
-            rows = rows[rows[field] == wanted]
+    for name, wanted in definition.endpoint.fields().items():
+        if name not in free:
+            rows = rows[rows[name] == wanted]
     return rows
 
 
@@ -186,8 +195,12 @@ def _current(runs: pd.DataFrame, definition: Definition) -> tuple[pd.DataFrame, 
     return in_order(runs.loc[newest], arms), runs.drop(newest).reset_index(drop=True)
 
 
-def _cells(runs: pd.DataFrame, scores: pd.DataFrame, definition: Definition) -> Iterator[tuple[Any, ...]]:
+def _cells(
+    runs: pd.DataFrame, scores: pd.DataFrame, doubted: pd.DataFrame, definition: Definition
+) -> Iterator[tuple[Any, ...]]:
     scored = endpoint_rows(scores, definition)
+    wrong = endpoint_rows(doubted, definition)
+    reasons = {row.run_id: f"{row.metric} {row.why}" for row in wrong.itertuples()}
     usable = set(comparable(scored)["run_id"])
     by_cell = {(run["arm"], run["seed"]): run for run in runs.to_dict("records")}
     cells = itertools.product([arm.label for arm in definition.arms], definition.seeds)
@@ -197,6 +210,8 @@ def _cells(runs: pd.DataFrame, scores: pd.DataFrame, definition: Definition) -> 
             yield arm, seed, "missing", "not begun", ""
             continue
         state, message = _state(run, run["run_id"] in usable, run["run_id"] in set(scored["run_id"]))
+        if state == "missing" and run["run_id"] in reasons:
+            state, message = "failed", reasons[run["run_id"]]
         yield arm, seed, state, message, run["run_id"]
 
 

@@ -59,11 +59,14 @@ def main_table(study: Study, curves: pd.DataFrame) -> pd.DataFrame:
         sampling_seconds: for 1,000 pictures of the endpoint's sampler; nfe; gflops: of one such picture.
     """
     others = _other_metrics(study)
+    wrong = endpoint_rows(study.doubted, study.definition, "metric")  # a mean of the rest would hide them
     rows = []
     for arm in study.definition.arms:
         row = {"arm": arm.label, "spec": arm.text, **_score(study, arm.label)}
         for metric, scores in others.groupby("metric", sort=False):
-            row |= _with_half(str(metric), scores.loc[scores["arm"] == arm.label, "value"])
+            own = scores.loc[scores["arm"] == arm.label, "value"]
+            doubtful = (wrong["arm"] == arm.label) & (wrong["metric"] == metric)
+            row |= _with_half(str(metric), own.iloc[:0] if doubtful.any() else own)
         rows.append(row | _cost(study, arm.label, curves))
     return pd.DataFrame(rows)
 
@@ -199,7 +202,7 @@ def _cost(study: Study, arm: str, curves: pd.DataFrame) -> dict[str, float]:
     rows = rows[rows["arm"] == arm]
     own = curves[curves["run_id"].isin(runs["run_id"])]
     speed = own[own["key"] == _SPEED].groupby("run_id")["value"].median()
-    started = rows["run_id"].map(runs.set_index("run_id")["started"])
+    timed = rows.merge(runs[["run_id", "started"]], on="run_id")
     flops = float(runs["flops_per_image"].max()) if len(runs) else np.nan
     nfe = float(rows["nfe"].mean())
     return {
@@ -207,7 +210,7 @@ def _cost(study: Study, arm: str, curves: pd.DataFrame) -> dict[str, float]:
         "parameters_variant": float(runs["parameters_variant"].max()) if len(runs) else np.nan,
         "images_per_second": float(speed.mean()),
         "peak_memory_mib": float(own.loc[own["key"] == _MEMORY, "value"].max()),
-        "run_seconds": float((rows["time"] - started).dt.total_seconds().median()),
+        "run_seconds": float((timed["time"] - timed["started"]).dt.total_seconds().median()),
         "sampling_seconds": float((rows["sampling_seconds"] * 1000 / rows["n"]).mean()),
         "nfe": nfe,
         "gflops": flops * nfe / 1e9,

@@ -16,9 +16,13 @@ from pathlib import Path
 
 import analysis.figures.registry  # noqa: F401  --list shows them too
 from experiments.cli.arguments import parse, take
-from experiments.cli.main import OK, StopFlag, main
+from experiments.cli.main import FAILED, OK, StopFlag, main, one_line
+from experiments.cli.outputs import check_folder
+from experiments.cli.paths import given
 from experiments.config.study import STUDIES, Space, StudyConfig, study, study_file
-from experiments.records.mlflow_store import sqlite_file, tracking_uri
+from experiments.records.mlflow_store import tracking_uri
+from experiments.records.paths import located
+from experiments.records.stores.sqlite_uri import absolute
 from rope_dit.errors import UserError
 
 MODES = ("ablate", "tune")
@@ -27,19 +31,23 @@ MODES = ("ablate", "tune")
 def command(args: list[str], stop: StopFlag) -> int:
     """Read the command line and carry out the study; returns the exit code."""
     mode, default, space, rest = read_arguments(args)
-    config = parse(StudyConfig, default, rest, "python -m experiments.study", __doc__)
+    config = located(parse(StudyConfig, default, rest, "python -m experiments.study", __doc__))
     _pin_store()
     if config.sync:
         from experiments.coordinator.resync import sync
 
-        print(f"{sync(config.studies, config.sync).name} is in step with its run folders")
-        return OK
+        apart = sync(config.studies, config.sync)
+        print(f"{config.sync} is {'not ' if apart else ''}in step with its run folders")
+        for line in apart:
+            print(f"  {one_line(line)}")
+        return FAILED if apart else OK
     if mode == "tune":
         from experiments.coordinator.tuning.tune import tune
 
         return tune(config, space, stop)
     from experiments.coordinator.ablate import ablate
 
+    check_folder(config.reports / config.title, "--reports")
     return ablate(config, stop, write_report)
 
 
@@ -63,7 +71,7 @@ def read_arguments(args: list[str]) -> tuple[str, StudyConfig, Space, list[str]]
     if tuned:
         from experiments.coordinator.tuning.tuned import tuned_defaults
 
-        return mode, tuned_defaults(tuned, Path(take(words, "studies") or "studies")), {}, words
+        return mode, tuned_defaults(tuned, given(take(words, "studies") or "studies")), {}, words
     if not file and preset and not (STUDIES / f"{preset}.py").is_file():
         return mode, study(preset), {}, words
     name = file or preset or "digits"
@@ -75,10 +83,7 @@ def read_arguments(args: list[str]) -> tuple[str, StudyConfig, Space, list[str]]
 
 def _pin_store() -> None:
     """Workers may run elsewhere: they are told where the store is, whatever their current folder."""
-    uri = tracking_uri()
-    file = sqlite_file(uri)
-    _, mark, query = uri.partition("?")
-    os.environ["MLFLOW_TRACKING_URI"] = f"sqlite:///{file.absolute()}{mark}{query}" if file else uri
+    os.environ["MLFLOW_TRACKING_URI"] = absolute(tracking_uri())
 
 
 if __name__ == "__main__":

@@ -59,7 +59,16 @@ def machines(study: Study) -> pd.DataFrame:
 
 def cautions(study: Study) -> list[str]:
     """What a reader must know before comparing the numbers, a sentence each."""
-    return [*_mixed_scores(study), *_mixed_runs(study), *_others(study)]
+    return [*_doubted(study), *_mixed_scores(study), *_mixed_runs(study), *_others(study)]
+
+
+def _doubted(study: Study) -> Iterator[str]:
+    for metric, rows in study.doubted.groupby("metric", sort=False):
+        runs = rows.drop_duplicates("run_id")
+        cells = [f"{row.arm}, seed {row.seed} (run {row.run_id})" for row in runs.itertuples()]
+        more = [f"{len(cells) - 5} more runs"] if len(cells) > 5 else []
+        said = "; ".join(sorted(set(rows["why"]))[:3])
+        yield f"{metric} of {listed([*cells[:5], *more])} is left out: {said}."
 
 
 def _mixed_scores(study: Study) -> Iterator[str]:

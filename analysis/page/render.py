@@ -1,6 +1,7 @@
 """What the templates are given, and their rendering: the page, its Markdown and its LaTeX table."""
 
 import base64
+import html
 import json
 import re
 from collections.abc import Mapping, Sequence
@@ -187,7 +188,8 @@ def _environment() -> jinja2.Environment:
 
 
 def _markdown(text: object) -> str:
-    return re.sub(r"([\\`*_{}\[\]<>|#!])", r"\\\1", " ".join(str(text).split()))
+    plain = re.sub(r"([\\`*_{}\[\]|#!~$])", r"\\\1", " ".join(str(text).split()))
+    return html.escape(plain, quote=False)  # not every reader takes a backslash before <
 
 
 def _latex(text: object) -> str:

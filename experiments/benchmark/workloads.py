@@ -19,6 +19,7 @@ from experiments.datasets.base import Images
 from experiments.datasets.batches import Batches
 from experiments.records.mlflow_mirror import Mirror
 from experiments.records.run_folder import RunFolder
+from experiments.records.stores.sqlite_uri import sqlite_uri
 from experiments.runner.dry_run import wait_for
 from experiments.runner.execute import make_batches, train_and_score
 from experiments.runner.record import Record
@@ -92,7 +93,7 @@ class Harness:
         folder.path.mkdir()
         folder.create({}, resolved.config, {}, {})
         folder.open_metrics(0)
-        os.environ["MLFLOW_TRACKING_URI"] = f"sqlite:///{folder.path.parent}/mlflow.db"
+        os.environ["MLFLOW_TRACKING_URI"] = sqlite_uri(folder.path.parent / "mlflow.db")
         self.mirror = Mirror(folder, "bench")
         self.mirror.sync()  # a new store makes its tables: once for a store, not once for a run
         self.mirror.start()

@@ -9,13 +9,13 @@ import re
 import signal
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from pathlib import Path
 from types import FrameType
 
 from experiments.cli.arguments import take
 from experiments.cli.chatter import Chatter
 from experiments.cli.home import ensure_home
 from experiments.cli.listing import list_registered
+from experiments.cli.paths import given
 from experiments.cli.plugins import plugin_errors
 from rope_dit.errors import Stopped, UserError, is_out_of_memory
 from rope_dit.registry import add_plugins
@@ -73,7 +73,9 @@ def main(command: Callable[[list[str], StopFlag], int], argv: Sequence[str] | No
     """Run a command and exit with its code; no traceback for a user's mistake."""
     sys.stderr = Chatter(sys.stderr or open(os.devnull, "w"))
     output = sys.stdout = Chatter(sys.stdout or open(os.devnull, "w"), _lost)
-    logging.basicConfig(format="%(levelname)s: %(message)s", level=logging.WARNING, stream=sys.stderr)
+    to_stderr = logging.StreamHandler(sys.stderr)
+    to_stderr.setFormatter(_OneLine("%(levelname)s: %(message)s"))
+    logging.basicConfig(level=logging.WARNING, handlers=[to_stderr])
     for level in ("WARNING", "ERROR"):
         logging.addLevelName(getattr(logging, level), level.lower())
     ensure_home()
@@ -82,7 +84,7 @@ def main(command: Callable[[list[str], StopFlag], int], argv: Sequence[str] | No
     try:
         args = list(sys.argv[1:] if argv is None else argv)
         if plugins := take(args, "plugins"):
-            add_plugins(Path(plugins))
+            add_plugins(given(plugins))
         if list_registered(args):
             code = OK
         else:
@@ -107,6 +109,13 @@ def _lost(error: OSError) -> None:
     if not isinstance(error, BrokenPipeError):  # else somebody read enough, as in `| head`
         reason = error.strerror or type(error).__name__
         print(f"error: the output cannot be written ({reason}); the work goes on.", file=sys.stderr)
+
+
+class _OneLine(logging.Formatter):
+    """What is logged may be another's words: those of a store, a server, a file."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        return one_line(super().format(record), 1000)
 
 
 def _say(what: object, details: Sequence[str], code: int) -> int:

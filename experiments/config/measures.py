@@ -1,5 +1,6 @@
 """What metrics claim of the values that they return, read from their files and checked. Imports no torch."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -8,10 +9,12 @@ from experiments.config.registries import METRICS
 from rope_dit.errors import UserError
 from rope_dit.registry import Entry
 
+_ROUNDING = 1e-3  # distances of two sets that are alike come out slightly below 0
 EXPECTED = {
     "values": "values = {'name': 'lower'}, or 'higher', for all that it returns",
     "min_images": "min_images = N, a whole number of at least 1",
     "needs_rank": "needs_rank = True or False",
+    "ranges": "ranges = {'name': (lowest, highest)} for some of its values, None where there is no end",
 }
 
 
@@ -24,12 +27,19 @@ class Measure:
         better: the direction that is better, lower or higher.
         min_images: how many pictures it needs on each side.
         needs_rank: whether it says little with no more pictures than features.
+        low, high: what the value cannot be beyond, but for rounding.
     """
 
     metric: str
     better: str
     min_images: int
     needs_rank: bool
+    low: float = -math.inf
+    high: float = math.inf
+
+    def can_be(self, value: float) -> bool:
+        """Whether the metric can have that value."""
+        return self.low - _ROUNDING <= value <= self.high + _ROUNDING
 
 
 def measures() -> dict[str, Measure]:
@@ -54,14 +64,29 @@ def most_images() -> int:
 
 def _of(entry: Entry) -> dict[str, Measure]:
     """What one metric claims, by value."""
-    claimed: Mapping[str, Any] = {"values": None, "min_images": None, "needs_rank": False, **entry.claims}
-    values, least, rank = (claimed[name] for name in EXPECTED)
+    claimed: Mapping[str, Any] = {"values": None, "min_images": None, "needs_rank": False, "ranges": {}}
+    values, least, rank, ranges = ({**claimed, **entry.claims}[name] for name in EXPECTED)
     ok = isinstance(values, dict) and len(values) > 0
     ok = ok and all(isinstance(name, str) and way in ("lower", "higher") for name, way in values.items())
     _check(ok, entry, "values", values)
     _check(type(least) is int and least >= 1, entry, "min_images", least)
     _check(type(rank) is bool, entry, "needs_rank", rank)
-    return {value: Measure(entry.name, better, least, rank) for value, better in values.items()}
+    ok = isinstance(ranges, dict) and ranges.keys() <= values.keys() and all(map(_is_range, ranges.values()))
+    _check(ok, entry, "ranges", ranges)
+    return {
+        value: Measure(entry.name, better, least, rank, *_ends(*ranges.get(value, (None, None))))
+        for value, better in values.items()
+    }
+
+
+def _is_range(ends: Any) -> bool:
+    return (
+        isinstance(ends, tuple) and len(ends) == 2 and all(type(e) in (int, float, type(None)) for e in ends)
+    )
+
+
+def _ends(low: float | None, high: float | None) -> tuple[float, float]:
+    return -math.inf if low is None else low, math.inf if high is None else high
 
 
 def _check(ok: bool, entry: Entry, claim: str, got: Any) -> None:

@@ -19,6 +19,8 @@ PathOrNone = Annotated[Path | None, tyro.conf.arg(metavar="PATH", help_behavior_
 DATA_HELP = f"{' | '.join(DATASETS.names())}, as name or name:PATH; --list datasets"
 EXTRACTOR_HELP = f"{' | '.join(EXTRACTORS.names())}, as name or name:PATH; --list extractors"
 LABEL = r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,79}"
+MLFLOWS_OWN = "Default"
+"""name of an experiment that every MLflow store has, in which it keeps what nobody gave a name"""
 LIMITS = {  # more is a slip of the finger, and would fill the memory before anybody could say so
     "model.dim": 65_536,
     "model.depth": 1000,

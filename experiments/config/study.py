@@ -10,11 +10,12 @@ from typing import Annotated, Any, Literal, get_type_hints
 
 import tyro
 
+from experiments.cli.paths import everywhere, given
 from experiments.cli.types import check_types, fitted
 from experiments.config import presets
 from experiments.config.endpoint import EndpointConfig
 from experiments.config.launch import LaunchConfig
-from experiments.config.run import LABEL, DataConfig, EvalConfig, PathOrNone, RunConfig
+from experiments.config.run import LABEL, MLFLOWS_OWN, DataConfig, EvalConfig, PathOrNone, RunConfig
 from experiments.config.tuning import Choice, Range, TuneConfig
 from rope_dit.config import ModelConfig, TrainConfig, option
 from rope_dit.errors import UserError, check, nearest
@@ -74,6 +75,9 @@ class StudyConfig:
             value = getattr(self, key)
             ok = not value or re.fullmatch(LABEL, value) is not None
             check(ok, key.replace("_", "-"), value, "1 to 80 of A-Z a-z 0-9 . _ -, not starting with a dot")
+        check(
+            self.name != MLFLOWS_OWN, "name", self.name, "another name than that of MLflow's own experiment"
+        )
         check(1 <= self.seeds <= 10_000, "seeds", self.seeds, "a number of training seeds, at least 1")
         check(0 < self.margin < 1, "margin", self.margin, "a share of the baseline's mean between 0 and 1")
 
@@ -93,6 +97,12 @@ class StudyConfig:
             preset=self.preset, study=self.title, device=self.device, plugins=self.plugins,
             data=self.data, model=self.model, train=self.train, eval=self.eval,
         )  # fmt: skip
+
+
+def elsewhere(studies: Path) -> list[str]:
+    """Arguments that say where studies lie, for commands to be typed; none where that is as usual."""
+    usual = StudyConfig.studies
+    return [] if everywhere(studies) == everywhere(usual) else ["--studies", str(studies)]
 
 
 def study(preset: str = "digits", **fields: Any) -> StudyConfig:
@@ -140,7 +150,7 @@ def study_file(name: str) -> tuple[StudyConfig, Space]:
     Returns what the file calls STUDY, and its search SPACE (empty where it has none).
     Raises UserError with file and line where it cannot be read.
     """
-    path = Path(name) if name.endswith(".py") else STUDIES / f"{name}.py"
+    path = given(name) if name.endswith(".py") else STUDIES / f"{name}.py"
     if not path.is_file():
         known = sorted(file.stem for file in STUDIES.glob("[a-z]*.py"))
         raise UserError(f"no study file '{name}', expected a path ending in .py or one of {', '.join(known)}."

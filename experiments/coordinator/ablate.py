@@ -5,6 +5,7 @@ import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
+from experiments.cli.commands import typed
 from experiments.cli.main import FAILED, OK, SOME_FAILED, StopFlag, one_line
 from experiments.config.study import StudyConfig
 from experiments.coordinator.cell import FINAL, Cell
@@ -15,6 +16,7 @@ from experiments.coordinator.optuna_trials import Trials
 from experiments.coordinator.plan import Plan, grow, read_plan
 from experiments.coordinator.plan_ablation import plan_ablation
 from experiments.coordinator.resync import sync_definition, sync_runs
+from experiments.records.mlflow_store import check_experiment, pages, tracking_uri
 from experiments.records.run_folder import RunFolder
 from experiments.runner.dry_run import estimated_seconds
 from rope_dit.errors import Stopped
@@ -45,6 +47,7 @@ def ablate(config: StudyConfig, stop: StopFlag, write_report: WriteReport) -> in
     print(announcement(plan, len(cells), len(todo), minutes))
     if config.dry_run:
         return OK
+    check_experiment(plan.name)
     with launching(config, plan) as launcher, hold(plan) as plan:
         cells = plan.cells()
         todo = [cell for cell in cells if cell.state() not in FINAL]
@@ -146,7 +149,7 @@ def finish(plan: Plan, config: StudyConfig, url: str, write_report: WriteReport)
     )  # in the order of the cells, whoever was first
     report = write_report(plan.name, None, config.reports)
     print(f"report      {report}")
-    print(f"MLflow      mlflow ui, then http://127.0.0.1:5000{url}")
+    print(f"MLflow      {pages(tracking_uri(), url)}")
     if trials.works:
-        print(f"Optuna      optuna-dashboard {database_url(plan.path)}")
+        print(f"Optuna      {typed('optuna-dashboard', database_url(plan.path))}")
     return OK if all(state == "done" for state in states) else SOME_FAILED

@@ -8,6 +8,7 @@ from typing import TypeVar
 
 import optuna
 
+from experiments.records.stores.sqlite_uri import sqlite_uri
 from rope_dit.errors import UserError
 
 FILE = "optuna.db"
@@ -20,7 +21,7 @@ _log = logging.getLogger(__name__)
 
 def database_url(folder: Path) -> str:
     """URL of the database of a study's folder."""
-    return f"sqlite:///{folder.absolute() / FILE}"
+    return sqlite_uri(folder / FILE)
 
 
 class Projection:

@@ -3,6 +3,7 @@
 import logging
 import sys
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,11 +16,21 @@ from experiments.coordinator.plan import Plan, read_plan, read_saved
 from experiments.coordinator.tuning.search import replay
 from experiments.records.definition import Definition, write_definition
 from experiments.records.mlflow_mirror import Mirror
-from experiments.records.mlflow_store import artifact_location, connect, hidden, tracking_uri
+from experiments.records.mlflow_store import (
+    artifact_location,
+    check_experiment,
+    chosen,
+    connect,
+    tracking_uri,
+)
 from experiments.records.mlflow_view import write_view
 from experiments.records.run_folder import Ending, RunFolder
+from experiments.records.stores.run_files import lacking
+from experiments.records.stores.store_errors import hidden, passes, reason
 from rope_dit.errors import UserError, nearest
+from rope_dit.words import listed
 
+_THREADS = 8  # questions at a time: a server answers each in some ms
 _log = logging.getLogger(__name__)
 
 
@@ -33,18 +44,24 @@ def sync_definition(definition: Definition) -> str:
     return _with_store(definition.name, write) or ""
 
 
-def sync_runs(name: str, cells: Sequence[Cell]) -> None:
-    """Send what the store lacks of each cell's run."""
+def sync_runs(name: str, cells: Sequence[Cell]) -> list[str]:
+    """Send what the store lacks of each cell's run; returns what is not in step then, a line each."""
     bar = Progress("tracking", len(cells), "run")
     stale = _with_store(name, lambda client, experiment_id: _stale(client, experiment_id, cells))
-    for i, cell in enumerate(stale or []):
+    idle = [cell for cell, _ in stale or [] if not cell.folder.is_locked()]
+    for i, cell in enumerate(idle):
         with cell.folder.lock():
             cell.folder.open_metrics(sys.maxsize)
-            ending = cell.folder.ending or Ending("KILLED", "killed")
+            ending = _ending(cell)
             if not Mirror(cell.folder, name).close(ending.status, ending.outcome):
                 break  # it has said so
         bar.update(i + 1)
     bar.close()
+    if idle:  # what was sent is looked at, not believed
+        stale = _with_store(name, lambda client, experiment_id: _stale(client, experiment_id, cells))
+    if stale is None:
+        return ["the store cannot be written"]
+    return [f"{cell.name}: {why}" for cell, why in stale]
 
 
 def _with_store(name: str, use: Callable[[Any, str], Any]) -> Any:
@@ -53,6 +70,8 @@ def _with_store(name: str, use: Callable[[Any, str], Any]) -> Any:
     try:
         client = connect(uri)
         found = client.get_experiment_by_name(name)
+        if found and found.lifecycle_stage == "deleted":
+            raise UserError(f"experiment '{name}' was deleted in MLflow")
         experiment_id = (
             found.experiment_id
             if found
@@ -60,34 +79,52 @@ def _with_store(name: str, use: Callable[[Any, str], Any]) -> Any:
         )
         return use(client, str(experiment_id))
     except Exception as error:  # whatever the store's client raises: the folders have it all
-        text = hidden(" ".join(str(error).split()))[:80]
-        _log.warning("MLflow at %s cannot be written (%s); later: study --sync %s", hidden(uri), text, name)
+        then = "later" if passes(error) else "once that is mended"
+        message = "MLflow at %s cannot be written (%s); %s: study --sync %s"
+        _log.warning(message, hidden(uri), reason(error, uri), then, name)
         return None
 
 
-def _stale(client: Any, experiment_id: str, cells: Sequence[Cell]) -> list[Cell]:
-    """Cells whose run in the store has not ended as its folder has."""
-    there: dict[str, Any] = {}
+def _stale(client: Any, experiment_id: str, cells: Sequence[Cell]) -> list[tuple[Cell, str]]:
+    """Cells whose run the store does not hold as its folder has it, and what is not so."""
+    there: dict[str, list[Any]] = {}
     token = None
     while token != "":
         page = client.search_runs([experiment_id], page_token=token)
-        there |= {run.data.tags.get("run_uid", ""): run for run in page}
+        for run in page:
+            there.setdefault(run.data.tags.get("run_uid", ""), []).append(run)
         token = page.token or ""
-    idle = (cell for cell in cells if cell.folder.record and not cell.folder.is_locked())
-    return [cell for cell in idle if not _in_step(there, cell.folder)]
+
+    def look(cell: Cell) -> str:
+        assert cell.folder.record is not None, "only of cells that have begun"
+        return _differs(client, there.get(cell.folder.record.id, []), cell)
+
+    begun = [cell for cell in cells if cell.folder.record]
+    with ThreadPoolExecutor(_THREADS) as pool:
+        return [(cell, why) for cell, why in zip(begun, pool.map(look, begun), strict=True) if why]
 
 
-def _in_step(there: dict[str, Any], folder: RunFolder) -> bool:
-    """A run's end is written after all else, so where it agrees, everything was sent."""
-    record, ending = folder.record, folder.ending
+def _differs(client: Any, runs: list[Any], cell: Cell) -> str:
+    """In what the run in the store is not as the folder has it; '' where it is."""
+    folder, ending, record = cell.folder, _ending(cell), cell.folder.record
     assert record is not None, "only of cells that have begun"
-    run = there.get(record.id)
-    if run is None or ending is None:
-        return False
+    if folder.is_locked():
+        return "a process is at work on it, which sends it"
+    if not runs:
+        return "the store has no such run"
+    run = chosen(runs)
     last = max([record.created, *(score.time for score in folder.scores())])
-    ended = run.info.end_time or 0
     same = run.info.status == ending.status and run.data.tags.get("outcome") == ending.outcome
-    return same and ended >= int(last * 1000)
+    if not (same and (run.info.end_time or 0) >= int(last * 1000)):  # its end is written after all else
+        return f"it is {run.info.status} there, {ending.status} in its folder"
+    missing = lacking(client, run, folder.path)
+    return f"the store lacks {listed(missing)}, or holds another" if missing else ""
+
+
+def _ending(cell: Cell) -> Ending:
+    """How a run ended; one whose scores failed, and were made later by `evaluate`, is finished."""
+    ending = cell.folder.ending or Ending("KILLED", "killed")
+    return Ending("FINISHED", "finished") if ending.outcome == "error" and cell.is_scored() else ending
 
 
 def cells_in(plan: Plan) -> list[Cell]:
@@ -99,8 +136,11 @@ def cells_in(plan: Plan) -> list[Cell]:
     return found
 
 
-def sync(studies: Path, name: str) -> Plan:
-    """`--sync NAME`: make MLflow and Optuna again from run folders. Raises UserError where there are none."""
+def sync(studies: Path, name: str) -> list[str]:
+    """`--sync NAME`: make MLflow and Optuna again from run folders; returns what is not in step then.
+
+    Raises UserError where there are none, or where the store takes nothing of that name.
+    """
     path = (studies / name).absolute()
     saved = read_saved(path)
     if saved is None:
@@ -108,16 +148,17 @@ def sync(studies: Path, name: str) -> Plan:
         there = f"in {studies} there are: {', '.join(names) or 'none'}"
         raise UserError(f"no study '{name}'; {there}.{nearest(name, names)}")
     check_asked_for(saved.base.get("plugins"), path)
+    check_experiment(name)
     with RunFolder(path).lock():
         plan = read_plan(path)  # whoever held it may have changed it
         assert plan is not None, "nobody removes a study that is held"
-        sync_definition(plan.definition())
-        sync_runs(plan.name, cells_in(plan))
+        apart = [] if sync_definition(plan.definition()) else ["its definition is not written"]
+        apart += sync_runs(plan.name, cells_in(plan))
         if plan.kind == "tune":
             make_again(plan)
         else:
             Trials(plan.path, plan.name, plan.cells(), plan.endpoint())
-    return plan
+    return apart
 
 
 def make_again(plan: Plan) -> bool:

@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from experiments.cli.main import one_line
 from experiments.config.text import flatten
 from experiments.records.mlflow_names import (
     PARAM_LENGTH,
@@ -24,13 +25,16 @@ from experiments.records.mlflow_names import (
     score_points,
     shorten,
 )
-from experiments.records.mlflow_store import artifact_location, connect, hidden, tracking_uri
+from experiments.records.mlflow_store import artifact_location, chosen, connect, tracking_uri
 from experiments.records.run_folder import RunFolder
 from experiments.records.run_record import RunRecord
+from experiments.records.stores.run_files import files_of
+from experiments.records.stores.store_errors import hidden, passes, reason
 from rope_dit.errors import UserError
 
 FIRST_CONTACT_SECONDS, PATIENCE_SECONDS = 120.0, 20.0  # how long `close` waits for one answer of the store
 _METRICS_IN_A_CALL, _PARAMS_IN_A_CALL = 1000, 100  # the most that an MLflow server takes
+_MOST = 2**63 - 1  # that a store takes as a step or as milliseconds
 _log = logging.getLogger(__name__)
 
 
@@ -60,10 +64,12 @@ class Mirror:
         self.folder, self.experiment, self.tags = folder, experiment, tags(folder, experiment)
         self.uri = tracking_uri()
         self.run_id, self.error = "", ""
+        self.passes = False  # whether that error may go away by itself
         self._client: Any = None
         self._points: set[tuple[str, int]] = set()
         self._stored_tags: dict[str, str] = {}
         self._files: dict[Path, tuple[int, int]] = {}
+        self._refused: set[tuple[str, object]] = set()
         self._answer_until = math.inf
         self._last = ("RUNNING", "")
         self._end = threading.Event()
@@ -81,7 +87,7 @@ class Mirror:
             outcome: a word for the tag: finished, diverged, error, stopped.
 
         Returns:
-            False where the store is down or has been silent for 20 s; the same command sends it all later.
+            False where the store is down, refuses it, or has been silent for 20 s: `error` says why.
         """
         self._last = status, outcome
         # the store may have had nothing to do for long, while pictures were scored
@@ -92,17 +98,15 @@ class Mirror:
         while self._thread.is_alive() and time.monotonic() < self._answer_until:
             self._thread.join(0.1)
         if self._thread.is_alive():
-            self._complain(TimeoutError("no answer"))
+            self._complain(TimeoutError(f"no answer for {PATIENCE_SECONDS:.0f} s"))
         return not self.error
 
     def sync(self, status: str = "RUNNING") -> None:
         """Send all that the store lacks. Raises what MLflow's client raises."""
         if not self.run_id:
             self._adopt()
-        points = [
-            *self.folder.points(),
-            *score_points(self.folder.scores(), Naming.of_config(self._run.config)),
-        ]
+        scored = score_points(self.folder.scores(), Naming.of_config(self._run.config))
+        points = [point for point in (*self.folder.points(), *scored) if self._fits(*point)]
         self._send_points(points)
         self._send_files(ended=status != "RUNNING")
         self._send_tags()
@@ -145,12 +149,11 @@ class Mirror:
 
     def _complain(self, error: BaseException) -> None:
         """Say so in one line, once for each time that the store goes away."""
-        while cause := error.__cause__ or error.__context__:  # the first one says why, the others where
-            error = cause
-        text = hidden(" ".join(str(error).split()) or type(error).__name__)
+        text, self.passes = reason(error, self.uri), passes(error)
         if not self.error:
-            message = "MLflow at %s cannot be written (%s); the run folder keeps all, to be sent later"
-            _log.warning(message, hidden(self.uri), text[:80])
+            then = "to be sent later" if self.passes else "and the same command sends it once that is mended"
+            message = "MLflow at %s cannot be written (%s); the run folder keeps all, %s"
+            _log.warning(message, hidden(self.uri), text, then)
         self.error = text
 
     def _adopt(self) -> None:
@@ -160,7 +163,7 @@ class Mirror:
         record, experiment_id = self._run, self._experiment_id()
         found = self._store.search_runs([experiment_id], f"tags.run_uid = '{record.id}'")
         if found:
-            run = max(found, key=lambda run: len(run.data.metrics))
+            run = chosen(found)
         else:
             tags = {
                 "run_uid": record.id,
@@ -184,6 +187,8 @@ class Mirror:
 
     def _experiment_id(self) -> str:
         if found := self._store.get_experiment_by_name(self.experiment):
+            if found.lifecycle_stage == "deleted":
+                raise UserError(f"experiment '{self.experiment}' was deleted in MLflow")
             return str(found.experiment_id)
         try:
             location = artifact_location(self.uri, self.experiment)
@@ -209,13 +214,26 @@ class Mirror:
                     self._store.update_run(run_id, "RUNNING")
                     self._store.set_tag(run_id, "outcome", "running")
 
+    def _fits(self, name: str, step: int, value: float, seconds: float) -> bool:
+        """Whether a store takes a point. One that it does not take is named once; the others are sent."""
+        try:
+            if abs(step) <= _MOST and 0 <= int(seconds * 1000) <= _MOST:
+                return math.isfinite(value)  # what is not, means nothing to anybody
+        except (TypeError, ValueError, OverflowError):
+            pass  # a text, an infinite time
+        if (name, step) not in self._refused:
+            self._refused.add((name, step))
+            point = one_line(f"{name} at step {step}: {value!r}, time {seconds}", 80)
+            _log.warning("%s: MLflow takes no such point, it is left out (%s)", self.folder.path, point)
+        return False
+
     def _send_points(self, points: list[Point]) -> None:
         from mlflow.entities import Metric
 
         fresh: dict[tuple[str, int], Any] = {}
         for name, step, value, seconds in points:
             key = metric_name(name)
-            if (key, step) not in self._points and math.isfinite(value):
+            if (key, step) not in self._points:
                 fresh.setdefault((key, step), Metric(key, value, int(seconds * 1000), step))
         for some in _batches(list(fresh.values()), _METRICS_IN_A_CALL):
             self._store.log_batch(self.run_id, metrics=some)
@@ -233,16 +251,11 @@ class Mirror:
         return {key: shorten(value, TAG_LENGTH) for key, value in self.tags.items()}
 
     def _send_files(self, ended: bool) -> None:
-        path = self.folder.path
-        names = ["config.json", "scores.csv", *(["metrics.jsonl"] if ended else [])]  # the whole log at once
-        for file in [*(path / name for name in names), *sorted(path.glob("pictures/*.png"))]:
-            if not file.exists():
-                continue
+        for file, name in files_of(self.folder.path, ended):
             stat = file.stat()
             state = stat.st_mtime_ns, stat.st_size
             if self._files.get(file) != state:
-                below = "pictures" if file.suffix == ".png" else None
-                self._store.log_artifact(self.run_id, str(file), below)
+                self._store.log_artifact(self.run_id, str(file), name.rpartition("/")[0] or None)
                 self._files[file] = state
 
 

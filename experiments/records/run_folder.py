@@ -26,6 +26,7 @@ from dataclasses import asdict, astuple, dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from experiments.cli.commands import python
 from experiments.config.identity import SOURCE, read_identity
 from experiments.config.text import to_json
 from experiments.records import locks
@@ -90,7 +91,7 @@ class RunFolder:
                 raise UserError(f"{self.path} holds files but no run; choose another --out or empty it.")
         elif differences := differing(read_identity(record.identity), identity):
             if SOURCE in "".join(differences):
-                mend = f"python -m experiments.runner.migrate {self.path}"
+                mend = python("experiments.runner.migrate", self.path)
                 differences.append(f"if its files still do the same as those of the run: {mend}")
             raise UserError(
                 f"{self.path} holds another run; choose another --out. They differ in:", differences
@@ -112,7 +113,8 @@ class RunFolder:
                 ) from None
             if owner.exists() and owner.stat().st_nlink > 1:  # a hard link: it is somebody else's file too
                 owner.unlink()
-            owner.write_text(f"process {os.getpid()} on {socket.gethostname()}")
+            with naming(owner):
+                owner.write_text(f"process {os.getpid()} on {socket.gethostname()}")
             yield
 
     @contextlib.contextmanager

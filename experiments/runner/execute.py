@@ -11,6 +11,7 @@ from experiments.cli.plugins import plugin_errors
 from experiments.cli.progress import Progress
 from experiments.config.identity import read_identity
 from experiments.datasets.batches import Batches
+from experiments.records.mlflow_store import check_experiment
 from experiments.runner.preflight import try_items
 from experiments.runner.provenance import origin, pairing, peak_memory_mib
 from experiments.runner.record import NoRecord, Record
@@ -35,6 +36,7 @@ def execute(resolved: Resolved, stop: StopFlag, ranks: Ranks = ONE) -> int:
         Stopped, Diverged, OSError: after the run was marked accordingly in the tracking store.
     """
     config = resolved.config
+    ranks.leading(lambda: check_experiment(config.study), None)
     batches, scorer = make_batches(resolved), make_scorer(resolved, stop, ranks)
     checkpoints = run_checkpoints(resolved)
     try_all(resolved, checkpoints, scorer, ranks)

@@ -3,8 +3,9 @@
 from experiments.cli.imports import heavy_imports
 from experiments.cli.main import OK, StopFlag
 from experiments.config.canonical import canonical
-from experiments.config.run import RunConfig
+from experiments.config.run import MLFLOWS_OWN, RunConfig
 from experiments.records.mlflow_store import tracking_uri
+from rope_dit.errors import check
 
 
 def run(config: RunConfig, stop: StopFlag) -> int:
@@ -31,4 +32,6 @@ def run(config: RunConfig, stop: StopFlag) -> int:
 def check_cheaply(config: RunConfig) -> None:
     """What can be checked before torch is imported, so that a typo is answered at once. Raises UserError."""
     canonical(config)
+    expected = "another name than that of MLflow's own experiment"
+    check(config.study != MLFLOWS_OWN, "study", config.study, expected)
     tracking_uri()

@@ -1,9 +1,10 @@
 """The table that ends a run."""
 
 from experiments.records.mlflow_mirror import Mirror
-from experiments.records.mlflow_store import hidden
+from experiments.records.mlflow_store import pages
 from experiments.records.run_folder import RunFolder
 from experiments.records.score import NOTHING, Score
+from experiments.records.stores.store_errors import hidden
 from rope_dit.errors import UserError
 from rope_dit.guidance.spec import GuidanceSpec
 
@@ -22,10 +23,14 @@ def summary(folder: RunFolder, mirror: Mirror) -> str:
     pictures = sorted(folder.path.glob(f"pictures/{last:08d}-*.png"))
     lines += [f"pictures: {path}" for path in pictures]
     if mirror.error:
-        lines.append(f"MLflow:   {hidden(mirror.uri)} is not reachable; the same command sends the run later")
+        then = "the same command sends the run later"
+        said = f"is not reachable ({mirror.error}); {then}"
+        if not mirror.passes:
+            said = f"cannot be written ({mirror.error}); once that is mended, {then.removesuffix(' later')}"
+        lines.append(f"MLflow:   {hidden(mirror.uri)} {said}")
     else:
         lines.append(f"MLflow:   run {mirror.run_id} in experiment {mirror.experiment}")
-        lines.append(f"          mlflow ui --backend-store-uri {hidden(mirror.uri)}")
+        lines.append(f"          {pages(mirror.uri)}")
     return "\n".join(lines)
 
 

@@ -86,6 +86,12 @@ def write(store: Path, name: str = NAME) -> Path:
     return report.write_report(name, uri_of(store), store / "reports").parent
 
 
+def write_plain(store: Path, name: str = NAME) -> Path:
+    """As `write`, without the figures, which take most of the time."""
+    contents = report.contents_of(load_study(name, uri_of(store)), load.curves(name, uri_of(store)), {})
+    return report.write(contents, store / "reports" / name).parent
+
+
 def texts(store: Path, name: str = NAME) -> tuple[Page, str]:
     """The page of a report and its Markdown, without the figures, which take most of the time."""
     contents = report.contents_of(load_study(name, uri_of(store)), load.curves(name, uri_of(store)), {})

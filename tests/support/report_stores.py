@@ -82,6 +82,12 @@ def copy_of(folder: Path, to: Path) -> Path:
     return to
 
 
+def whole_copy(folder: Path, to: Path) -> Path:
+    """A copy of the store and its artifacts, both to change."""
+    shutil.copytree(folder / "mlartifacts", to / "mlartifacts")
+    return copy_of(folder, to)
+
+
 def uri_of(folder: Path) -> str:
     """The store in a folder."""
     return f"sqlite:///{folder}/mlflow.db"

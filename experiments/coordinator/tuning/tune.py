@@ -7,9 +7,10 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 
+from experiments.cli.commands import python
 from experiments.cli.main import FAILED, OK, SOME_FAILED, StopFlag
 from experiments.config.canonical import scoring
-from experiments.config.study import Space, StudyConfig
+from experiments.config.study import Space, StudyConfig, elsewhere
 from experiments.config.text import to_json
 from experiments.config.tuning import TuneConfig
 from experiments.coordinator.ablate import hold, launching
@@ -25,6 +26,7 @@ from experiments.coordinator.tuning.search import ONCE, Search, drawings, rungs
 from experiments.coordinator.tuning.space import read_space, space_text
 from experiments.coordinator.tuning.tuned import Tuned, TunedArm, write_tuned
 from experiments.datasets import Images
+from experiments.records.mlflow_store import check_experiment
 from rope_dit.errors import UserError
 
 FIRST_SEED = 1000  # comparisons count from 0: what was tuned on is not what is compared on
@@ -37,6 +39,7 @@ def tune(config: StudyConfig, space: Space, stop: StopFlag) -> int:
     print(announcement(plan, spent, total, config.tune.trials))
     if config.dry_run:
         return OK
+    check_experiment(plan.name)
     with launching(config, plan) as launcher, hold(plan) as plan:
         queue = CellQueue(plan.path, launcher, stop, total)
         why_not = buildable(plan.base, images)
@@ -155,5 +158,5 @@ def conclude(plan: Plan, found: Sequence[TunedArm]) -> int:
     if len(failed) == len(found):
         return FAILED
     print("these scores chose the configurations, so they flatter them; on fresh seeds:")
-    print(f"python -m experiments.study ablate --from-tuned {plan.name}")
+    print(python("experiments.study", "ablate", "--from-tuned", plan.name, *elsewhere(plan.path.parent)))
     return SOME_FAILED if failed else OK

@@ -3,7 +3,8 @@
 A metric is a class registered in `METRICS`, with two claims and one method. `values` says what it returns,
 under names that no other metric has, and which direction is better, `min_images` how many pictures it needs
 on each side, and `measure(generated, real)` takes two `Features` and returns a dict with the keys of
-`values`. Two more claims: `follows_order = True` where another order of the pictures changes it a little,
+`values`. Three more claims: `ranges` says what values cannot be, so that nobody believes one that was
+changed since, `follows_order = True` where another order of the pictures changes it a little,
 `needs_rank = True` where it says little with no more pictures than features, so that no endpoint may be that.
 Metrics see features and nothing else: they import the registry and claims, the extractors' types and errors.
 """

@@ -15,6 +15,7 @@ class Frechet:
     """
 
     values: ClassVar[dict[str, str]] = {"fd": "lower"}
+    ranges: ClassVar[dict[str, tuple[int, None]]] = {"fd": (0, None)}
     min_images = 2
     needs_rank = True  # with no more pictures than features it says little
 

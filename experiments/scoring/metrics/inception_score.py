@@ -11,6 +11,7 @@ class InceptionScore:
     """exp of the mean KL divergence of predictions from their mean, over 10 splits (arXiv:1606.03498)."""
 
     values: ClassVar[dict[str, str]] = {"is": "higher"}
+    ranges: ClassVar[dict[str, tuple[int, None]]] = {"is": (1, None)}
     min_images = 10  # one a split
     follows_order = True  # which pictures are in one split
 

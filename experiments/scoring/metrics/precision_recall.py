@@ -11,6 +11,7 @@ class PrecisionRecall:
     """Shares of pictures inside the other set's balls to the 3rd nearest neighbour (arXiv:1904.06991)."""
 
     values: ClassVar[dict[str, str]] = {"precision": "higher", "recall": "higher"}
+    ranges: ClassVar[dict[str, tuple[int, int]]] = {"precision": (0, 1), "recall": (0, 1)}
     min_images = 4
 
     def measure(self, generated: Features, real: Features) -> dict[str, float]:

@@ -5,7 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from experiments.records.mlflow_names import metric_name, shorten
-from experiments.records.mlflow_store import hidden, tracking_uri
+from experiments.records.mlflow_store import tracking_uri
+from experiments.records.stores.store_errors import hidden
 from rope_dit.errors import UserError
 
 

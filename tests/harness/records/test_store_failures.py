@@ -2,7 +2,9 @@
 
 import contextlib
 import logging
+import math
 import os
+import shlex
 import shutil
 import signal
 import socket
@@ -13,6 +15,7 @@ import time
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 from commands import until
 from mirrors import (  # noqa: F401
     EXPERIMENT,
@@ -27,11 +30,13 @@ from mirrors import (  # noqa: F401
     score,
     tables_fixture,
 )
+from mlflow.cli import cli
 
 from experiments.config.text import flatten
 from experiments.records import mlflow_mirror as tracking
-from experiments.records.mlflow_store import connect, tracking_uri
+from experiments.records.mlflow_store import check_experiment, connect, tracking_uri
 from experiments.records.run_folder import RunFolder
+from rope_dit.errors import UserError
 
 
 def closed_port() -> int:
@@ -157,12 +162,70 @@ def test_a_database_error_is_one_line(client, tmp_path, caplog):
     assert "(no such table: metrics)" in caplog.text
 
 
-def test_a_deleted_experiment_is_one_line(client, tmp_path, caplog):
+def test_a_deleted_experiment_is_refused_at_the_start_and_named_by_a_run_at_work(client, tmp_path, caplog):
     folder = make_run(tmp_path / "run")
-    client.delete_experiment(client.create_experiment(EXPERIMENT))
-    assert not mirror(folder).close("FINISHED", "finished")
+    number = client.create_experiment(EXPERIMENT)
+    check_experiment(EXPERIMENT)
+    client.delete_experiment(number)
+    with pytest.raises(UserError, match="was deleted in MLflow") as refused:
+        check_experiment(EXPERIMENT)
+    m = mirror(folder)
+    assert not m.close("FINISHED", "finished")
+    assert not m.passes  # so nobody says that it is sent later
     assert len(caplog.records) == 1
-    assert "active" in caplog.text
+    assert "was deleted in MLflow" in caplog.text
+    assert "to be sent later" not in caplog.text
+    [line] = refused.value.details
+    setting, program, *words = shlex.split(line)
+    assert program == "mlflow"
+    restored = CliRunner().invoke(cli, words, env=dict([setting.split("=", 1)]))
+    assert restored.exit_code == 0, restored.output
+    check_experiment(EXPERIMENT)
+    assert mirror(folder).close("FINISHED", "finished")
+
+
+@pytest.mark.parametrize("content", [b"garbage" * 100, b"SQLite format 3\x00" + b"x" * 100])
+def test_a_store_that_can_never_be_written_is_refused_at_the_start(tmp_path, monkeypatch, content):
+    (tmp_path / "mlflow.db").write_bytes(content)
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path}/mlflow.db")
+    with pytest.raises(UserError, match=r"cannot be written \(mlflow\.db"):
+        check_experiment(EXPERIMENT)
+
+
+def test_a_store_of_another_version_is_refused_at_the_start(tables, tmp_path, monkeypatch):
+    shutil.copy(tables, tmp_path / "mlflow.db")
+    with contextlib.closing(sqlite3.connect(tmp_path / "mlflow.db")) as database:
+        database.execute("update alembic_version set version_num = 'abc'")
+        database.commit()
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path}/mlflow.db")
+    with pytest.raises(UserError, match=r"cannot be written .*out-of-date database schema"):
+        check_experiment(EXPERIMENT)
+
+
+def test_a_store_that_may_come_back_is_no_reason_to_wait(monkeypatch):
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"http://127.0.0.1:{closed_port()}")
+    check_experiment(EXPERIMENT)
+
+
+def test_one_bad_point_is_left_out_and_named_and_the_rest_is_sent(client, tmp_path, caplog):
+    folder = make_run(tmp_path / "run")
+    log(folder, 5)
+    good = logged(folder)
+    for row in (
+        {"step": 2**63, "time": 1.8e9, "values": {"huge": 1.0}},
+        {"step": 6, "time": math.inf, "values": {"endless": 1.0}},
+        {"step": 7, "time": -5.0, "values": {"before": 1.0}},
+        {"step": 8, "time": 1.8e9, "values": {"text": "much", "number": 10**400}},
+        {"step": 9, "time": 1.8e9, "values": {"train/loss": math.nan}},
+    ):
+        folder._rows.append(row)  # as versions read them that looked at no row's values
+    m = mirror(folder)
+    m.sync()
+    assert m.close("FINISHED", "finished"), m.error
+    assert points(client, runs(client)["run"]) == good
+    named = [record.getMessage() for record in caplog.records]
+    bad = ("huge", "endless", "before", "text", "number")
+    assert all(f"({key} at" in line for key, line in zip(bad, named, strict=True)), named
 
 
 def test_a_deleted_run_is_made_again(client, tmp_path):
