@@ -10,6 +10,7 @@ from typing import Any, TypeVar, get_args, get_type_hints
 from experiments.cli.types import fitted
 from rope_dit.config import neutral
 from rope_dit.errors import UserError
+from rope_dit.files import read_file
 
 C = TypeVar("C")
 
@@ -31,9 +32,9 @@ def digest(value: Any) -> str:
 
 
 def read_json(file: Path, mend: str) -> Any:
-    """What a file of JSON holds. Raises UserError where it is none, with what to do about it."""
+    """What a file of JSON holds. Raises UserError where it is none, with what to do about it, and OSError."""
     try:
-        return json.loads(file.read_bytes())
+        return json.loads(read_file(file))
     except (ValueError, RecursionError) as error:
         raise UserError(f"{file} is damaged ({error!r}); {mend}.") from None
 

@@ -9,10 +9,10 @@ from typing import Any
 from experiments.config.former import upgraded
 from experiments.config.identity import read_settings
 from experiments.config.run import RunConfig
+from experiments.config.text import read_json
 from experiments.records.seal import sealed, unsealed
 from rope_dit.durable import write_durably
 from rope_dit.errors import UserError
-from rope_dit.files import read_file
 from rope_dit.registry import POS_EMBEDS
 
 
@@ -58,10 +58,7 @@ def read_record(file: Path) -> tuple[RunRecord, bool] | None:
     """
     if not file.is_file():
         return None
-    try:
-        written = json.loads(read_file(file))
-    except (ValueError, RecursionError) as error:
-        raise UserError(f"{file} is damaged ({error}). Remove the run folder to start again.") from None
+    written = read_json(file, "restore it, or remove the run folder to start again")
     found, is_sealed = unsealed(written, file, "restore it, or choose another --out")
     if not _is_record(found):
         raise UserError(f"{file} was not written by this program; choose another --out.")

@@ -1,6 +1,7 @@
 """Presets, what identifies a run, and the way of settings to JSON and back."""
 
 import json
+import os
 from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any, Literal, get_args, get_origin, get_type_hints
@@ -11,7 +12,7 @@ import torch
 from experiments.config.identity import fingerprint, identity, run_name
 from experiments.config.presets import PRESETS, preset
 from experiments.config.run import RunConfig
-from experiments.config.text import from_json, to_json
+from experiments.config.text import from_json, read_json, to_json
 from rope_dit.config import NOT_WEIGHTS, ModelConfig, TrainConfig, spec_fields
 from rope_dit.errors import UserError
 from rope_dit.model import DiT
@@ -192,3 +193,9 @@ def test_presets_by_name():
         preset("cifar1")
     known = ", ".join(PRESETS)
     assert str(caught.value) == f"unknown preset 'cifar1', expected one of {known}. Did you mean 'cifar10'?"
+
+
+def test_json_that_is_a_pipe_is_not_waited_for(tmp_path):
+    os.mkfifo(tmp_path / "study.json")
+    with pytest.raises(OSError, match=r"is a pipe: '.*/study\.json'"):
+        read_json(tmp_path / "study.json", "restore it")
