@@ -6,8 +6,9 @@ from collections.abc import Iterator
 from functools import lru_cache
 from typing import Any
 
+from experiments.cli.commands import python, typed
 from experiments.records.mlflow_store import checked, chosen, connect, deleted, tracking_uri
-from experiments.records.stores.sqlite_uri import sqlite_file, typable
+from experiments.records.stores.sqlite_uri import sqlite_file
 from experiments.records.stores.store_errors import hidden, reason
 from rope_dit.errors import UserError, nearest
 
@@ -39,7 +40,7 @@ def _unreadable(uri: str, why: str) -> UserError:
     if "locked" in why:
         return UserError(f"{at} is locked by another program; wait for its end, or stop it.")
     if "out-of-date database schema" in why or "Can't locate revision" in why:
-        upgrade = f"mlflow db upgrade {typable(hidden(uri))}"
+        upgrade = typed("mlflow", "db", "upgrade", hidden(uri))
         details = [why, f"or make it this version's, after a backup: {upgrade}"]
         return UserError(f"{at} was made by another version of MLflow; use that one.", details)
     return UserError(f"{at} cannot be read: {why[:100]}")
@@ -59,9 +60,8 @@ def find_runs(client: Any, experiment: str) -> list[Any]:
                 found.setdefault(run.data.tags["run_uid"], []).append(run)
         token = page.token or ""
     if not found:
-        raise UserError(
-            f"experiment '{experiment}' has no runs yet: python -m experiments.run --study {experiment}"
-        )
+        make = python("experiments.run", "--study", experiment)
+        raise UserError(f"experiment '{experiment}' has no runs yet: {make}")
     return [_one_of(runs) for runs in found.values()]
 
 

@@ -9,6 +9,7 @@ from typing import Any
 import pandas as pd
 
 from analysis import load, store
+from experiments.cli.commands import python
 from experiments.records.definition import Definition, read_definition
 from experiments.records.plausible import doubts
 from experiments.records.score import NOTHING, SCORE_COLUMNS
@@ -142,12 +143,12 @@ def load_study(name: str, uri: str | None = None) -> Study:
     if definition is None:
         raise UserError(
             f"experiment '{name}' has runs but is no study: no arms, seeds and endpoint are fixed. Make one:",
-            [f"python -m experiments.study --name {name}-study --variants learned rope2d"],
+            [python("experiments.study", "--name", f"{name}-study", "--variants", "learned", "rope2d")],
         )
     if not definition.comparisons and definition.kind == "tune":
         raise UserError(
             f"study '{name}' tunes settings and compares nothing; its report is that of the confirmation:",
-            [f"python -m experiments.study ablate --from-tuned {name}"],
+            [python("experiments.study", "ablate", "--from-tuned", name)],
         )
     current, others = _current(runs, definition)
     scores = load.scores(name, uri)

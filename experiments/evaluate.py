@@ -5,7 +5,7 @@ Scores that are there already are not made again; new ones are added to the same
   python -m experiments.evaluate runs/rope2d-s0-1f00c4d2 --samplers rk4:steps=12 dopri5 --guidances 1 2
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -15,7 +15,8 @@ from experiments.cli.arguments import parse
 from experiments.cli.main import OK, StopFlag, main
 from experiments.config.run import EXTRACTOR_HELP, PathOrNone, RunConfig
 from experiments.records.mlflow_store import check_experiment, tracking_uri
-from experiments.runner.reopen import open_run, read_config
+from experiments.records.paths import located
+from experiments.runner.reopen import Pictures, open_run, read_config
 from experiments.scoring.jobs import final_jobs
 
 if TYPE_CHECKING:
@@ -49,17 +50,20 @@ class EvaluateConfig:
     """file with the FID paper's Inception weights"""
     plugins: PathOrNone = None
     """folder of your own files, where the run was made with one"""
+    data: Pictures = field(default_factory=Pictures)
 
 
 def command(args: list[str], stop: StopFlag) -> int:
     """Score and track; returns the exit code."""
     wanted = parse(EvaluateConfig, None, args, "python -m experiments.evaluate", __doc__)
     tracking_uri()
-    own = config = read_config(wanted.run)
-    given = {k: v for k, v in vars(wanted).items() if k not in ("run", "plugins") and v not in ((), None)}
+    own = config = read_config(wanted.run, wanted.data)
+    given = {
+        k: v for k, v in vars(wanted).items() if k not in ("run", "plugins", "data") and v not in ((), None)
+    }
     if wanted.extractor and wanted.extractor != config.eval.extractor:  # the run's weights are the other's
         given = {"inception_weights": None, **given}
-    config = replace(config, eval=replace(config.eval, **given))
+    config = located(replace(config, eval=replace(config.eval, **given)))
     from experiments.records.mlflow_mirror import Mirror
     from experiments.runner.execute import make_scorer
     from experiments.runner.record import ending_after

@@ -12,6 +12,7 @@ from experiments.cli.arguments import parse, take
 from experiments.cli.main import StopFlag, main
 from experiments.config.presets import preset
 from experiments.config.run import RunConfig
+from experiments.records.paths import located
 from experiments.runner import torchrun
 from experiments.runner.run import run
 
@@ -22,7 +23,7 @@ def command(args: list[str], stop: StopFlag) -> int:
     def carry_out() -> int:
         name = take(args, "preset")
         default = preset("digits" if name is None else name)
-        config = parse(RunConfig, default, args, "python -m experiments.run", __doc__)
+        config = located(parse(RunConfig, default, args, "python -m experiments.run", __doc__))
         return run(config, stop) if torchrun.alone() else torchrun.run_together(config, stop)
 
     return carry_out() if torchrun.leads() else torchrun.follow(carry_out, stop)

@@ -7,7 +7,7 @@ guidance and sampling seed these are the pictures that it scored.
 """
 
 import os
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from math import prod
 from pathlib import Path
 from typing import Annotated, Any
@@ -17,7 +17,7 @@ import tyro
 from experiments.cli.arguments import parse
 from experiments.cli.main import OK, StopFlag, main
 from experiments.config.run import EvalConfig, PathOrNone, RunConfig
-from experiments.runner.reopen import open_run, read_config
+from experiments.runner.reopen import Pictures, open_run, read_config
 from rope_dit.errors import UserError, check
 
 
@@ -46,6 +46,7 @@ class SampleConfig:
     """seed of noise and classes"""
     plugins: PathOrNone = None
     """folder of your own files, where the run was made with one"""
+    data: Pictures = field(default_factory=Pictures)
 
     def __post_init__(self) -> None:
         check(1 <= self.n <= 10**8, "n", self.n, "1 to 100,000,000")
@@ -69,7 +70,7 @@ class SampleConfig:
 def command(args: list[str], stop: StopFlag) -> int:
     """Sample and write; returns the exit code."""
     wanted = parse(SampleConfig, None, args, "python -m experiments.sample", __doc__)
-    config = read_config(wanted.run)
+    config = read_config(wanted.run, wanted.data, scored=False)
     evaluation = chosen(config, wanted)
     from experiments.runner.execute import make_generator
     from experiments.runner.room import check_free

@@ -18,8 +18,10 @@ import analysis.figures.registry  # noqa: F401  --list shows them too
 from experiments.cli.arguments import parse, take
 from experiments.cli.main import FAILED, OK, StopFlag, main, one_line
 from experiments.cli.outputs import check_folder
+from experiments.cli.paths import given
 from experiments.config.study import STUDIES, Space, StudyConfig, study, study_file
 from experiments.records.mlflow_store import tracking_uri
+from experiments.records.paths import located
 from experiments.records.stores.sqlite_uri import absolute
 from rope_dit.errors import UserError
 
@@ -29,7 +31,7 @@ MODES = ("ablate", "tune")
 def command(args: list[str], stop: StopFlag) -> int:
     """Read the command line and carry out the study; returns the exit code."""
     mode, default, space, rest = read_arguments(args)
-    config = parse(StudyConfig, default, rest, "python -m experiments.study", __doc__)
+    config = located(parse(StudyConfig, default, rest, "python -m experiments.study", __doc__))
     _pin_store()
     if config.sync:
         from experiments.coordinator.resync import sync
@@ -69,7 +71,7 @@ def read_arguments(args: list[str]) -> tuple[str, StudyConfig, Space, list[str]]
     if tuned:
         from experiments.coordinator.tuning.tuned import tuned_defaults
 
-        return mode, tuned_defaults(tuned, Path(take(words, "studies") or "studies")), {}, words
+        return mode, tuned_defaults(tuned, given(take(words, "studies") or "studies")), {}, words
     if not file and preset and not (STUDIES / f"{preset}.py").is_file():
         return mode, study(preset), {}, words
     name = file or preset or "digits"

@@ -10,13 +10,14 @@ from experiments.cli.arguments import parse
 from experiments.cli.main import OK, StopFlag, main
 from experiments.cli.plugins import plugin_errors
 from experiments.config.extractor import PROGRAM, ExtractorConfig
+from experiments.records.paths import located
 from rope_dit.errors import check
 
 
 def command(args: list[str], stop: StopFlag) -> int:
     """Read the command line, train, write, and say how good it is."""
     default = ExtractorConfig(out=Path("extractor.safetensors"))
-    config = parse(ExtractorConfig, default, args, PROGRAM, __doc__ or "")
+    config = located(parse(ExtractorConfig, default, args, PROGRAM, __doc__ or ""))
     from experiments.datasets import load
     from experiments.runner.resolve import check_writable, choose_device
     from experiments.scoring.extractors.training import check_learnable, train, write

@@ -16,7 +16,9 @@ from types import NoneType
 from typing import Annotated, Any, Literal, TypeVar, get_args, get_origin, get_type_hints
 
 import tyro
+from tyro.constructors import ConstructorRegistry, PrimitiveConstructorSpec, PrimitiveTypeInfo
 
+from experiments.cli.paths import given
 from rope_dit.config import option
 from rope_dit.errors import UserError, nearest
 from rope_dit.registry import REGISTRIES
@@ -29,6 +31,7 @@ _TEXTS: dict[Any, tuple[str, str]] = {
     float: (r"-?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][-+]?[0-9]{1,3})?", "a number"),
     Path: (r".+", "a path"),
 }
+_TYPES = ConstructorRegistry()
 _SWITCH = re.compile(r"true|false|yes|no|on|off|0|1", re.IGNORECASE)
 
 
@@ -85,6 +88,8 @@ class Argument:
                 raise UserError(
                     f"{name} got '{text}', expected {self.expected}.{nearest(text, self.choices)}"
                 )
+            if self.type is Path:
+                given(text)
 
 
 def arguments(config_type: Any, prefix: str = "") -> Iterator[Argument]:
@@ -242,13 +247,32 @@ def parse(config_type: type[C], default: C | None, args: Sequence[str], prog: st
     try:
         with contextlib.redirect_stderr(stderr):
             read: C = tyro.cli(
-                config_type, args=asked or list(args), prog=prog, description=description, **over
+                config_type,
+                args=asked or list(args),
+                prog=prog,
+                description=description,
+                registry=_TYPES,
+                **over,
             )
             return read
     except SystemExit as stop:
         if stop.code in (0, None):
             raise
         raise _reason(stop, stderr.getvalue()) from None
+
+
+@_TYPES.primitive_rule
+def _path(info: PrimitiveTypeInfo) -> PrimitiveConstructorSpec[Path] | None:
+    """Read paths as `given`; a default stays as it is."""
+    if info.type is not Path:
+        return None
+    return PrimitiveConstructorSpec(
+        nargs=1,
+        metavar="PATH",
+        instance_from_str=lambda words: given(words[0]),
+        is_instance=lambda value: isinstance(value, Path),
+        str_from_instance=lambda path: [str(path)],
+    )
 
 
 def _reason(stop: SystemExit, printed: str) -> UserError:

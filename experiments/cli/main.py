@@ -9,13 +9,13 @@ import re
 import signal
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from pathlib import Path
 from types import FrameType
 
 from experiments.cli.arguments import take
 from experiments.cli.chatter import Chatter
 from experiments.cli.home import ensure_home
 from experiments.cli.listing import list_registered
+from experiments.cli.paths import given
 from experiments.cli.plugins import plugin_errors
 from rope_dit.errors import Stopped, UserError, is_out_of_memory
 from rope_dit.registry import add_plugins
@@ -84,7 +84,7 @@ def main(command: Callable[[list[str], StopFlag], int], argv: Sequence[str] | No
     try:
         args = list(sys.argv[1:] if argv is None else argv)
         if plugins := take(args, "plugins"):
-            add_plugins(Path(plugins))
+            add_plugins(given(plugins))
         if list_registered(args):
             code = OK
         else:

@@ -4,12 +4,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
+from experiments.cli.arguments import words_for
+from experiments.cli.commands import python
 from experiments.config.run import DataConfig, PathOrNone
 from experiments.config.text import flatten
 from rope_dit.config import check_finite, option
 from rope_dit.errors import check
 
-PROGRAM = "python -m experiments.train_extractor"
+MODULE = "experiments.train_extractor"
+PROGRAM = python(MODULE)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,9 +66,9 @@ class ExtractorConfig:
         return {key: text for key, text in flat.items() if key not in left_out}
 
     def command(self) -> str:
-        """The command that does this again."""
-        words = [PROGRAM]
+        """The command that does this again, from the folder in which its data, plug-ins and `out` lie."""
+        words: list[str] = []
         for key, text in self.options().items():
-            name = option(key).replace("data.name", "data")
-            words.append({"True": f"--{name}", "False": f"--no-{name}"}.get(text, f"--{name} {text}"))
-        return " ".join(words)
+            value = {"True": True, "False": False}.get(text, text)
+            words += words_for("data" if key == "data.name" else key, value)
+        return python(MODULE, *words)

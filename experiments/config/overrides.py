@@ -3,9 +3,11 @@
 from collections.abc import Iterator, Mapping
 from dataclasses import fields, is_dataclass, replace
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 from experiments.cli.arguments import Argument, arguments, unknown_option, words_for
+from experiments.cli.paths import everywhere
 from experiments.config.presets import preset
 from experiments.config.run import RunConfig
 from rope_dit.config import option
@@ -55,7 +57,7 @@ def _read(argument: Argument, name: str, text: str) -> Any:
 
 
 def command_line(config: RunConfig) -> list[str]:
-    """Arguments of `experiments.run` that give these settings."""
+    """Arguments of `experiments.run` that give these settings, their paths in full."""
     before, args = dict(_values(preset(config.preset))), ["--preset", config.preset]
     for name, value in _values(config):
         if value != before[name]:
@@ -64,10 +66,10 @@ def command_line(config: RunConfig) -> list[str]:
 
 
 def _values(config: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
-    """Every field that is no dataclass, named as on the command line."""
+    """Every field that is no dataclass, named as on the command line; paths in full."""
     for f in fields(config):
         value = getattr(config, f.name)
         if is_dataclass(value):
             yield from _values(value, f"{prefix}{f.name}.")
         else:
-            yield prefix + f.name, value
+            yield prefix + f.name, everywhere(value) if isinstance(value, Path) else value

@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal, get_type_hints
 
 import tyro
 
+from experiments.cli.paths import everywhere, given
 from experiments.cli.types import check_types, fitted
 from experiments.config import presets
 from experiments.config.endpoint import EndpointConfig
@@ -98,6 +99,12 @@ class StudyConfig:
         )  # fmt: skip
 
 
+def elsewhere(studies: Path) -> list[str]:
+    """Arguments that say where studies lie, for commands to be typed; none where that is as usual."""
+    usual = StudyConfig.studies
+    return [] if everywhere(studies) == everywhere(usual) else ["--studies", str(studies)]
+
+
 def study(preset: str = "digits", **fields: Any) -> StudyConfig:
     """A study with the settings of a preset of `experiments.run`, for study files.
 
@@ -143,7 +150,7 @@ def study_file(name: str) -> tuple[StudyConfig, Space]:
     Returns what the file calls STUDY, and its search SPACE (empty where it has none).
     Raises UserError with file and line where it cannot be read.
     """
-    path = Path(name) if name.endswith(".py") else STUDIES / f"{name}.py"
+    path = given(name) if name.endswith(".py") else STUDIES / f"{name}.py"
     if not path.is_file():
         known = sorted(file.stem for file in STUDIES.glob("[a-z]*.py"))
         raise UserError(f"no study file '{name}', expected a path ending in .py or one of {', '.join(known)}."

@@ -5,6 +5,7 @@ import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
+from experiments.cli.commands import typed
 from experiments.cli.main import FAILED, OK, SOME_FAILED, StopFlag, one_line
 from experiments.config.study import StudyConfig
 from experiments.coordinator.cell import FINAL, Cell
@@ -17,7 +18,6 @@ from experiments.coordinator.plan_ablation import plan_ablation
 from experiments.coordinator.resync import sync_definition, sync_runs
 from experiments.records.mlflow_store import check_experiment, pages, tracking_uri
 from experiments.records.run_folder import RunFolder
-from experiments.records.stores.sqlite_uri import typable
 from experiments.runner.dry_run import estimated_seconds
 from rope_dit.errors import Stopped
 from rope_dit.guidance.spec import GuidanceSpec
@@ -151,5 +151,5 @@ def finish(plan: Plan, config: StudyConfig, url: str, write_report: WriteReport)
     print(f"report      {report}")
     print(f"MLflow      {pages(tracking_uri(), url)}")
     if trials.works:
-        print(f"Optuna      optuna-dashboard {typable(database_url(plan.path))}")
+        print(f"Optuna      {typed('optuna-dashboard', database_url(plan.path))}")
     return OK if all(state == "done" for state in states) else SOME_FAILED

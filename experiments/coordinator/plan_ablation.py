@@ -1,6 +1,5 @@
 """From what a study's user asks for to its plan: all checks, before anything is written."""
 
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -13,6 +12,7 @@ from experiments.config.study import StudyConfig, study
 from experiments.coordinator.arm import Arm, parse_arms
 from experiments.coordinator.endpoint import check_endpoint, in_front, said
 from experiments.coordinator.plan import Plan, grow, read_plan, read_saved
+from experiments.records.paths import located
 from experiments.runner.resolve import Resolved, resolve
 from rope_dit.errors import UserError, check, nearest
 from rope_dit.guidance.spec import GuidanceSpec
@@ -80,12 +80,7 @@ def shared_settings(config: StudyConfig, path: Path, saved: Plan | None) -> RunC
     check(base.main_average in scored, "eval.averages", " ".join(base.averages), first)
     base = replace(base, eval=in_front(base.eval, config.endpoint, saved))
     threads = base.train.threads or (saved.base.train.threads if saved else threads_of_a_run(config))
-    return replace(
-        base,
-        data=replace(base.data, root=base.data.root.absolute(), name=_absolute(base.data.name)),
-        train=replace(base.train, threads=threads),
-        plugins=base.plugins.absolute() if base.plugins else None,
-    )
+    return located(replace(base, train=replace(base.train, threads=threads)))
 
 
 def threads_of_a_run(config: StudyConfig) -> int:
@@ -93,18 +88,13 @@ def threads_of_a_run(config: StudyConfig) -> int:
     return max(1, usable_cores() // (config.launch.workers or usable_cores()))
 
 
-def _absolute(data: str) -> str:
-    """Name of a data set; what follows its ':' as an absolute path where it is one, for runs elsewhere."""
-    name, _, argument = data.partition(":")
-    return f"{name}:{Path(argument).absolute()}" if argument and os.path.exists(argument) else data
-
-
 def resolve_arms(arms: Mapping[str, Arm], base: RunConfig, path: Path) -> list[Resolved]:
     """Check each arm as `experiments.run` would. Raises UserError."""
-    found = []
+    found: list[Resolved] = []
     for label, arm in arms.items():
         try:
-            found.append(resolve(replace(arm.config(base), out=path / "runs" / ".new")))
+            images = found[0].images if found else None  # all arms have the same
+            found.append(resolve(replace(arm.config(base), out=path / "runs" / ".new"), images=images))
         except UserError as error:
             raise UserError(f"arm {label}: {error}", error.details) from None
     return found

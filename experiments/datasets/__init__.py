@@ -4,6 +4,7 @@ What turns files into pictures and pictures into batches may live here. Files he
 `config` and `records`; they know neither models nor scores.
 """
 
-from experiments.datasets.base import Images, load
+from experiments.datasets.base import Images
+from experiments.datasets.named import load
 
 __all__ = ["Images", "load"]

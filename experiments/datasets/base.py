@@ -1,4 +1,4 @@
-"""What every data set returns, how one is looked up by name, and the split all of them share.
+"""What every data set returns, and the split all of them share.
 
 A data set is a function `(argument, config) -> Images` registered in `DATASETS`; `argument` is what follows
 the first ':' of its name on the command line.
@@ -12,8 +12,6 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from experiments.cli.plugins import plugin_errors
-from experiments.config.registries import DATASETS
 from experiments.config.run import DataConfig
 from rope_dit.config import option
 from rope_dit.errors import check
@@ -33,6 +31,8 @@ class Images:
         held_out_labels: int64 [M].
         classes: names; one class named "all" where pictures have none.
         name: what reports call the data set.
+        files: names of the files of `train`, then of `held_out`, for messages; none where they are no files.
+        remarks: what is odd about them and stops nothing, for people.
 
     Raises UserError where dtypes, shapes or labels do not fit together.
     """
@@ -43,6 +43,8 @@ class Images:
     held_out_labels: Labels
     classes: tuple[str, ...]
     name: str
+    files: tuple[str, ...] = ()
+    remarks: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         unique = len(set(self.classes)) == len(self.classes) > 0
@@ -53,6 +55,8 @@ class Images:
         check(got == shape, f"{self.name}: held_out", got, f"{shape} as in train")
 
     def _check_part(self, where: str, pixels: Pixels, labels: Labels) -> None:
+        for name, array in ((where, pixels), (f"{where}_labels", labels)):
+            check(isinstance(array, np.ndarray), name, type(array).__name__, "a NumPy array")
         ok, got = pixels.dtype == np.uint8 and pixels.ndim == 4, f"{pixels.dtype}{list(pixels.shape)}"
         check(ok and pixels.size > 0, where, got, "uint8[N, C, H, W], not empty")
         ok, got = labels.dtype == np.int64, f"{labels.dtype}{list(labels.shape)}"
@@ -64,21 +68,6 @@ class Images:
     def fingerprint(self) -> str:
         """SHA-256 (hex) of both parts' shapes, decoded bytes and labels, and of the class names."""
         return sha256(self.train, self.train_labels, self.held_out, self.held_out_labels, text=self.classes)
-
-
-def load(config: DataConfig) -> Images:
-    """Return the data set that `config.name` names, as `name` or `name:argument`.
-
-    Raises UserError for an unknown name, and for data that is missing or unusable.
-    """
-    name, colon, argument = config.name.partition(":")
-    build = DATASETS.load(name)
-    check(not colon or argument != "", "--data", config.name, f"'{name}' or '{name}:' and something after it")
-    with plugin_errors(DATASETS[name]):
-        images: Images = build(argument, config)
-        if not isinstance(images, Images):
-            raise TypeError(f"returned {type(images).__name__}, expected Images")
-    return images
 
 
 def refuse_argument(argument: str, config: DataConfig) -> None:

@@ -2,40 +2,49 @@
 
 import os
 from collections import Counter
-from collections.abc import Iterable
-from pathlib import Path
+from collections.abc import Iterable, Mapping
 from typing import TypeVar
 
 import numpy as np
+from numpy.typing import NDArray
 from tqdm import tqdm
 
+from experiments.cli.paths import given
 from experiments.config.registries import DATASETS
 from experiments.config.run import DataConfig
 from experiments.datasets.base import Images, Pixels, refuse_unused, sha256, stratified_split
 from experiments.datasets.image_files import cache
-from experiments.datasets.image_files.decode import SUFFIXES, Unusable, decode, strict_pillow
+from experiments.datasets.image_files.decode import FORMATS, Unusable, decode, strict_pillow
 from experiments.datasets.image_files.tree import Tree, scan, shorten
 from rope_dit.errors import UserError
 
-FORMAT = 1  # raise it when decoding changes: old cache files are then left alone
+FORMAT = 2  # raise it when decoding changes: old cache files are then left alone
 COLOURS = {1: "grey", 3: "RGB"}
 T = TypeVar("T", int, tuple[int, ...])
+Sizes = NDArray[np.int64]
 
 
 @DATASETS.register("folder")
 def folder(argument: str, config: DataConfig) -> Images:
     """Your own pictures, folder:PATH: class folders or no classes; split at random, or by train/ and test/.
 
-    Grey pictures make one channel, colour ones three. JPEG, PNG, BMP, WebP and GIF (first frame). Decoded
-    pictures are cached in $ROPE_DIT_CACHE, or ~/.cache/rope-dit, until a file or --data.image-size changes.
-    Raises UserError with one line for every picture that cannot be used, of the whole folder.
+    The parts may also be called training and testing, val, valid, validation or dev, in any case; of several
+    second parts the first of these is taken. Grey pictures make one channel, colour ones three.
+
+    JPEG, PNG, BMP, WebP, GIF (first frame) and TIFF (one page) are read, by their suffix; a file without a
+    suffix is what its first bytes say. A picture that would be lost is refused: one in another format or with
+    transparent pixels, more than 8 bits or several pages. What is no picture, hidden or in an archive is left
+    out, counted and said; so are pictures that are enlarged, equal, or of one colour.
+
+    Decoded pictures are cached in $ROPE_DIT_CACHE, or ~/.cache/rope-dit, until a file or --data.image-size
+    changes. Raises UserError with one line for every picture that cannot be used, of the whole folder.
     """
     if not argument:
         raise UserError("--data got 'folder', expected folder:PATH with the folder that holds the pictures.")
-    tree = scan(Path(argument).expanduser())
+    tree = scan(given(argument))
     if len(tree.parts) > 1:
         refuse_unused(config, "held_out")
-    pixels = _pixels(tree, config.image_size)
+    pixels, sizes = _pixels(tree, config.image_size)
     classes = sorted(tree.classes)
     index = {name: i for i, name in enumerate(classes)}
     labels = np.array([index[source.label] for source in tree.sources], dtype=np.int64)
@@ -51,30 +60,46 @@ def folder(argument: str, config: DataConfig) -> Images:
         held_out_labels=labels[held_out],
         classes=tuple(classes),
         name=tree.root.resolve().name or "folder",
+        files=tuple(shorten(tree.sources[i].name) for i in (*train, *held_out)),
+        remarks=(*tree.notes(), *_enlarged(sizes, config.image_size)),
     )
 
 
-def _pixels(tree: Tree, side: int) -> Pixels:
-    """Return all pictures, uint8 [N, C, H, W], from the cache or decoded; or report all that is wrong."""
+def _enlarged(sizes: Sizes, side: int) -> list[str]:
+    """What to say of pictures whose short side is less than `side`."""
+    small = Counter(f"{width}x{height}" for width, height in sizes[sizes.min(1) < side])
+    if not small:
+        return []
+    most = ", ".join(f"{count} of {size}" for size, count in small.most_common(3))
+    more = f" and {len(small) - 3} other sizes" if len(small) > 3 else ""
+    return [f"pictures that are enlarged to {side}x{side}: {small.total()} of {len(sizes)} ({most}{more})"]
+
+
+def _pixels(tree: Tree, side: int) -> tuple[Pixels, Sizes]:
+    """All pictures, uint8 [N, C, H, W], and their widths and heights before they were resized, [N, 2].
+
+    From the cache or decoded. Raises UserError with all that is wrong.
+    """
     if not tree.sources:
-        raise UserError(f"folder {shorten(tree.root)} holds no pictures ({' '.join(sorted(SUFFIXES))}). "
+        raise UserError(f"folder {shorten(tree.root)} holds no pictures ({', '.join(FORMATS)}). "
                         "Expected them in it, in class folders, or either in train/ and test/.",
-                        _lines(tree))  # fmt: skip
+                        [*_lines(tree), *tree.notes()])  # fmt: skip
     files = [(source.name, *source.identity) for source in tree.sources]
     key = sha256(text=[FORMAT, os.path.realpath(tree.root), side, files])
     cached = cache.read(key)
     decoded = _decode(tree, side) if cached is None else {}
-    _check_alike(decoded, tree.problems)
+    _check_alike({name: pixels for name, (pixels, _) in decoded.items()}, tree.problems)
     _check_enough(tree)
     _report(tree)
     if cached is not None:
-        return cached.astype(np.uint8, copy=False)
-    pixels = np.stack(list(decoded.values()))
-    cache.write(key, pixels)
-    return pixels
+        return cached[0].astype(np.uint8, copy=False), cached[1].astype(np.int64, copy=False)
+    pixels = np.stack([one for one, _ in decoded.values()])
+    sizes = np.array([size for _, size in decoded.values()], dtype=np.int64)
+    cache.write(key, pixels, sizes)
+    return pixels, sizes
 
 
-def _decode(tree: Tree, side: int) -> dict[str, Pixels]:
+def _decode(tree: Tree, side: int) -> dict[str, tuple[Pixels, tuple[int, int]]]:
     # One thread: 60,000 small JPEGs take seconds, and Pillow gains nothing from a second thread on them.
     decoded = {}
     with strict_pillow():
@@ -87,7 +112,7 @@ def _decode(tree: Tree, side: int) -> dict[str, Pixels]:
     return decoded
 
 
-def _check_alike(decoded: dict[str, Pixels], problems: dict[str, str]) -> None:
+def _check_alike(decoded: Mapping[str, Pixels], problems: dict[str, str]) -> None:
     """Name the pictures that differ from most in colour or size; converting them is the user's decision."""
     if not decoded:
         return

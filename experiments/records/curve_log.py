@@ -24,12 +24,14 @@ class CurveLog:
     Args:
         rows: whole ones up to the step that was asked for, in their order.
         complaints: what is the matter with the file, in words.
+        left_out: lines behind the last row, of which nothing is known.
         unsealed: rows of an earlier version, which are taken as they are.
         whole: the bytes of the rows, as they stand in the file if nothing is the matter.
     """
 
     rows: list[Row]
     complaints: list[str]
+    left_out: int
     unsealed: int
     whole: bytes
 
@@ -42,6 +44,12 @@ class CurveLog:
     def last(self) -> int:
         """Step of the last row; 0 where there is none."""
         return int(self.rows[-1]["step"]) if self.rows else 0
+
+    def complain_of_end(self, logged: int, every: int) -> None:
+        """Miss what is not there of a run that has a row at step `logged`, and one every so many steps."""
+        count = logged // every - self.last // every + (logged % every > 0) - self.left_out
+        if self.last < logged and count > 0:
+            self.complaints.append(_lost(count, self.last + 1, logged))
 
 
 def made_row(run_id: str, number: int, step: int, seconds: float, values: Mapping[str, float]) -> Row:
@@ -59,9 +67,7 @@ def read_log(content: bytes, run_id: str, step: int) -> CurveLog:
     """Rows of a file up to `step`; those behind come again."""
     rows: list[Row] = []
     gaps: list[str] = []
-    damaged = changed = spoilt = (
-        0  # lines that say nothing, rows that are not as written, both since the last good
-    )
+    damaged = changed = left_out = 0  # lines, rows, and both since the row before
     number, before = -1, 0
     lines = content.splitlines()
     for i, line in enumerate(lines):
@@ -70,27 +76,21 @@ def read_log(content: bytes, run_id: str, step: int) -> CurveLog:
         if row is None or _is_changed(run_id, row, number):
             damaged += row is None and not is_torn
             changed += row is not None
-            spoilt += 1
+            left_out += 1
         elif row["step"] <= step:
-            if (lost := row.get("row", number + 1) - number - 1 - spoilt) > 0:
+            if (lost := row.get("row", number + 1) - number - 1 - left_out) > 0:
                 gaps.append(_lost(lost, before + 1, row["step"] - 1))
             rows.append(row)
-            number, before, spoilt = row.get("row", number + 1), row["step"], 0
+            number, before, left_out = row.get("row", number + 1), row["step"], 0
     complaints = [f"{_count(damaged, 'damaged line')} left out"] * (damaged > 0)
     complaints += [f"{_count(changed, 'changed row')} left out"] * (changed > 0)
     unsealed = sum("sha256" not in row for row in rows)
-    return CurveLog(rows, complaints + gaps, unsealed, b"".join(map(line_of, rows)))
+    return CurveLog(rows, complaints + gaps, left_out, unsealed, b"".join(map(line_of, rows)))
 
 
 def _is_changed(run_id: str, row: Row, number: int) -> bool:
     """Whether a row is not what the run wrote, or does not stand behind row `number`."""
     return "sha256" in row and (row["sha256"] != _seal(run_id, row) or row["row"] <= number)
-
-
-def missing_end(last: int, logged: int, every: int) -> str:
-    """What is missing behind step `last`, where a run has a row at `logged`, and one every so many steps."""
-    count = logged // every - last // every + (logged % every > 0)
-    return _lost(count, last + 1, logged)
 
 
 def _lost(count: int, first: int, last: int) -> str:

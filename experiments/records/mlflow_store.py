@@ -8,10 +8,11 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from experiments.cli.commands import typed
 from experiments.cli.imports import heavy_imports
 from experiments.records.locks import hold
 from experiments.records.stores import local_store
-from experiments.records.stores.sqlite_uri import absolute, sqlite_file, sqlite_uri, typable
+from experiments.records.stores.sqlite_uri import absolute, sqlite_file, sqlite_uri
 from experiments.records.stores.store_errors import hidden, passes, reason
 from rope_dit.errors import UserError
 
@@ -158,7 +159,7 @@ def check_experiment(name: str) -> None:
 def deleted(name: str, number: str, uri: str) -> tuple[str, list[str]]:
     """What to say of an experiment that somebody deleted in MLflow: one line, and the command that helps."""
     file = sqlite_file(uri)
-    where = f"MLFLOW_TRACKING_URI={typable(sqlite_uri(file))} " if file else ""
+    where = f"MLFLOW_TRACKING_URI={typed(sqlite_uri(file))} " if file else ""
     return (
         f"experiment '{name}' was deleted in MLflow, which takes no runs for it; choose another name, or "
         "restore it:",
@@ -179,7 +180,7 @@ def pages(uri: str, page: str = "") -> str:
     """
     if uri.startswith("http"):
         return f"{hidden(uri).rstrip('/')}{page}"
-    command = f"mlflow ui --backend-store-uri {typable(hidden(uri))}"
+    command = typed("mlflow", "ui", "--backend-store-uri", hidden(uri))
     return f"{command}, then http://127.0.0.1:5000{page}" if page else command
 
 

@@ -26,10 +26,11 @@ from dataclasses import asdict, astuple, dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from experiments.cli.commands import python
 from experiments.config.identity import SOURCE, read_identity
 from experiments.config.text import to_json
 from experiments.records import locks
-from experiments.records.curve_log import CurveLog, Row, line_of, made_row, missing_end, read_log
+from experiments.records.curve_log import CurveLog, Row, line_of, made_row, read_log
 from experiments.records.mlflow_names import Point
 from experiments.records.own_files import refuse_links
 from experiments.records.run_record import RunRecord, read_record, write_record
@@ -90,7 +91,7 @@ class RunFolder:
                 raise UserError(f"{self.path} holds files but no run; choose another --out or empty it.")
         elif differences := differing(read_identity(record.identity), identity):
             if SOURCE in "".join(differences):
-                mend = f"python -m experiments.runner.migrate {self.path}"
+                mend = python("experiments.runner.migrate", self.path)
                 differences.append(f"if its files still do the same as those of the run: {mend}")
             raise UserError(
                 f"{self.path} holds another run; choose another --out. They differ in:", differences
@@ -112,7 +113,8 @@ class RunFolder:
                 ) from None
             if owner.exists() and owner.stat().st_nlink > 1:  # a hard link: it is somebody else's file too
                 owner.unlink()
-            owner.write_text(f"process {os.getpid()} on {socket.gethostname()}")
+            with naming(owner):
+                owner.write_text(f"process {os.getpid()} on {socket.gethostname()}")
             yield
 
     @contextlib.contextmanager
@@ -170,11 +172,10 @@ class RunFolder:
         found = read_log(content, self._id, step)
         self._rows, self._next = found.rows, found.next
         self._known = {(key, step) for key, step, _, _ in self.points()}
-        complaints = found.complaints
         if config and found.last < logged:
-            complaints.append(missing_end(found.last, logged, config[0].settings.train.log_every))
-        if complaints:
-            _log.warning("%s: %s; the run goes on without", file, "; ".join(complaints))
+            found.complain_of_end(logged, config[0].settings.train.log_every)
+        if found.complaints:
+            _log.warning("%s: %s; the run goes on without", file, "; ".join(found.complaints))
         if old := self._unsealed(config, found):
             text = "%s: %s without a SHA-256, as an earlier version wrote it: read unchecked"
             _log.warning(text, self.path, ", ".join(old))

@@ -154,7 +154,8 @@ def _try_samplers(resolved: Resolved, training: Training) -> None:
             raise _Enough
         return False
 
-    config = replace(resolved.config, train=training.config, eval=replace(evaluation, chunk=PICTURES))
+    few = replace(evaluation, chunk=PICTURES)
+    config = replace(resolved.config, until=0, train=training.config, eval=few)
     images = resolved.images
     generator = Generator(training.model, config, images.train_labels, images.train.shape[1:], stop)
     samplers, guidances = evaluation.sampler_specs, evaluation.guidance_specs

@@ -3,13 +3,13 @@
 import hashlib
 import os
 import resource
-import shlex
 import subprocess
 import sys
 from pathlib import Path
 
 import torch
 
+from experiments.cli.commands import typed
 from experiments.config.overrides import command_line
 from experiments.datasets.batches import Batches
 from experiments.runner.dry_run import forward_flops
@@ -49,7 +49,7 @@ def origin(resolved: Resolved, ranks: int = 1) -> dict[str, str]:
         "fingerprint": resolved.fingerprint,
         "device": device_text(resolved.device),
         "git_commit": git_commit(),
-        "command": shlex.join([*program, "-m", "experiments.run", *command_line(resolved.asked)]),
+        "command": typed(*program, "-m", "experiments.run", *command_line(resolved.asked)),
         "torch": str(torch.__version__),
         "parameters": str(sum(p.numel() for p in model.parameters())),
         "parameters_variant": str(sum(p.numel() for p in model.pos_embed.parameters())),

@@ -82,16 +82,19 @@ class Resolved:
 
 
 @plugin_errors()
-def resolve(asked: RunConfig, ranks: int = 0, *, scored: bool = True) -> Resolved:
+def resolve(
+    asked: RunConfig, ranks: int = 0, *, scored: bool = True, images: Images | None = None
+) -> Resolved:
     """Check everything that can be checked before anything is written. Raises UserError.
 
     Args:
         asked: what the user asked for.
         ranks: processes that train it together; 0: as many as trained what lies in `asked.out`, or one.
         scored: whether scores are going to be made of its pictures, and so the run folder be written.
+        images: its data set, if it is there already.
     """
     device = choose_device(asked.device)
-    images = load(asked.data)
+    images = images or load(asked.data)
     if scored:
         check_writable(asked.out or asked.runs)
     config, found, folder = place(asked, device, images, ranks)

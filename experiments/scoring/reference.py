@@ -43,6 +43,7 @@ class Reference:
     stop: Callable[[], bool]
     ranks: Ranks = ONE
     _kept: dict[str, Features] = field(default_factory=dict, init=False, repr=False)
+    _uncached: list[str] = field(default_factory=list, init=False, repr=False)
 
     def make(self) -> None:
         """Make what is not on the disk yet, or is damaged there."""
@@ -101,8 +102,10 @@ class Reference:
         try:
             write_tensors(self._file(part), self._about(part), features.tensors())
         except OSError as error:  # a cache is never needed
-            _log.warning("features of real pictures cannot be cached (%s); this process keeps them, and the "
-                         "next one makes them again", error)  # fmt: skip
+            if not self._uncached:
+                _log.warning("features of real pictures cannot be cached (%s); this process keeps them, and "
+                             "the next one makes them again", error)  # fmt: skip
+            self._uncached.append(part)
 
     def _file(self, part: str) -> Path:
         key = f"{self.images.fingerprint} {part} {self.extractor.name} {self.extractor.sha256}"

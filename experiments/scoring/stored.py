@@ -37,7 +37,7 @@ def read_tensors(path: Path, about: About) -> dict[str, Tensor] | None:
     """Tensors that were written to this file as belonging to this; None where there are none."""
     try:
         return _checked(read_file(path), about)
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):  # the folder's place may be a file's
         return None
     except (OSError, ValueError, safetensors.SafetensorError, KeyError) as error:  # KeyError: an unknown type
         reason = error.strerror if isinstance(error, OSError) else " ".join(str(error).split())[:80]

@@ -25,6 +25,7 @@ def no_network():
         for name in ("http_proxy", "https_proxy"):
             patch.setenv(name, "http://127.0.0.1:9")  # nothing listens there: refused at once
         patch.setenv("no_proxy", "")
+        patch.setattr("urllib.request._opener", None)  # it would keep the proxies of its first use
         yield
 
 

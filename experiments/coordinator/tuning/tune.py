@@ -7,9 +7,10 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 
+from experiments.cli.commands import python
 from experiments.cli.main import FAILED, OK, SOME_FAILED, StopFlag
 from experiments.config.canonical import scoring
-from experiments.config.study import Space, StudyConfig
+from experiments.config.study import Space, StudyConfig, elsewhere
 from experiments.config.text import to_json
 from experiments.config.tuning import TuneConfig
 from experiments.coordinator.ablate import hold, launching
@@ -157,5 +158,5 @@ def conclude(plan: Plan, found: Sequence[TunedArm]) -> int:
     if len(failed) == len(found):
         return FAILED
     print("these scores chose the configurations, so they flatter them; on fresh seeds:")
-    print(f"python -m experiments.study ablate --from-tuned {plan.name}")
+    print(python("experiments.study", "ablate", "--from-tuned", plan.name, *elsewhere(plan.path.parent)))
     return SOME_FAILED if failed else OK

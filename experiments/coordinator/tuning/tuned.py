@@ -10,9 +10,10 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from experiments.cli.commands import python
 from experiments.cli.plugins import check_asked_for
 from experiments.config.former import upgraded
-from experiments.config.study import StudyConfig
+from experiments.config.study import StudyConfig, elsewhere
 from experiments.config.text import from_json, read_json, to_json
 from experiments.coordinator.arm import Arm
 from experiments.records.seal import sealed, unsealed
@@ -69,7 +70,8 @@ def tuned_defaults(name: str, studies: Path) -> StudyConfig:
 
     Raises UserError where the tuning is not there, not finished, damaged, or found nothing.
     """
-    file, again = studies / name / FILE, f"python -m experiments.study tune --name {name}"
+    file = studies / name / FILE
+    again = python("experiments.study", "tune", "--name", name, *elsewhere(studies))
     if not file.is_file():
         why = "has not come to its end" if (studies / name).is_dir() else "is not there"
         raise UserError(f"tuning study {studies / name} {why}; first: {again}")

@@ -1,7 +1,6 @@
-"""URIs of SQLite files, for MLflow, for Optuna and for people's shells. Imports no SQLAlchemy."""
+"""URIs of SQLite files, for MLflow and for Optuna. Imports no SQLAlchemy."""
 
 import re
-import shlex
 from pathlib import Path
 from urllib.parse import unquote
 
@@ -35,12 +34,3 @@ def absolute(uri: str) -> str:
     file = sqlite_file(uri)
     _, mark, query = uri.partition("?")
     return f"{sqlite_uri(file)}{mark}{query}" if file else uri
-
-
-def typable(uri: str) -> str:
-    """A URI as a word that a shell takes.
-
-    >>> typable("sqlite:////a b/mlflow.db"), typable("sqlite:///mlflow.db")
-    ("'sqlite:////a b/mlflow.db'", 'sqlite:///mlflow.db')
-    """
-    return shlex.quote(uri)

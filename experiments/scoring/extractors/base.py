@@ -166,6 +166,5 @@ def read_weights(path: Path) -> bytes:
     try:
         return read_file(path)
     except OSError as error:
-        raise UserError(
-            f"weights file {path.name}: {error.strerror}; expected a file with weights."
-        ) from None
+        raise UserError(f"weights file {path.name}: {error.strerror}; expected a file with weights. "
+                        "Say where it is: --eval.extractor (evaluate: --extractor).") from None  # fmt: skip

@@ -1,5 +1,6 @@
 """What a search draws: only what can be, nothing twice, the same again, and as earlier versions drew it."""
 
+import itertools
 import math
 from pathlib import Path
 
@@ -11,7 +12,7 @@ from experiments.config.tuning import Choice, Range
 from experiments.coordinator.arm import parse_arms
 from experiments.coordinator.plan import Plan
 from experiments.coordinator.tuning.check_space import buildable
-from experiments.coordinator.tuning.drawing import AGAIN, DRAWS, Candidate, Drawing
+from experiments.coordinator.tuning.drawing import AGAIN, DRAWS, GUIDED, Candidate, Drawing
 from experiments.coordinator.tuning.space import MOST, points
 from experiments.datasets import load
 from rope_dit.errors import UserError
@@ -108,7 +109,10 @@ def test_nothing_is_drawn_twice_whatever_optuna_calls_it():
 def test_the_rest_of_a_large_space_is_found():
     one = drawing({"train.warmup_steps": Range(1, 20, whole=True), "train.lr": Choice(1, 2, 3)})
     assert one.distinct(MOST) == 61  # with the default learning rate too
-    assert len({*texts(searched(one, 61, 20))}) == 61
+    found = searched(one, 61, 20)
+    assert len({*texts(found)}) == 61
+    drawn = [candidate.trial.number for candidate in found]
+    assert max(after - before for before, after in itertools.pairwise(drawn)) == GUIDED + 1
 
 
 def test_searches_of_before_draw_some_twice():

@@ -42,6 +42,16 @@ def encoded(form, mode="RGB", **options):
     return file.getvalue()
 
 
+def seen_through(mode):
+    """A PNG of which the first pixel alone is transparent."""
+    picture, file = Image.fromarray(noise(9, 6, 8, 3)).convert(mode), io.BytesIO()
+    first = picture.getpixel((0, 0))
+    if mode in ("RGBA", "LA"):
+        picture.putpixel((0, 0), (*first[:-1], 254))
+    picture.save(file, "PNG", **({"transparency": first} if mode in ("P", "RGB") else {}))
+    return file.getvalue()
+
+
 BAD = {
     "cut.jpg": (encoded("JPEG")[:-40], "corrupt: image file is truncated"),
     "cut.png": (encoded("PNG")[:-40], "corrupt: "),
@@ -52,12 +62,20 @@ BAD = {
     "header.png": (encoded("PNG")[:7], "not an image: "),
     "empty.png": (b"", "empty file: 0 bytes"),
     "text.jpg": (b"<html>not found</html>", "not an image: "),
-    "tiff.png": (encoded("TIFF"), "not an image: "),
+    "icon.png": (encoded("ICO"), "not an image: "),
+    "phone.heic": (b"\0\0\0\x18ftypheic", "not read: HEIC; convert it"),
+    "targa.TGA": (encoded("TGA"), "not read: TGA; convert it"),
+    "no_suffix": (b"\0\0\0\x18ftypavif", "not read: AVIF; convert it"),
+    "kept.png.bak": (encoded("PNG"), "not read: PNG with suffix .bak; call it .png"),
+    "pages.tif": (
+        encoded("TIFF", save_all=True, append_images=[Image.new("RGB", (8, 6))]),
+        "several pages: 2",
+    ),
     "grey.png": (encoded("PNG", "L"), "wrong mode: grey, but most are RGB"),
-    "alpha.png": (encoded("PNG", "RGBA"), "wrong mode: RGBA with transparency"),
-    "grey_alpha.png": (encoded("PNG", "LA"), "wrong mode: LA with transparency"),
-    "palette_alpha.png": (encoded("PNG", "P", transparency=0), "wrong mode: P with transparency"),
-    "colour_key.png": (encoded("PNG", transparency=(1, 2, 3)), "wrong mode: RGB with transparency"),
+    "alpha.png": (seen_through("RGBA"), "wrong mode: RGBA with transparency"),
+    "grey_alpha.png": (seen_through("LA"), "wrong mode: LA with transparency"),
+    "palette_alpha.png": (seen_through("P"), "wrong mode: P with transparency"),
+    "colour_key.png": (seen_through("RGB"), "wrong mode: RGB with transparency"),
     "cmyk.jpg": (encoded("JPEG", "CMYK"), "wrong mode: CMYK; convert it to RGB"),
     "deep_grey.png": (png(8, 6, 16, 0, bytes(6 * 17)), "wrong mode: more than 8 bits"),
     "deep_colour.png": (png(8, 6, 16, 2, bytes(6 * 49)), "wrong mode: more than 8 bits"),
@@ -88,14 +106,9 @@ def test_every_bad_picture_is_in_one_report_and_nothing_is_cached(root, cache_fo
     expected |= {"cat/pipe.png": "not a file: ", "stray.png": "no class: "}
     num_bad, num_all = len(expected), 31 + len(expected)
     paint(root / "cat" / "inner" / "0.png")
-    (root / "empty").mkdir()
     (root / "outside").symlink_to(root.parent / "outside")
-    expected |= {
-        "cat/inner/": "nested: ",
-        "outside/": "link: ",
-        "class 'outside'": "too few pictures: 0 of 0",
-    }
-    expected |= {"class 'empty'": "too few pictures: 0 of 0", "class 'dog'": "too few pictures: 1 of 1"}
+    expected |= {"cat/inner/": "nested: ", "outside/": "link: "}
+    expected |= {"class 'dog'": "too few pictures: 1 of 1"}
     error = refusal(folder, root)
     assert str(error).startswith(f"{num_bad} of {num_all} pictures in ")
     assert str(error).split("pictures in ")[1].split(" cannot")[0].endswith("pictures")
@@ -124,7 +137,7 @@ def test_the_hint_of_a_wrong_size_works(root):
 def test_problems_of_folders_are_found_though_the_pictures_are_cached(root):
     paint_classes(root, {"cat": 3})
     folder(root)
-    (root / "empty").mkdir()
+    paint(root / "cat" / "more" / "0.png")
     assert str(refusal(folder, root)).startswith("the folders in ")
 
 
@@ -144,7 +157,9 @@ def test_missing_and_empty_folders(root, tmp_path):
     (root / "notes.txt").write_text("")
     assert "holds no pictures" in str(refusal(folder, root))
     paint(root / "train" / "cat" / "0.png")  # train/ alone is a class, with a folder in it
-    assert "nested: " in folder_lines(refusal(folder, root))["train/cat/"]
+    assert "give folder:PATH/train, or" in folder_lines(refusal(folder, root))["train/cat/"]
+    paint_classes(root, {"other": 2})
+    assert folder_lines(refusal(folder, root))["train/cat/"].endswith("give folder:PATH/train")
     for name in ("folder", "folder:"):
         assert "folder:" in str(refusal(load, DataConfig(name=name)))
 

@@ -19,9 +19,6 @@ from PIL import Image
 
 def test_class_folders_are_split_per_class(root, capsys):
     paint_classes(root, {"dog": 20, "cat": 10})
-    (root / ".hidden").mkdir()
-    (root / "cat" / ".0.png").write_text("hidden")
-    (root / "labels.csv").write_text("a,b")
     images = folder(root, held_out=0.2)
     assert images.classes == ("cat", "dog")
     assert images.train.shape == (24, 3, 6, 8)
@@ -81,6 +78,16 @@ def test_a_class_must_be_in_both_parts(root):
         "class 'cow' in train/": "too few pictures: 0 of 0 usable, 1 needed",
         "class 'dog' in test/": "too few pictures: 0 of 0 usable, 1 needed",
     }
+
+
+def test_folders_of_earlier_versions_keep_their_fingerprint(root):
+    """Values of the version that knew only train/ with test/ or val/; runs of it must go on."""
+    decomposed = "cafe\u0301"
+    counts = {f"train/{decomposed}": 3, "train/dog": 2, f"test/{decomposed}": 1, "test/dog": 2, "val/dog": 1}
+    paint_classes(root, counts)
+    assert folder(root).fingerprint == "63166ff2611f427e145106dba42d5cdada0de8ae4ad7dfd3463a174d3b07619f"
+    resized = "8b873dc060cec715260d880f8e1f24ceb7eae4c1c82e40923352d7b923ae73a2"
+    assert folder(root, image_size=4).fingerprint == resized
 
 
 def test_order_of_creation_does_not_matter(tmp_path):

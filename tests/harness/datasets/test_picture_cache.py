@@ -25,9 +25,17 @@ def cached(root, cache_folder):
 def test_second_load_reads_the_cache(cached, capsys):
     root, images, file = cached
     assert folder(root).fingerprint == images.fingerprint
-    cache.write(file.stem, np.zeros((8, 3, 6, 8), np.uint8))
+    black = np.zeros((8, 3, 6, 8), np.uint8), np.full((8, 2), 8)
+    cache.write(file.stem, *black)
     assert folder(root).train.max() == 0
     assert capsys.readouterr().err == ""
+
+
+def test_a_cache_of_another_version_of_decoding_is_left_alone(cached, monkeypatch):
+    root, images, file = cached
+    cache.write(file.stem, np.zeros((8, 3, 6, 8), np.uint8), np.full((8, 2), 8))
+    monkeypatch.setattr("experiments.datasets.folder.FORMAT", 1)
+    assert folder(root).fingerprint == images.fingerprint
 
 
 @pytest.mark.parametrize("position", [0, 8, 20, 100, 140, 200, 260, 300, 340, 383, 384, 500, -1])
@@ -65,15 +73,15 @@ def test_two_files_that_were_swapped_are_noticed(cached, cache_folder, capsys):
     assert (file.read_bytes(), second.read_bytes()) == contents
 
 
-def test_a_file_of_an_earlier_version_is_made_again_and_stays_readable_to_it(cached, capsys):
+def test_a_file_that_does_not_say_whose_it_is_is_made_again(cached, capsys):
     root, images, file = cached
     content = file.read_bytes()
     with file.open("rb") as opened:
-        digest, pixels = np.load(opened), np.load(opened)  # all that it reads
-    assert sha256(pixels) == str(digest)
+        digest, *arrays = (np.load(opened) for _ in range(3))
+    assert sha256(*arrays) == str(digest)
     with file.open("wb") as opened:
-        np.save(opened, digest)
-        np.save(opened, pixels)
+        for part in (digest, *arrays):
+            np.save(opened, part)
     assert folder(root).fingerprint == images.fingerprint
     assert "an earlier version did not write whose they are" in capsys.readouterr().err
     assert file.read_bytes() == content
@@ -116,7 +124,7 @@ def test_a_cache_belongs_to_one_folder(cached, tmp_path, cache_folder):
         (tmp_path / "copy" / path.parent.name / path.name).hardlink_to(path)
     folder(root)
     for file in cache_folder.iterdir():
-        cache.write(file.stem, np.zeros((8, 3, 6, 8), np.uint8))
+        cache.write(file.stem, np.zeros((8, 3, 6, 8), np.uint8), np.full((8, 2), 8))
     assert folder(tmp_path / "copy").fingerprint == images.fingerprint
 
 
@@ -155,3 +163,5 @@ def test_the_cache_lies_in_home_by_default(monkeypatch, tmp_path):
     monkeypatch.delenv("ROPE_DIT_CACHE")
     monkeypatch.setenv("HOME", str(tmp_path))
     assert cache.cache_folder() == Path(tmp_path, ".cache", "rope-dit")
+    monkeypatch.setenv("ROPE_DIT_CACHE", "~/mine")
+    assert cache.cache_folder() == tmp_path / "mine"

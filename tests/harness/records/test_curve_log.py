@@ -65,6 +65,15 @@ def test_rows_that_are_missing_are_counted_and_named(folder, caplog, kept, says)
     assert f"metrics.jsonl: {says}; the run goes on without" in said(caplog)
 
 
+def test_what_was_changed_at_the_end_is_not_missed_as_well(folder, caplog):
+    whole = lines(folder)
+    assert opened(folder, [*whole[:2], edited(whole[2], time=1.0), edited(whole[3], time=1.0)]) == [5, 10]
+    assert said(caplog).endswith("metrics.jsonl: 2 changed rows are left out; the run goes on without")
+    caplog.clear()
+    assert opened(folder, [whole[0], edited(whole[3], time=1.0)]) == [5]
+    assert "1 changed row is left out; 2 rows of steps 6 to 20 are missing;" in said(caplog)
+
+
 def test_rows_behind_the_checkpoint_are_not_missed(folder, caplog):
     """They come again; and a checkpoint may be older than the last row."""
     assert opened(folder, lines(folder)[:2], logged=10) == [5, 10]

@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import os
+import shlex
 from collections.abc import Callable
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from extractors import images_fixture, pictures  # noqa: F401
 from painting import paint
 from torch import nn
 
+from experiments.cli.arguments import parse
 from experiments.cli.main import StopFlag
 from experiments.config.extractor import ExtractorConfig
 from experiments.config.run import DataConfig
@@ -89,6 +91,18 @@ def test_command_keeps_no_path_of_this_machine() -> None:
     assert config.command().startswith("python -m experiments.train_extractor --out c.safetensors --epochs ")
     assert "--data folder:pictures" in config.command()
     assert "/" not in config.command()
+
+
+def test_command_can_be_typed_where_the_data_lie() -> None:
+    config = ExtractorConfig(
+        out=Path("/a/it's.safetensors"), data=DataConfig(name="folder:/d/my pics"), flip=True, lr=0.5
+    )
+    words = shlex.split(config.command())
+    assert words[:3] == ["python", "-m", "experiments.train_extractor"]
+    again = parse(ExtractorConfig, None, words[3:], "", "")
+    assert again == dataclasses.replace(
+        config, out=Path("it's.safetensors"), data=DataConfig(name="folder:my pics")
+    )
 
 
 @pytest.mark.parametrize(
