@@ -152,8 +152,10 @@ def sync(studies: Path, name: str) -> list[str]:
     with RunFolder(path).lock():
         plan = read_plan(path)  # whoever held it may have changed it
         assert plan is not None, "nobody removes a study that is held"
-        apart = [] if sync_definition(plan.definition()) else ["its definition is not written"]
-        apart += sync_runs(plan.name, cells_in(plan))
+        sync_definition(plan.definition())
+        apart = sync_runs(plan.name, cells_in(plan))
+        if not sync_definition(plan.definition()):  # its view shows what the runs have by now
+            apart.append("the study's definition is not written")
         if plan.kind == "tune":
             make_again(plan)
         else:

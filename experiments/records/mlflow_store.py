@@ -100,12 +100,16 @@ def _prepare(file: Path, reading: bool) -> None:
 def _make_database(file: Path) -> None:
     """Make all tables beside the place, then rename: killed half way, it would be a store for no one."""
     import mlflow
+    from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
 
     fresh = file.with_name(f"{file.name}.new")
     for left in file.parent.glob(f"{fresh.name}*"):
         left.unlink()
     mlflow.MlflowClient(sqlite_uri(fresh))
     os.replace(fresh, file)
+    for uri, engine in SqlAlchemyStore._engine_map.items():
+        if sqlite_file(uri) == file.absolute():  # its connections are to a file that was there before
+            engine.dispose()
 
 
 def _answering(uri: str) -> str:

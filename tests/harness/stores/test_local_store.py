@@ -13,6 +13,7 @@ from mirrors import EXPERIMENT, log, make_run, mirror, runs, score, tables_fixtu
 from experiments.coordinator.optuna_storage import empty_storage
 from experiments.records import mlflow_store
 from experiments.records.mlflow_store import connect
+from experiments.records.run_folder import RunFolder
 from experiments.records.stores.run_files import lacking, local_folder
 from experiments.records.stores.sqlite_uri import sqlite_file, sqlite_uri
 
@@ -102,6 +103,17 @@ def test_an_experiment_that_is_called_as_the_folder_is_found_too(tables, tmp_pat
     uri = sqlite_uri(tmp_path / "new" / "mlflow.db")
     client, run = only_run(uri)
     assert lacking(client, run, tmp_path / "new" / "run") == []
+
+
+def test_a_store_whose_file_was_removed_is_made_again_under_a_client_that_knew_it(
+    tables, tmp_path, monkeypatch
+):
+    uri = project(tmp_path / "one", tables, monkeypatch)
+    (tmp_path / "one" / "mlflow.db").unlink()
+    made = RunFolder(tmp_path / "one" / "run")
+    made.open_metrics(5)
+    assert mirror(made).close("FINISHED", "finished")
+    assert lacking(connect(uri), runs(connect(uri))["run"], made.path) == []
 
 
 @pytest.mark.parametrize("table", ["people (name)", "alembic_version (v)", "experiments (name, result)"])
