@@ -157,9 +157,10 @@ def sync(studies: Path, name: str) -> list[str]:
         if not sync_definition(plan.definition()):  # its view shows what the runs have by now
             apart.append("the study's definition is not written")
         if plan.kind == "tune":
-            make_again(plan)
+            shown = make_again(plan)
         else:
-            Trials(plan.path, plan.name, plan.cells(), plan.endpoint())
+            shown = Trials(plan.path, plan.name, plan.cells(), plan.endpoint()).works
+        apart += [] if shown else ["Optuna's side is not written"]
     return apart
 
 
