@@ -3,6 +3,7 @@
 import csv
 import io
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
@@ -117,8 +118,9 @@ def test_the_made_up_study_is_like_a_real_one(tmp_path_factory, tmp_path):
 
 @pytest.mark.slow
 def test_sixty_thousand_scores_are_read_in_seconds(store):
-    row = scores_of(store, "rope2d", 0)[:1]
-    write(store, "rope2d", 0, row * 60_000)
+    one = scores_of(store, "rope2d", 0)[0]
+    many = [replace(one, key=replace(one.key, sampling_seed=seed)) for seed in range(60_000)]
+    write(store, "rope2d", 0, many)
     begun = time.perf_counter()
     assert len(load.scores(NAME, uri_of(store))) > 60_000
     assert time.perf_counter() - begun < 10
