@@ -125,13 +125,27 @@ def test_a_finished_run_tries_nothing(copy, monkeypatch):
         call("run", *SMOKE, "--out", copy)
 
 
-def test_metrics_are_tried_before_anything_is_sampled(copy, monkeypatch):
-    """By evaluate too: the features of real pictures are there, so that nothing would be made anew."""
+def own_metric(body: str) -> None:
+    """A plug-in in the folder `own`, whose method does this."""
     Path("own").mkdir()
     text = "from experiments.config.registries import METRICS\n\n\n@METRICS.register('mine')\nclass Mine:\n"
     text += "    'Mine.'\n    values = {'mine': 'lower'}\n    min_images = 2\n\n"
-    Path("own/mine.py").write_text(text + "    def measure(self, generated, real):\n        return 3\n")
+    Path("own/mine.py").write_text(f"{text}    def measure(self, generated, real):\n        {body}\n")
+
+
+def test_metrics_are_tried_before_anything_is_sampled(copy):
+    """By evaluate too: the features of real pictures are there, so that nothing would be made anew."""
+    own_metric("return 3")
     result = call("evaluate", copy, "--plugins", "own")
     assert result.code == 2
     assert "metric 'mine' (own/mine.py): AttributeError" in result.err
     assert not (copy / "samples").exists()
+
+
+def test_a_metric_that_is_no_number_stops_nothing_and_is_named_once(copy, caplog):
+    own_metric("return {'mine': float('nan')}")
+    result = call("evaluate", copy, "--plugins", "own")
+    assert result.code == 0, result.err
+    said = "metric mine: mine is nan of the held-out pictures; reports have a dash for it"
+    assert [record.getMessage() for record in caplog.records] == [said]
+    assert "mine,100," in (copy / "scores.csv").read_text()
