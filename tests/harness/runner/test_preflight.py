@@ -148,4 +148,4 @@ def test_a_metric_that_is_no_number_stops_nothing_and_is_named_once(copy, caplog
     assert result.code == 0, result.err
     said = "metric mine: mine is nan of the held-out pictures; reports have a dash for it"
     assert [record.getMessage() for record in caplog.records] == [said]
-    assert "mine,100," in (copy / "scores.csv").read_text()
+    assert ",mine_digits,100," in (copy / "scores.csv").read_text()
