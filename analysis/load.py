@@ -18,7 +18,7 @@ from analysis import artifacts
 from analysis.store import find_runs, reading
 from experiments.cli.main import one_line
 from experiments.records.mlflow_names import Naming, metric_name, score_points
-from experiments.records.score import KEY_COLUMNS, SCORE_COLUMNS, Score, ScoreKey, read_scores
+from experiments.records.score import KEY_COLUMNS, SCORE_COLUMNS, Score, ScoreKey, is_sealed, read_scores
 from rope_dit.errors import UserError
 
 TAGS = (
@@ -113,10 +113,13 @@ def scores(experiment: str, uri: str | None = None) -> pd.DataFrame:
         sampling_seconds: what making the n pictures took, float64.
         images_sha256, reference_sha256, extractor_sha256: scores compare where the last two agree.
         time: UTC.
+
+    Its `attrs["unsealed"]` are ids of runs whose table has no SHA-256: nothing tells if it was changed.
     """
     run_ids: list[str] = []
     found: list[Score] = []
     missing: list[str] = []
+    unsealed: list[str] = []
     with reading(uri) as client:
         for run, content in artifacts.read(client, find_runs(client, experiment), "scores.csv"):
             if content is None:
@@ -124,12 +127,15 @@ def scores(experiment: str, uri: str | None = None) -> pd.DataFrame:
                 continue
             found += read_table(run, content)
             run_ids += [run.info.run_id] * (len(found) - len(run_ids))
+            unsealed += [] if is_sealed(content.decode()) else [run.info.run_id]
     if missing:
         raise UserError(
             f"scores.csv of {len(missing)} runs is missing from the store's artifacts, which once had it; "
             "restore them, or send them again: experiments.study --sync.", missing
         )  # fmt: skip
-    return score_frame(run_ids, found)
+    frame = score_frame(run_ids, found)
+    frame.attrs["unsealed"] = unsealed
+    return frame
 
 
 def _was_scored(run: Any) -> bool:

@@ -34,6 +34,7 @@ class Study:
             message (why it is not done, '' where it is), run_id ('' where it has none).
         others: runs of the experiment that are of no cell, or older than the cell's newest; as `runs`.
         doubted: scores of those runs that their metrics cannot have given, which are not in `scores`; why.
+        unsealed: how many of those runs have a table of scores that cannot tell if it was changed.
     """
 
     definition: Definition
@@ -44,6 +45,7 @@ class Study:
     doubted: pd.DataFrame = field(
         default_factory=lambda: pd.DataFrame(columns=["run_id", *SCORE_COLUMNS, "why"])
     )
+    unsealed: int = 0
 
     @property
     def name(self) -> str:
@@ -152,13 +154,14 @@ def load_study(name: str, uri: str | None = None) -> Study:
         )
     current, others = _current(runs, definition)
     scores = load.scores(name, uri)
+    unsealed = len({*scores.attrs["unsealed"]} & {*current["run_id"]})
     scores = scores[scores["run_id"].isin(current["run_id"])].reset_index(drop=True)
     scores = scores.assign(why=doubts(scores[["metric", "extractor", "value"]].itertuples(index=False)))
     believed, doubted = scores["why"] == "", scores[scores["why"] != ""].reset_index(drop=True)
     scores = scores[believed].drop(columns="why").reset_index(drop=True)
     columns = ["arm", "seed", "state", "message", "run_id"]
     cells = pd.DataFrame(_cells(current, scores, doubted, definition), columns=columns)
-    return Study(definition, current, scores, cells, others, doubted)
+    return Study(definition, current, scores, cells, others, doubted, unsealed)
 
 
 def endpoint_rows(scores: pd.DataFrame, definition: Definition, *free: str) -> pd.DataFrame:

@@ -59,7 +59,13 @@ def machines(study: Study) -> pd.DataFrame:
 
 def cautions(study: Study) -> list[str]:
     """What a reader must know before comparing the numbers, a sentence each."""
-    return [*_doubted(study), *_mixed_scores(study), *_mixed_runs(study), *_others(study)]
+    return [
+        *_doubted(study),
+        *_unsealed(study),
+        *_mixed_scores(study),
+        *_mixed_runs(study),
+        *_others(study),
+    ]
 
 
 def _doubted(study: Study) -> Iterator[str]:
@@ -69,6 +75,14 @@ def _doubted(study: Study) -> Iterator[str]:
         more = [f"{len(cells) - 5} more runs"] if len(cells) > 5 else []
         said = "; ".join(sorted(set(rows["why"]))[:3])
         yield f"{metric} of {listed([*cells[:5], *more])} is left out: {said}."
+
+
+def _unsealed(study: Study) -> Iterator[str]:
+    if study.unsealed:
+        yield (
+            f"Of {len(study.runs)} runs {study.unsealed} have a table of scores without SHA-256, as earlier "
+            "versions wrote it: nothing tells if it was changed."
+        )
 
 
 def _mixed_scores(study: Study) -> Iterator[str]:

@@ -12,6 +12,7 @@ from report_stores import ARMS, NAME, copy_of, made_up, run_id, study_in, tiny_f
 from report_stores import definition as a_study
 
 from analysis import load, report
+from analysis.page.provenance import cautions
 from analysis.page.render import render
 from experiments.records.mlflow_store import connect
 from experiments.records.score import SCORE_COLUMNS, Score, ScoreKey, read_scores, write_scores
@@ -76,7 +77,11 @@ def test_a_file_of_before_gives_the_same_frame(store):
             for score in scores_of(store, arm, seed):
                 writer.writerow({**score.row(), "guidance": "1"})
             file_of(store, arm, seed).write_text(text.getvalue())
-    pd.testing.assert_frame_equal(load.scores(NAME, uri_of(store)), now)
+    frame = load.scores(NAME, uri_of(store))
+    pd.testing.assert_frame_equal(frame, now)
+    assert (now.attrs["unsealed"], len(frame.attrs["unsealed"])) == ([], 2 * len(ARMS))
+    said = "Of 6 runs 6 have a table of scores without SHA-256, as earlier versions wrote it"
+    assert [said in line for line in cautions(study_in(store))].count(True) == 1
 
 
 def test_a_table_that_was_edited_or_is_another_run_s_is_named_and_not_drawn(store):
