@@ -1,5 +1,6 @@
 """What all tests share: no GPU tests without a GPU, one thread, no trace left outside temporary folders."""
 
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -31,6 +32,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    # whoever started the tests, as nohup or a script's background does, may have had signals ignored
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
     if folder := config.getoption("own"):
         add_plugins(folder)
 

@@ -8,6 +8,7 @@ from experiments.config.endpoint import EndpointConfig
 from experiments.config.measures import measures
 from experiments.config.run import EvalConfig
 from experiments.records.definition import Endpoint
+from experiments.records.paths import located
 from experiments.scoring.metrics import value_name
 from rope_dit.errors import UserError, check, nearest
 from rope_dit.guidance.spec import GuidanceSpec
@@ -98,9 +99,10 @@ def check_endpoint(plan: "Plan", got: str, extractor: "Extractor") -> None:
         got: the extractor that is asked for, '' for any.
         extractor: the study's.
     """
-    end, known = plan.endpoint(), (extractor.name, plan.base.eval.extractor)
+    end, base = plan.endpoint(), plan.base
+    named = located(replace(base, eval=replace(base.eval, extractor=got or extractor.name))).eval.extractor
     expected = f"{extractor.name}, with which this study scores; choose another by --eval.extractor"
-    check(not got or got in known, "endpoint.extractor", got, expected)
+    check(named in (extractor.name, base.eval.extractor), "endpoint.extractor", got, expected)
     value = value_of(plan.chosen.metric, extractor.name)
     needs = measures()[value].needs_rank
     expected = f"more than the {extractor.dim} features of {extractor.name}: below, "

@@ -82,7 +82,10 @@ def test_a_new_figure_is_one_file(store, plugin, section):
     assert shown == by_place(shown)
     assert "Medians of all [arms]" in page.text
     assert "Medians of FD (digits) & nothing <else>, lower is better." in page.text
-    assert r"*Medians of all \[arms\] (exploratory).* Medians of FD (digits) & nothing \<else\>" in markdown
+    assert (
+        r"*Medians of all \[arms\] (exploratory).* Medians of FD (digits) &amp; nothing &lt;else&gt;"
+        in markdown
+    )
     assert "(figures/medians.png)" in markdown
     for ending in ("png", "svg"):
         assert (folder / "figures" / f"medians.{ending}").stat().st_size > 1000
