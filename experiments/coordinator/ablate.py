@@ -66,6 +66,9 @@ def ablate(config: StudyConfig, stop: StopFlag, write_report: WriteReport) -> in
             return FAILED
         for line in failures_by_arm(todo, queue.failures):
             print(line, file=sys.stderr)
+        if not any(cell.folder.record for cell in cells):
+            print("error: no run of the study has begun, so there is nothing to report.", file=sys.stderr)
+            return FAILED
         return finish(plan, config, url, write_report)
 
 
@@ -144,9 +147,7 @@ def finish(plan: Plan, config: StudyConfig, url: str, write_report: WriteReport)
         plan = plan.looked()
         plan.save()
     url = sync_definition(plan.definition()) or url
-    trials = Trials(
-        plan.path, plan.name, cells, plan.endpoint()
-    )  # in the order of the cells, whoever was first
+    trials = Trials(plan.path, plan.name, cells, plan.endpoint())  # in the cells' order, whoever was first
     report = write_report(plan.name, None, config.reports)
     print(f"report      {report}")
     print(f"MLflow      {pages(tracking_uri(), url)}")

@@ -2,7 +2,6 @@
 
 import contextlib
 import importlib
-import io
 import re
 import shlex
 from collections.abc import Iterator
@@ -10,11 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from commands import COMMANDS, forget_plugins
+from commands import call, forget_plugins
 
 import analysis.figures.base  # noqa: F401  registers its registry
-from experiments import study
-from experiments.cli.main import main
 from rope_dit.registry import REGISTRIES, add_plugins
 from rope_dit.registry.syntax import registered
 
@@ -61,14 +58,9 @@ def typed(command: str, *more: str) -> str:
     """What a command of a recipe prints; it must end well."""
     words = shlex.split(command)
     assert words[:2] == ["python", "-m"]
-    commands = {f"experiments.{name}": found for name, found in COMMANDS.items()}
-    commands["experiments.study"] = study.command
-    out, err = io.StringIO(), io.StringIO()
-    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err), pytest.raises(SystemExit) as stop:
-        main(commands[words[2]], [*words[3:], *more])
-    forget_plugins()
-    assert stop.value.code == 0, err.getvalue()
-    return out.getvalue()
+    result = call(words[2].removeprefix("experiments."), *words[3:], *more)
+    assert result.code == 0, result.err
+    return result.out
 
 
 def test_there_is_one_for_each_kind(mine):

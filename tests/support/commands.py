@@ -18,7 +18,7 @@ from pathlib import Path
 
 import pytest
 
-from experiments import bench, evaluate, run, sample, train_extractor
+from experiments import bench, evaluate, run, sample, study, train_extractor
 from experiments.cli.main import main
 from experiments.runner import migrate
 from rope_dit.registry import PLUGINS, REGISTRIES
@@ -28,6 +28,7 @@ COMMANDS = {
     "evaluate": evaluate.command,
     "sample": sample.command,
     "bench": bench.command,
+    "study": study.command,
     "train_extractor": train_extractor.command,
     "migrate": migrate.command,
 }

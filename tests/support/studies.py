@@ -1,42 +1,23 @@
 """Carrying out studies as their users do, and reading what they leave behind."""
 
-import contextlib
 import copy
-import io
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import optuna
+from commands import Result, call
 
-from experiments import study
-from experiments.cli.main import main
 from experiments.coordinator.plan import Plan, read_plan
 
 ODD = [None, 5, "x", [], {}, float("inf"), True]  # what a bad disk or a hand puts into JSON
 QUICK = ("--eval.every", "0", "--samplers", "euler:steps=1", "heun:steps=1", "--eval.n", "100")
 
 
-@dataclass(frozen=True)
-class Result:
-    """What the command gave back."""
-
-    code: int
-    out: str
-    err: str
-
-
 def call_study(*args: object) -> Result:
     """Run `python -m experiments.study ARGS` in this process; its runs are processes of their own."""
-    out, err = io.StringIO(), io.StringIO()
-    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
-        try:
-            main(study.command, [str(arg) for arg in args])
-        except SystemExit as stop:
-            return Result(int(str(stop.code)), out.getvalue(), err.getvalue())
-    raise AssertionError("main always exits")
+    return call("study", *args)
 
 
 def plan_of(folder: Path, name: str) -> Plan:

@@ -234,6 +234,48 @@ def test_runs_that_diverge_do_not_stop_the_others(tmp_path, monkeypatch):
     assert outcomes == {"none": "finished", "wild": "diverged"}
 
 
+BROKEN = """
+from rope_dit.pos_embed.base import PosEmbed
+from rope_dit.registry import POS_EMBEDS
+
+
+@POS_EMBEDS.register("mine")
+class Mine(PosEmbed):
+    "Never works."
+
+    def add(self, site, x):
+        raise RuntimeError("boom")
+"""
+
+
+@pytest.mark.parametrize(("variants", "code"), [(("none", "mine"), 3), (("mine", "none"), 2)])
+def test_an_arm_that_never_begins_is_named_at_the_start_or_with_the_report(
+    tmp_path, monkeypatch, variants, code
+):
+    """The first arm is timed before any run begins, and so is refused; of others the runs fail."""
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "")
+    monkeypatch.chdir(tmp_path)
+    Path("plug").mkdir()
+    Path("plug/mine.py").write_text(BROKEN)
+    arms = ("--variants", *variants, "--seeds", 1, "--plugins", "plug")
+    result = call_study("--preset", "smoke", *QUICK, *arms, "--name", "d")
+    assert result.code == code, result.err
+    lines = [line for line in result.err.splitlines() if "(plug/mine.py:11): RuntimeError: boom." in line]
+    assert lines[-1].startswith(
+        "arm mine: 1 of 1 runs did not end well" if code == 3 else "error: variant 'mine'"
+    )
+    assert Path("reports/d/report.md").exists() == Path("studies").exists() == (code == 3)
+
+
+def test_a_study_of_which_no_run_begins_says_so(tmp_path, monkeypatch):
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(CellQueue, "carry_out", lambda queue, cells: None)
+    result = call_study("--preset", "smoke", *QUICK, "--variants", "none", "--seeds", 1, "--name", "d")
+    last = result.err.splitlines()[-1]
+    assert (result.code, last) == (1, "error: no run of the study has begun, so there is nothing to report.")
+
+
 class Limited:
     """Launches jobs that are ended at their time limit, each after it has logged the next of these steps."""
 
