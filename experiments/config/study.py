@@ -164,7 +164,8 @@ def study_file(name: str) -> tuple[StudyConfig, Space]:
     except Exception as error:
         lines = [f.lineno for f in traceback.extract_tb(error.__traceback__) if f.filename == str(path)]
         line = error.lineno if isinstance(error, SyntaxError) else next(iter(lines), 0)
-        raise UserError(f"study file {path}:{line}: {type(error).__name__}: {error}") from None
+        said = str(error) if isinstance(error, UserError) else f"{type(error).__name__}: {error}"
+        raise UserError(f"study file {path}:{line}: {said}") from None
     made, space = found.get("STUDY"), found.get("SPACE", {})
     if not isinstance(made, StudyConfig):
         raise UserError(f"study file {path} has no STUDY; expected a line STUDY = study('digits', ...).")
