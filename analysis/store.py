@@ -49,8 +49,9 @@ def _unreadable(uri: str, why: str) -> UserError:
 def find_runs(client: Any, experiment: str) -> list[Any]:
     """All runs that our mirror made, in whatever state; of two of one run folder the one that counts."""
     there = {e.name: e.experiment_id for e in client.search_experiments()}
+    others = sorted(there.keys() - {_MLFLOWS_OWN})
     if experiment not in there:
-        raise _no_experiment(client, experiment, sorted(there.keys() - {_MLFLOWS_OWN}))
+        raise _no_experiment(client, experiment, others)
     found: dict[str, list[Any]] = {}
     token = None
     while token != "":
@@ -59,6 +60,8 @@ def find_runs(client: Any, experiment: str) -> list[Any]:
             if run.data.tags.keys() >= {"run_uid", "arm", "seed"}:
                 found.setdefault(run.data.tags["run_uid"], []).append(run)
         token = page.token or ""
+    if not found and experiment == _MLFLOWS_OWN:  # and no command would put any there
+        raise UserError(f"experiment '{experiment}' is MLflow's own; runs have: {_listed(others)}.")
     if not found:
         make = python("experiments.run", "--study", experiment)
         raise UserError(f"experiment '{experiment}' has no runs yet: {make}")
@@ -68,8 +71,13 @@ def find_runs(client: Any, experiment: str) -> list[Any]:
 def _no_experiment(client: Any, experiment: str, names: list[str]) -> UserError:
     if gone := client.get_experiment_by_name(experiment):
         return UserError(*deleted(experiment, gone.experiment_id, client.tracking_uri))
-    there = ", ".join(names[:8]) or "none"
-    return UserError(f"no experiment '{experiment}'; there are: {there}.{nearest(experiment, names)}")
+    return UserError(
+        f"no experiment '{experiment}'; there are: {_listed(names)}.{nearest(experiment, names)}"
+    )
+
+
+def _listed(names: list[str]) -> str:
+    return ", ".join(names[:8]) or "none"
 
 
 def _one_of(runs: list[Any]) -> Any:

@@ -39,7 +39,7 @@ def test_of_two_runs_of_one_folder_one_counts_and_both_are_named(client, tmp_pat
 
 
 def test_runs_in_mlflow_s_own_experiment_of_before_are_read(client, tmp_path):
-    with pytest.raises(UserError, match="'Default' has no runs yet"):
+    with pytest.raises(UserError, match="'Default' is MLflow's own; runs have: "):
         load.runs("Default")
     m = mirror(make_run(tmp_path / "run"))
     m.experiment = "Default"
