@@ -8,6 +8,7 @@ from pathlib import Path
 
 from experiments.cli.arguments import parse
 from experiments.cli.main import OK, StopFlag, main
+from experiments.cli.outputs import check_folder
 from experiments.cli.plugins import plugin_errors
 from experiments.config.extractor import PROGRAM, ExtractorConfig
 from experiments.records.paths import located
@@ -19,10 +20,10 @@ def command(args: list[str], stop: StopFlag) -> int:
     default = ExtractorConfig(out=Path("extractor.safetensors"))
     config = located(parse(ExtractorConfig, default, args, PROGRAM, __doc__ or ""))
     from experiments.datasets import load
-    from experiments.runner.resolve import check_writable, choose_device
+    from experiments.runner.resolve import choose_device
     from experiments.scoring.extractors.training import check_learnable, train, write
 
-    check_writable(config.out.parent, "--out", "choose another")
+    check_folder(config.out.parent, "--out")
     for file in (config.out, config.out.with_suffix(".json")):
         check(not file.is_dir(), "out", str(file), "the name of a file; that is a folder")
     device = choose_device(config.device)

@@ -17,10 +17,10 @@ from experiments.coordinator.tuning.search import replay
 from experiments.records.definition import Definition, write_definition
 from experiments.records.mlflow_mirror import Mirror
 from experiments.records.mlflow_store import (
-    artifact_location,
     check_experiment,
     chosen,
     connect,
+    experiment_id,
     tracking_uri,
 )
 from experiments.records.mlflow_view import write_view
@@ -69,15 +69,7 @@ def _with_store(name: str, use: Callable[[Any, str], Any]) -> Any:
     uri = tracking_uri()
     try:
         client = connect(uri)
-        found = client.get_experiment_by_name(name)
-        if found and found.lifecycle_stage == "deleted":
-            raise UserError(f"experiment '{name}' was deleted in MLflow")
-        experiment_id = (
-            found.experiment_id
-            if found
-            else client.create_experiment(name, artifact_location=artifact_location(uri, name))
-        )
-        return use(client, str(experiment_id))
+        return use(client, experiment_id(client, name))
     except Exception as error:  # whatever the store's client raises: the folders have it all
         then = "later" if passes(error) else "once that is mended"
         message = "MLflow at %s cannot be written (%s); %s: study --sync %s"

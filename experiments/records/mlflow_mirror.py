@@ -25,7 +25,7 @@ from experiments.records.mlflow_names import (
     score_points,
     shorten,
 )
-from experiments.records.mlflow_store import artifact_location, chosen, connect, tracking_uri
+from experiments.records.mlflow_store import chosen, connect, experiment_id, tracking_uri
 from experiments.records.run_folder import RunFolder
 from experiments.records.run_record import RunRecord
 from experiments.records.stores.run_files import files_of
@@ -160,8 +160,8 @@ class Mirror:
         """Find the MLflow run of this folder, or make it, and ask what it holds."""
         from mlflow.entities import Param
 
-        record, experiment_id = self._run, self._experiment_id()
-        found = self._store.search_runs([experiment_id], f"tags.run_uid = '{record.id}'")
+        record, number = self._run, experiment_id(self._store, self.experiment)
+        found = self._store.search_runs([number], f"tags.run_uid = '{record.id}'")
         if found:
             run = chosen(found)
         else:
@@ -172,7 +172,7 @@ class Mirror:
                 "mlflow.source.type": "LOCAL",
                 **self._fitting_tags(),
             }
-            run = self._store.create_run(experiment_id, start_time=int(record.created * 1000), tags=tags)
+            run = self._store.create_run(number, start_time=int(record.created * 1000), tags=tags)
         run_id = run.info.run_id
         history = [m for key in run.data.metrics for m in self._store.get_metric_history(run_id, key)]
         self._points, self._files = {(m.key, m.step) for m in history}, {}
@@ -183,20 +183,7 @@ class Mirror:
         if run.info.status != "RUNNING":
             self._store.update_run(run_id, "RUNNING")
         self.run_id = run_id
-        self._reap(experiment_id)
-
-    def _experiment_id(self) -> str:
-        if found := self._store.get_experiment_by_name(self.experiment):
-            if found.lifecycle_stage == "deleted":
-                raise UserError(f"experiment '{self.experiment}' was deleted in MLflow")
-            return str(found.experiment_id)
-        try:
-            location = artifact_location(self.uri, self.experiment)
-            return str(self._store.create_experiment(self.experiment, artifact_location=location))
-        except Exception:
-            if found := self._store.get_experiment_by_name(self.experiment):  # another process was faster
-                return str(found.experiment_id)
-            raise
+        self._reap(number)
 
     def _reap(self, experiment_id: str) -> None:
         """Mark as KILLED what kill -9 or a power cut ended on this host and what still stands as RUNNING."""

@@ -184,6 +184,23 @@ def pages(uri: str, page: str = "") -> str:
     return f"{command}, then http://127.0.0.1:5000{page}" if page else command
 
 
+def experiment_id(client: Any, name: str) -> str:
+    """Id of the experiment of that name, which is made where there is none.
+
+    Raises what MLflow's client raises, and UserError for one that was deleted.
+    """
+    if (found := client.get_experiment_by_name(name)) is None:
+        try:
+            location = artifact_location(client.tracking_uri, name)
+            return str(client.create_experiment(name, artifact_location=location))
+        except Exception:
+            if (found := client.get_experiment_by_name(name)) is None:  # else another process was faster
+                raise
+    if found.lifecycle_stage == "deleted":
+        raise UserError(f"experiment '{name}' was deleted in MLflow")
+    return str(found.experiment_id)
+
+
 def artifact_location(uri: str, experiment: str) -> str | None:
     """A local store's artifacts lie beside it, wherever the command is started; a server decides itself."""
     file = sqlite_file(uri)

@@ -1,7 +1,6 @@
 """From what the user asked for to what this machine does: device, precision, threads; all checks."""
 
 import contextlib
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -11,6 +10,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from experiments.cli.outputs import check_folder
 from experiments.cli.plugins import plugin_errors
 from experiments.config.canonical import canonical, keeping
 from experiments.config.former import upgraded
@@ -96,14 +96,14 @@ def resolve(
     device = choose_device(asked.device)
     images = images or load(asked.data)
     if scored:
-        check_writable(asked.out or asked.runs)
+        _check_writable(asked.out or asked.runs)
     config, found, folder = place(asked, device, images, ranks)
     torch.set_num_threads(config.train.threads)
     with plugin_errors(*items(config)):
         check_buildable(config, images)
     if scored:
         check_scored(config.eval, images)
-        check_writable(folder.path)
+        _check_writable(folder.path)
     folder.check_free_for(found)
     return Resolved(asked, config, device, images, found, folder)
 
@@ -257,13 +257,5 @@ def _cpu_has_bf16() -> bool:
     return bool(torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported())
 
 
-def check_writable(
-    path: Path, what: str = "run folder", mend: str = "choose another --runs or --out"
-) -> None:
-    """Raise UserError unless the nearest existing ancestor is a folder that we may write into."""
-    try:
-        above = next(p for p in (path.absolute(), *path.absolute().parents) if p.exists() or p.is_symlink())
-    except OSError as error:  # a name that is too long, say
-        raise UserError(f"{what} {path}: {error.strerror}; {mend}.") from None
-    if not above.is_dir() or not os.access(above, os.W_OK):
-        raise UserError(f"{what} {path}: {above} is no folder that can be written; {mend}.")
+def _check_writable(path: Path) -> None:
+    check_folder(path, "--runs or --out", f"run folder {path}")

@@ -192,6 +192,12 @@ def wait(pid: int) -> int:
     return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
 
 
+def trained(steps: int) -> bool:
+    """Whether the run in the folder `run` has so many rows of curves."""
+    file = Path("run/metrics.jsonl")
+    return file.exists() and file.read_bytes().count(b"\n") >= steps
+
+
 def until(ready: Callable[[], object], seconds: float = 60.0) -> None:
     """Wait until `ready` says so; fail after `seconds`."""
     end = time.monotonic() + seconds

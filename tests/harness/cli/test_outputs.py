@@ -12,14 +12,14 @@ from rope_dit.errors import UserError
 def test_a_file_in_the_way_of_a_folder_is_named(tmp_path, below):
     file = tmp_path / "file"
     file.touch()
-    with pytest.raises(UserError, match=r"--reports: .*/file is a file, expected a folder") as caught:
+    with pytest.raises(UserError, match=r"--reports: .*/file is no folder that can be written") as caught:
         check_folder(file / below, "--reports")
     assert str(file) in str(caught.value)
 
 
 def test_a_link_to_nowhere_is_in_the_way(tmp_path):
     (tmp_path / "link").symlink_to(tmp_path / "gone")
-    with pytest.raises(UserError, match="link is a file"):
+    with pytest.raises(UserError, match="link is no folder that can be written"):
         check_folder(tmp_path / "link" / "a", "--out")
 
 

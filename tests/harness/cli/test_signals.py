@@ -8,7 +8,7 @@ from contextlib import redirect_stdout
 from pathlib import Path
 
 import pytest
-from commands import QUICK, call, finished_fixture, process, until, wait, work_elsewhere  # noqa: F401
+from commands import QUICK, call, finished_fixture, process, trained, until, wait, work_elsewhere  # noqa: F401
 
 from experiments.cli.main import STOPPING, StopFlag, main
 from experiments.records.run_folder import Ending, RunFolder
@@ -47,11 +47,6 @@ def work() -> int:
     except SystemExit as end:
         return int(str(end.code))
     return 1
-
-
-def trained(steps: int) -> bool:
-    file = Path("run/metrics.jsonl")
-    return file.exists() and file.read_bytes().count(b"\n") >= steps
 
 
 def test_a_closed_terminal_saves_and_ends_with_129():

@@ -16,6 +16,7 @@ from commands import (  # noqa: F401
     finished_fixture,
     process,
     snapshot,
+    trained,
     until,
     wait,
     work_elsewhere,
@@ -126,11 +127,6 @@ def long_run() -> int:
             return command([*LONG], stop)
     except Stopped:
         return 143
-
-
-def trained(steps: int) -> bool:
-    file = Path("run/metrics.jsonl")
-    return file.exists() and file.read_bytes().count(b"\n") >= steps
 
 
 def test_there_is_none_while_a_process_is_at_work_or_where_it_was_killed():

@@ -248,7 +248,7 @@ def test_a_pipe_or_a_device_is_no_extractor(written: Path, beside: bool) -> None
 @pytest.mark.parametrize(
     ("out", "says"),
     [
-        ("file/mine.safetensors", "--out .*file: .*file is no folder that can be written; choose another"),
+        ("file/mine.safetensors", "--out: .*file is no folder that can be written; choose another --out"),
         ("folder.safetensors", "folder.safetensors', expected the name of a file; that is a folder"),
         ("taken.safetensors", "taken.json', expected the name of a file; that is a folder"),
     ],
