@@ -221,7 +221,7 @@ def test_the_command_says_where_and_what(command):
         ((), "study"),
         (("--study", NAME, "--uri", "sqlite:////nowhere/mlflow.db"), "no MLflow store at"),
         (("--study", "../tiny"), "study got '../tiny'"),
-        (("--study", NAME, "--out", __file__), "is a file, expected a folder"),
+        (("--study", NAME, "--out", __file__), "is no folder that can be written"),
     ],
 )
 def test_bad_input_is_one_line_and_2(tiny, tmp_path, monkeypatch, capsys, args, words):
