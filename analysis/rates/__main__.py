@@ -7,6 +7,9 @@ python -m analysis.rates --only looks --studies 20000 --out looks.md
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated
+
+import tyro
 
 from analysis.rates.coverage import coverage
 from analysis.rates.differences import null, power
@@ -21,7 +24,7 @@ from experiments.cli.main import OK, StopFlag, main
 from experiments.cli.outputs import check_folder
 from experiments.cli.progress import Progress
 from rope_dit.durable import write_durably
-from rope_dit.errors import check, nearest
+from rope_dit.errors import UserError, check, nearest
 
 TABLES: dict[str, Callable[[int], Table]] = {
     "null": null,
@@ -44,14 +47,13 @@ class RatesConfig:
     """simulated studies a cell"""
     out: Path = Path("docs/rates.md")
     """file that is written"""
-    only: str = ""
-    """one table: null, power, margin, equivalence, mixtures, looks, coverage, missing or needed"""
+    only: Annotated[str, tyro.conf.arg(help=f"one table: {' | '.join(TABLES)}")] = ""
 
     def __post_init__(self) -> None:
         check(100 <= self.studies <= 1_000_000, "studies", self.studies, "100 to 1000000")
-        names = ", ".join(TABLES)
-        known = not self.only or self.only in TABLES
-        check(known, "only", self.only, f"one of {names}.{nearest(self.only, [*TABLES])}")
+        if self.only and self.only not in TABLES:
+            hint = nearest(self.only, [*TABLES])
+            raise UserError(f"only got '{self.only}', expected one of {', '.join(TABLES)}.{hint}")
 
 
 def command(args: list[str], stop: StopFlag) -> int:
@@ -78,9 +80,9 @@ def document(tables: list[Table], wanted: RatesConfig) -> str:
     head = (
         f"Made by `{' '.join(words)}`; not to be edited.\n\n"
         "# Rates\n"
-        f"Simulated studies whose truth is known, {wanted.studies} a cell, judged at 5 %; percent. A rate of 5 has "
-        f"a standard error of {error:.1f}. Before: Holm's p by t alone, and equivalent where the 90 % interval "
-        "lies inside the margin. After: the rule of `analysis/stats/verdicts.py`, described in statistics.md. "
+        f"Simulated studies whose truth is known, {wanted.studies} a cell, judged at 5 %; percent. A rate of "
+        f"5 has a standard error of {error:.1f}. Before: Holm's p by t alone, and equivalent where the 90 % "
+        "interval lies inside the margin. After: the rule that statistics.md describes. "
         'Spread "x3": a standard deviation over seeds three times that of the others.\n'
     )
     return "\n".join([head, *(table.markdown() for table in tables)])

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from analysis.rates.draw import contrasts
+from analysis.rates.draw import Bools, contrasts
 from analysis.stats import sign_flips
 from analysis.stats.intervals import Array, Contrast
 from analysis.stats.verdicts import Evidence, evidence, verdicts
@@ -21,7 +21,7 @@ class Judged:
     """
 
     verdict: Array
-    more: Array
+    more: Bools
     found: Evidence
 
 

@@ -21,8 +21,8 @@ def coverage(studies: int) -> Table:
     for noise in ("normal", "lognormal", "exponential", "t3"):
         rows.append(["mean", noise, *(covered(mean(noise, studies, n), 0.0) for n in SEEDS)])
     reading = (
-        "Intervals of 95 % that hold the truth: of the difference of the first arm to the baseline, and of an arm's "
-        'mean. Below 92 the words "normal-theory" stand beside it.'
+        "Intervals of 95 % that hold the truth: of the difference of the first arm to the baseline, and of "
+        'the mean of an arm. Below 92 the words "normal-theory" stand beside it.'
     )
     return Table("Coverage", reading, ["interval", "values", *(f"n = {n}" for n in SEEDS)], rows)
 

@@ -21,14 +21,14 @@ SPREADS: dict[str, tuple[float, ...]] = {
 def null(studies: int) -> Table:
     """Any better or worse in studies whose arms do not differ."""
     kinds = [("paired", noise) for noise in ("normal", "lognormal", "t3")] + [("Welch", "normal")]
-    rows = [
+    rows: list[list[str | float]] = [
         [f"{noise}, {test}", name, *_any_side(studies, noise, sds, test == "paired")]
         for test, noise in kinds
         for name, sds in SPREADS.items()
     ]
     reading = (
-        "Studies of four arms (two in the last row of each kind) that do not differ, in which any is called "
-        "better or worse than the baseline, without a margin. Goal: 6 at most."
+        "Studies of four arms (two in the last row of each kind) that do not differ, in which any is "
+        "called better or worse than the baseline, without a margin. Goal: 6 at most."
     )
     return Table("No difference", reading, ["values", "spread", *BEFORE_AFTER], rows)
 
@@ -53,9 +53,9 @@ def power(studies: int) -> Table:
                 new = float((after.judge(x, unit / 2).verdict[:, 0] == -1).mean())
                 rows.append([name, str(effect), str(n), old, new, new / old])
     reading = (
-        "Studies in which the one of four arms that is better is called so. The difference is in standard "
-        "deviations of a seed's difference; normal values, paired, the margin half a standard deviation. "
-        "The last column is the new share in percent of the old one. Goal: 80 at least."
+        "Studies in which the one of four arms that is better is called so. The difference is in "
+        "standard deviations of a seed's difference; normal values, paired, the margin half a standard "
+        "deviation. The last column is the new share in percent of the old one. Goal: 80 at least."
     )
     columns = ["spread", "difference", "n", "before", "after", "of before"]
     return Table("One arm is better", reading, columns, rows)

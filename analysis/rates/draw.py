@@ -3,10 +3,12 @@
 from collections.abc import Callable, Sequence
 
 import numpy as np
+import numpy.typing as npt
 
 from analysis.stats.intervals import Array, Contrast, paired_contrast, welch_contrast
 
 EQUAL = (1.0, 1.0, 1.0, 1.0)
+Bools = npt.NDArray[np.bool_]
 NOISES: dict[str, Callable[[np.random.Generator, tuple[int, ...]], Array]] = {
     "normal": lambda rng, shape: rng.normal(size=shape),
     "exponential": lambda rng, shape: rng.exponential(size=shape) - 1,
@@ -36,7 +38,7 @@ def draw(
         truth: difference of the arms to the reference, [k - 1].
     """
     rng = np.random.default_rng(seed)
-    x = NOISES[noise](rng, (studies, seeds, len(sds))) * np.array(sds)
+    x: Array = NOISES[noise](rng, (studies, seeds, len(sds))) * np.array(sds)
     x += 100 + shared * rng.normal(size=(studies, seeds, 1))
     x[..., 1:] += truth
     return x
@@ -44,7 +46,8 @@ def draw(
 
 def pair_sds(sds: Sequence[float]) -> Array:
     """Standard deviation [k - 1] of one seed's difference of each arm to the reference."""
-    return np.hypot(np.array(sds[1:]), sds[0])
+    pairs: Array = np.hypot(np.array(sds[1:]), sds[0])
+    return pairs
 
 
 def contrasts(x: Array, paired: bool = True) -> Contrast:

@@ -34,9 +34,9 @@ def at_margin(studies: int) -> Table:
     ]
     reading = (
         "Studies in which any of four arms that lie exactly a margin away from the baseline is called "
-        f"equivalent, paired. Margins of {', '.join(f'{m:g}' for m in MARGINS)} standard errors of a difference "
-        "and arms above, below or on either side of the baseline were searched, for each cell; shown is the "
-        "worst, on other studies. Goal: 6 at most."
+        f"equivalent, paired. Margins of {', '.join(f'{m:g}' for m in MARGINS)} standard errors of a "
+        "difference and arms above, below or on either side of the baseline were searched, for each "
+        "cell; shown is the worst, on other studies. Goal: 6 at most."
     )
     return Table("Four arms at the margin", reading, ["values", "spread", *BEFORE_AFTER], rows)
 
@@ -76,7 +76,8 @@ def found(studies: int) -> Table:
             row += [float((rule(x, margin * pair_sds(sds)) == 0).mean()) for rule in RULES]
         rows.append(row)
     reading = (
-        "Comparisons with four arms that do not differ from the baseline which are called equivalent. The "
-        "margin is in standard deviations of a seed's difference; normal values, equal spread, paired."
+        "Comparisons with four arms that do not differ from the baseline which are called equivalent. "
+        "The margin is in standard deviations of a seed's difference; normal values, equal spread, "
+        "paired."
     )
     return Table("No difference, called equivalent", reading, ["margin", *BEFORE_AFTER], rows)

@@ -75,14 +75,17 @@ def staying(verdicts: Array) -> Array:
 
 def growth(studies: int) -> Table:
     """Each plan of looks, by both rules."""
-    rows = [[looks.name, name, *_row(studies, looks, *VALUES[name])] for looks in LOOKS for name in VALUES]
+    rows: list[list[str | float]] = [
+        [looks.name, name, *_row(studies, looks, *VALUES[name])] for looks in LOOKS for name in VALUES
+    ]
     reading = (
-        "Wrong: studies without differences in which any arm is called better or worse at any look. At the "
-        f"margin: studies in which any arm that lies at the margin ({MARGIN:g} standard deviations of a seed's "
-        "difference) is called equivalent at any look. 1 SD, 2 SD: studies in which the first arm, so much better "
-        "than the baseline, is called so in the end; a verdict stays now, and was that of the last look before. "
-        "Taken back: of the verdicts of earlier looks (1 SD) those that the last look no longer gave. Paired. "
-        "Goal: wrong in 5 at most where looks are planned, 6 where they are not."
+        "Wrong: studies without differences in which any arm is called better or worse at any look, "
+        f"without a margin. At the margin: studies in which any arm that lies at the margin ({MARGIN:g} "
+        "standard deviations of a seed's difference) is called equivalent at any look. 1 SD, 2 SD: "
+        "studies in which the first arm, so much better than the baseline, is called so in the end; a "
+        "verdict stays now, and was that of the last look before. Taken back: of the verdicts of "
+        "earlier looks (1 SD) those that the last look no longer gave. Paired. Goal: wrong in 5 at "
+        "most where looks are planned, 6 where they are not."
     )
     names = ("wrong", "at the margin", "1 SD", "2 SD")
     columns = [f"{name} {when}" for name in names for when in ("before", "after")]
@@ -94,24 +97,25 @@ def _row(studies: int, looks: Looks, noise: str, sd: float) -> list[float]:
     unit = pair_sds(sds)
     margin, first = MARGIN * unit, np.eye(len(unit))[0]
 
-    def both(truth: Array) -> tuple[Array, Array]:
+    def both(truth: Array, margin: Array) -> tuple[Array, Array]:
         x = draw(SEED, studies, looks.seeds[-1], noise, sds, truth=tuple(truth))
         return seen(looks, x, margin, before.judge, looks.before), seen(
             looks, x, margin, after_rule, looks.levels
         )
 
-    wrong = [float(np.isin(verdicts, (-1, 1)).any((0, 2)).mean()) for verdicts in both(0 * unit)]
-    near = [float((verdicts == 0).any((0, 2)).mean()) for verdicts in both(margin)]
-    found, back = [], float("nan")
+    wrong = [float(np.isin(verdicts, (-1, 1)).any((0, 2)).mean()) for verdicts in both(0 * unit, 0 * unit)]
+    near = [float((verdicts == 0).any((0, 2)).mean()) for verdicts in both(margin, margin)]
+    found: list[float] = []
+    back = 0.0
     for effect in (2, 1):
-        old, new = both(-effect * unit * first)
+        old, new = both(-effect * unit * first, margin)
         found[:0] = [float((old[-1, :, 0] == -1).mean()), float((staying(new)[:, 0] == -1).mean())]
         back = taken_back(old)
     return [*wrong, *near, *found, back]
 
 
 def taken_back(verdicts: Array) -> float:
-    """Share of verdicts of the looks [look, study, arm] but the last which the last does not give; 0 of none."""
+    """Of the verdicts [look, study, arm] of earlier looks, the share that the last look does not give."""
     early = staying(verdicts[:-1]) if len(verdicts) > 1 else np.full(verdicts.shape[1:], np.nan)
     reached = ~np.isnan(early)
     return float((reached & (verdicts[-1] != early)).sum() / max(1, reached.sum()))

@@ -24,10 +24,11 @@ def missing(studies: int) -> Table:
         if n - lost > 1
     ]
     reading = (
-        "Studies of four arms in which the worst seeds of one failed; before, these were only absent. Flattered: "
-        "where no arm differs, the arm is called better (where the baseline lost seeds: any other is called "
-        "worse). Equivalent: the arm is called so (any is) where it is worse by the margin, 1.5 standard "
-        "deviations of a seed's difference (where the baseline is). Normal values, paired."
+        "Studies of four arms in which the worst seeds of one failed; before, these were only absent. "
+        "Flattered: where no arm differs, the arm is called better (where the baseline lost seeds: any "
+        "other is called worse). Equivalent: the arm is called so (any is) where it is worse by the "
+        "margin, 1.5 standard deviations of a seed's difference (where the baseline is). Normal "
+        "values, paired."
     )
     columns = ["flattered before", "flattered after", "equivalent before", "equivalent after"]
     return Table("Failed seeds", reading, ["of", "n", "failed", *columns], rows)
@@ -45,14 +46,14 @@ def _rates(studies: int, n: int, lost: int, reference: bool) -> list[float]:
 
 
 def judge_both(x: Array, lost: int, reference: bool, margin: float = MARGIN) -> tuple[Array, Array]:
-    """Verdicts [study, k - 1] before and after where the highest values of the first arm, or the reference, fail."""
+    """Verdicts [study, k - 1] before and after; the highest values of the first arm, or reference, fail."""
     contrast, flips, n = _survivors(x, lost, reference)
     verdict = after.called(contrast, flips, n, margin, 0.05).verdict
     return before.called(contrast, margin, 0.05), withheld(verdict, reference)
 
 
 def withheld(verdict: Array, reference: bool) -> Array:
-    """What is left of verdicts: an arm that lost a seed is not better, nor another worse than it; none is equivalent."""
+    """Verdicts without those that `compare` withholds if the first arm, or the reference, lost seeds."""
     flattered = verdict == (1 if reference else -1)
     taken = flattered | (verdict == 0)
     if not reference:

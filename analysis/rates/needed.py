@@ -23,10 +23,11 @@ def needed(studies: int) -> Table:
             row += [str(n), *reached(studies, n, size, equivalence)]
         rows.append(row)
     reading = (
-        "Comparisons of three arms with the baseline that reach the verdict at the seeds that are said to be needed "
-        "for it, were the spread known: equivalent where the arms do not differ, and better or worse of one that "
-        "differs by the margin, which is given in standard deviations of a seed's difference. By t: "
-        "what t alone would find, without the say of skewness and sign flips. Normal values, paired. Goal: 80."
+        "Comparisons of three arms with the baseline that reach the verdict at the seeds that are said "
+        "to be needed for it, were the spread known: equivalent where the arms do not differ, and "
+        "better or worse of one that differs by the margin, which is given in standard deviations of a "
+        "seed's difference. By t: what t alone would find, without the say of skewness and sign flips. "
+        "Normal values, paired. Goal: 80."
     )
     columns = ["margin", "seeds", "equivalent", "seeds", "better or worse", "by t"]
     return Table("Seeds needed", reading, columns, rows)

@@ -32,7 +32,7 @@ def sign_flip_p(differences: Array) -> float:
 def sign_flip_ps(differences: Array) -> Array:
     """`sign_flip_p` of many studies at once: p-values [...] of differences [..., n]."""
     n = differences.shape[-1]
-    rows = differences.reshape(-1, n)
+    rows = differences.reshape(math.prod(differences.shape[:-1]), n)
     if not 0 < n <= _AT_ONCE:
         return np.array([sign_flip_p(row) for row in rows]).reshape(differences.shape[:-1])
     signs = 1.0 - 2 * (
@@ -42,7 +42,8 @@ def sign_flip_ps(differences: Array) -> Array:
     blocks = max(1, rows.shape[0] * signs.shape[1] // _BLOCK)
     pairs = zip(np.array_split(rows, blocks), np.array_split(reach, blocks), strict=True)
     above = np.concatenate([np.count_nonzero(abs(some @ signs) >= least, axis=-1) for some, least in pairs])
-    return (2 * above / 2.0**n).reshape(differences.shape[:-1])
+    p: Array = 2 * above / 2.0**n
+    return p.reshape(differences.shape[:-1])
 
 
 def _signed_sums(numbers: Array) -> Array:
