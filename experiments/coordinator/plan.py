@@ -12,7 +12,7 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 from experiments.config.canonical import scoring
 from experiments.config.endpoint import EndpointConfig
@@ -25,7 +25,7 @@ from experiments.coordinator.cell import Cell
 from experiments.coordinator.endpoint import endpoint_of, in_front
 from experiments.records.definition import Definition, Endpoint, Look
 from experiments.records.seal import sealed, unsealed
-from rope_dit.config import NOT_WEIGHTS
+from rope_dit.config import NOT_WEIGHTS, Neutral
 from rope_dit.durable import write_durably
 from rope_dit.errors import UserError, check
 from rope_dit.words import differing
@@ -60,6 +60,8 @@ class Plan:
         looks: when the whole study was reported, and with how many seeds.
         created: seconds since 1970.
         chosen: what of the primary endpoint was chosen; the rest is as usual.
+        samplings: of each network over which the primary endpoint is the mean, those of the first start;
+            more are exploratory.
     """
 
     path: Path
@@ -75,6 +77,7 @@ class Plan:
     looks: tuple[Look, ...] = ()
     created: float = field(default_factory=time.time)
     chosen: EndpointConfig = field(default_factory=EndpointConfig)
+    samplings: int = 1
 
     @property
     def name(self) -> str:
@@ -97,7 +100,7 @@ class Plan:
 
     def endpoint(self) -> Endpoint:
         """The primary endpoint: the one score on which verdicts stand."""
-        return endpoint_of(self.base, self.facts["extractor"], self.chosen)
+        return endpoint_of(self.base, self.facts["extractor"], self.chosen, self.samplings)
 
     def definition(self) -> Definition:
         """What the tracking store keeps of it."""
@@ -127,7 +130,7 @@ class Plan:
             created=self.created, kind=self.kind, base=to_json(self.base), seeds=self.seeds,
             arms=tuple(map(str, self.arms.values())), baseline=self.baseline, margin=self.margin,
             comparisons=self.comparisons, facts=self.facts, planned_seeds=self.planned_seeds,
-            looks=self.looks, chosen=self.chosen,
+            looks=self.looks, chosen=self.chosen, samplings=self.samplings,
         )  # fmt: skip
         self.path.mkdir(parents=True, exist_ok=True)
         write_durably(self.path / "study.json", json.dumps(sealed(to_json(saved)), indent=1).encode())
@@ -155,6 +158,7 @@ class SavedPlan:
     planned_seeds: int
     looks: tuple[Look, ...]
     chosen: EndpointConfig = field(default_factory=EndpointConfig)
+    samplings: Annotated[int, Neutral(1)] = 1
 
     def __post_init__(self) -> None:
         check(self.kind in ("ablate", "tune"), "kind", self.kind, "ablate or tune")
@@ -196,7 +200,7 @@ def read_plan(path: Path) -> Plan | None:
         path=path, kind=saved.kind, base=base, arms=arms,
         seeds=saved.seeds, baseline=saved.baseline, margin=saved.margin, comparisons=saved.comparisons,
         facts=saved.facts, planned_seeds=saved.planned_seeds, looks=saved.looks, created=saved.created,
-        chosen=saved.chosen,
+        chosen=saved.chosen, samplings=saved.samplings,
     )  # fmt: skip
 
 
@@ -231,6 +235,7 @@ def grow(saved: Plan, asked: Plan) -> Plan:
         looks=saved.looks,
         created=saved.created,
         chosen=asked.chosen,
+        samplings=saved.samplings,
     )
 
 

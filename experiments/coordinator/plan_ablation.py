@@ -34,6 +34,7 @@ def plan_ablation(config: StudyConfig) -> tuple[Plan, Resolved]:
         path, "ablate", base, arms, tuple(range(config.seeds)), baseline_of(config, saved, arms),
         config.margin, comparisons=(), facts=facts(resolved[0]), planned_seeds=config.seeds,
         chosen=said(config.endpoint, saved),
+        samplings=saved.samplings if saved else base.eval.sampling_seeds,
     )  # fmt: skip
     plan = replace(plan, comparisons=comparisons(plan, config))
     plan = grow(saved, plan) if saved else plan
