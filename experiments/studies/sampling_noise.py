@@ -1,4 +1,4 @@
-"""What the noise of the evaluation adds to a score: two embeddings on digits, each network sampled four times.
+"""What the noise of the evaluation adds to a score: two embeddings on digits, each network scored 4 times.
 
   python -m experiments.study sampling_noise
   python -m experiments.study sampling_noise --name sampling-noise-fixed --eval.fixed-noise

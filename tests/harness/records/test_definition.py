@@ -60,7 +60,7 @@ def test_what_was_written_is_read(client, study):
     assert read_definition(client, "study") == definition
 
 
-def test_a_study_of_before_guidance_was_a_spec_is_read(client, study):
+def test_a_study_of_before_guidance_was_a_spec_and_noise_a_choice_is_read(client, study):
     client.set_experiment_tag(study, f"{TAG}.0", OLD)
     found = read_definition(client, "study")
     assert found.endpoint.fields() == {
