@@ -76,9 +76,9 @@ class Study:
         return {str(arm): int(count) for arm, count in lost["arm"].value_counts().items()}
 
     def endpoint(self) -> pd.DataFrame:
-        """The primary endpoint: arm, seed, value, real_floor; only of scores that compare."""
+        """The primary endpoint: arm, seed, value, real_floor, untrained; only of scores that compare."""
         rows = comparable(endpoint_rows(self.scores, self.definition))
-        return in_order(rows, self.arms)[["arm", "seed", "value", "real_floor"]]
+        return in_order(rows, self.arms)[["arm", "seed", "value", "real_floor", "untrained"]]
 
     @cached_property
     def pairing(self) -> pd.DataFrame:

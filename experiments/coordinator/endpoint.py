@@ -30,6 +30,7 @@ def endpoint_of(base: "RunConfig", extractor: str, chosen: EndpointConfig) -> En
         metric=value_name(value, extractor), extractor=extractor, sampler=str(config.sampler_specs[0]),
         guidance=str(config.guidance_specs[0]), ema=base.main_average, n=config.n[0],
         train_step=base.train.steps, sampling_seed=0, better=measures()[value].better,
+        learned=measures()[value].learned,
     )  # fmt: skip
 
 
