@@ -25,6 +25,7 @@ _NETWORK = [  # what the samplings of one network under one sampler share
     *("run_id", *(name for name in KEY_COLUMNS if name not in ("nfe", "n_real", "sampling_seed"))),
     *("better", *SOURCE),
 ]
+_MEANS = ("value", "real_floor", "untrained", "nfe", "sampling_seconds")  # of samplings
 
 
 @dataclass(frozen=True)
@@ -81,12 +82,12 @@ class Study:
         return {str(arm): int(count) for arm, count in lost["arm"].value_counts().items()}
 
     def endpoint(self) -> pd.DataFrame:
-        """The primary endpoint: arm, seed, value, real_floor; only of scores that compare.
+        """The primary endpoint: arm, seed, value, real_floor, untrained; only of scores that compare.
 
         A value is the mean over the endpoint's samplings of one network; one that lacks any has no row.
         """
         rows = endpoint_scores(self.scores, self.definition)
-        return in_order(rows, self.arms)[["arm", "seed", "value", "real_floor"]]
+        return in_order(rows, self.arms)[["arm", "seed", "value", "real_floor", "untrained"]]
 
     @cached_property
     def pairing(self) -> pd.DataFrame:
@@ -206,7 +207,7 @@ def averaged(rows: pd.DataFrame, samplings: int) -> pd.DataFrame:
     Returns:
         The columns of `load.scores` without sampling_seed and images_sha256; time is that of the last.
     """
-    means = {name: (name, "mean") for name in ("value", "real_floor", "nfe", "sampling_seconds")}
+    means = {name: (name, "mean") for name in _MEANS}
     groups = rows.groupby(_NETWORK, sort=False, dropna=False)
     found = groups.agg(**means, time=("time", "max"), samplings=("sampling_seed", "nunique")).reset_index()
     return found[found["samplings"] == samplings].drop(columns="samplings").reset_index(drop=True)

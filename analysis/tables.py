@@ -1,11 +1,13 @@
 """Tables of a report, as tidy frames: the same that its CSV files hold."""
 
+import math
 from collections.abc import Iterator
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
 
-from analysis import stats
+from analysis import margin, stats
 from analysis.numbers import half_width, value_of
 from analysis.study import Study, averaged, comparable, endpoint_rows, endpoint_scores, in_order
 from experiments.records.score import MOST_SAMPLINGS
@@ -21,19 +23,33 @@ def values(study: Study) -> pd.DataFrame:
 
 
 def comparisons(study: Study) -> list[stats.Comparison]:
-    """Each comparison of the study; none while it is partial."""
-    if study.partial:
+    """Each comparison of the study; none while it is partial, and none where no arm has learned anything."""
+    if study.partial or margin.nothing_learned(study):
         return []
-    return stats.compare(
-        study.endpoint(),
-        study.definition.comparisons,
-        paired=study.paired,
-        margin=study.definition.margin,
-        better=study.definition.endpoint.better,
-        looks=study.looks,
-        diverged=study.diverged,
-        same=study.same_models,
-    )
+    family, values = study.definition.comparisons, study.endpoint()
+    found: dict[tuple[str, str], stats.Comparison] = {}
+    for reference in dict.fromkeys(reference for _, reference in family):
+        mean = abs(float(values.loc[values["arm"] == reference, "value"].mean()))
+        share = margin.absolute(study, reference) / mean if mean else 0.0
+        compared = stats.compare(
+            values,
+            family,
+            paired=study.paired,
+            margin=share if math.isfinite(share) else 0.0,
+            better=study.definition.endpoint.better,
+            looks=study.looks,
+            diverged=study.diverged,
+            same=study.same_models,
+        )
+        far = margin.too_far(study, reference)
+        found |= {
+            (c.arm, c.reference): replace(c, verdict="inconclusive")
+            if far and c.verdict == "equivalent"
+            else c
+            for c in compared
+            if c.reference == reference
+        }
+    return [found[pair] for pair in family]
 
 
 def comparison_table(compared: list[stats.Comparison]) -> pd.DataFrame:
