@@ -114,7 +114,9 @@ def comparisons(compared: Sequence[Comparison]) -> TextTable:
     rows = []
     for c in compared:
         decimals = decimals_of((c.difference.high - c.difference.low) / 2, c.difference.value)
-        flips = NONE if math.isnan(c.sign_flip_p) else f"{p_value(c.sign_flip_p)} ({p_value(c.sign_flip_floor)})"
+        flips = (
+            NONE if math.isnan(c.sign_flip_p) else f"{p_value(c.sign_flip_p)} ({p_value(c.sign_flip_floor)})"
+        )
         rows.append([
             c.arm, c.reference, fixed(c.difference.value, decimals), bounds(c.difference),
             fixed(c.median, decimals), significant(c.margin, 2), p_value(c.p), p_value(c.p_difference),

@@ -13,7 +13,15 @@ import pandas as pd
 
 from analysis.stats import sign_flips
 from analysis.stats.checks import check_values
-from analysis.stats.intervals import Array, Contrast, Interval, interval, p_values, paired_contrast, welch_contrast
+from analysis.stats.intervals import (
+    Array,
+    Contrast,
+    Interval,
+    interval,
+    p_values,
+    paired_contrast,
+    welch_contrast,
+)
 from analysis.stats.power import Needed, chance, seeds_needed
 from analysis.stats.verdicts import Evidence, evidence, fragile, verdicts
 from rope_dit.errors import UserError, nearest

@@ -6,24 +6,13 @@ import numpy as np
 import pandas as pd
 import pytest
 import scipy.stats
+from compared import BASE, JITTER, MARGIN, PAIR, two
 from simulated import ARMS, FAMILY, draw, frame
 from statsmodels.stats.multitest import multipletests
 
 from analysis.stats import Rules, compare
 from analysis.stats.intervals import holm
 from rope_dit.errors import UserError
-
-PAIR = [("b", "a")]
-BASE = np.array([10.0, 11.0, 9.5, 10.5, 10.2, 9.8, 10.9])
-JITTER = np.array([0.1, -0.1, 0.05, -0.05, 0.08, -0.08, 0.02])
-MARGIN = 0.2
-
-
-def two(a, b, paired=True, margin=MARGIN, **rules):
-    """Compare arm b with arm a."""
-    rows = [("a", i, v) for i, v in enumerate(a)] + [("b", i, v) for i, v in enumerate(b)]
-    values = pd.DataFrame(rows, columns=["arm", "seed", "value"])
-    return compare(values, PAIR, Rules(paired=PAIR if paired else (), margins={"a": margin}, **rules))[0]
 
 
 def family(values, pairs=FAMILY, paired=True, margin=MARGIN, explored=(), **rules):
@@ -266,7 +255,9 @@ def test_constant_differences_are_worth_as_much_as_their_signs(size):
 
 
 def test_a_stricter_level_widens_intervals():
-    first, second = (two(BASE, BASE - 1 + JITTER, level=level, look=k) for k, level in ((1, 0.05), (2, 0.005)))
+    first, second = (
+        two(BASE, BASE - 1 + JITTER, level=level, look=k) for k, level in ((1, 0.05), (2, 0.005))
+    )
     assert second.p == first.p
     assert second.difference.low < first.difference.low
     assert second.equivalence.low < first.equivalence.low
