@@ -8,9 +8,11 @@ from analysis.stats.intervals import Interval, mean_interval
 from analysis.stats.looks import levels
 from analysis.stats.power import Needed
 from analysis.stats.scaling import at_infinity, kendall_tau, spreads
+from analysis.stats.verdicts import FEWEST
 
 __all__ = [
     "CALLED",
+    "FEWEST",
     "Comparison",
     "Interval",
     "Needed",

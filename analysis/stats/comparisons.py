@@ -13,7 +13,15 @@ import pandas as pd
 
 from analysis.stats import sign_flips
 from analysis.stats.checks import check_values
-from analysis.stats.intervals import Array, Contrast, Interval, interval, p_values, paired_contrast, welch_contrast
+from analysis.stats.intervals import (
+    Array,
+    Contrast,
+    Interval,
+    interval,
+    p_values,
+    paired_contrast,
+    welch_contrast,
+)
 from analysis.stats.power import Needed, chance, seeds_needed
 from analysis.stats.verdicts import Evidence, evidence, fragile, verdicts
 from rope_dit.errors import UserError, nearest
@@ -34,21 +42,23 @@ class Comparison:
         paired: whether differences were taken seed by seed.
         difference: arm minus reference, in the endpoint's units, with its plain interval of level 1 - `level`
             (95 % at an only look). It is not widened for the family: the adjusted p-values carry that.
-        equivalence: the same at level 1 - 2 * `level` (90 %).
+        equivalence: the same at level 1 - 2 * `share`, which lies inside the margin where they are equivalent.
         median: of the paired differences; of unpaired arms the difference of their medians.
         margin: difference too small to matter, absolute, in the endpoint's units.
         verdict: better, worse, equivalent, inconclusive, exploratory (of no family) or same model.
         by_more: whether better or worse is by more than the margin.
-        fragile: whether t alone would have called it better or worse, and so it rests on normality.
+        fragile: better or worse where t alone calls it so, and that rests on normality; else ''.
         withheld: why what the numbers say is not called; '' where nothing is held back.
         p: raw, by t, of no difference; nan below two seeds.
         p_difference, p_skewed, p_beyond, p_inside, sign_flip_p: adjusted for the family, see
             `verdicts.Evidence`; nan outside of a family and where there is none.
         sign_flip_floor: the least that the sign-flip p can be, m * 2**(1 - n) and at most 1; nan unpaired.
         spread_ratio: of the larger standard deviation over seeds to the smaller.
-        level: of this look, see `looks.levels`.
+        level, share: of this look, see `looks.levels`, and of it for this comparison.
         look: at which the verdict was reached, or the last; counts from 1.
+        seeds: that each arm should have.
         lost, lost_reference: seeds of either without a value, by what became of them.
+        later: the difference at the last look, where the verdict was reached before.
         for_equivalence, for_difference: seeds that a verdict needs: equivalent where the arms do not differ,
             better or worse where they differ by the margin. None where a verdict stands or it cannot be said.
         chance: of a verdict at the planned seeds if it goes on so; nan where no more are planned.
@@ -64,7 +74,7 @@ class Comparison:
     margin: float
     verdict: str
     by_more: bool = False
-    fragile: bool = False
+    fragile: str = ""
     withheld: str = ""
     p: float = math.nan
     p_difference: float = math.nan
@@ -75,8 +85,11 @@ class Comparison:
     sign_flip_floor: float = math.nan
     spread_ratio: float = math.nan
     level: float = 0.05
+    share: float = 0.05
     look: int = 1
+    seeds: int = 0
     lost: Lost = field(default_factory=dict)
+    later: Interval | None = None
     lost_reference: Lost = field(default_factory=dict)
     for_equivalence: Needed | None = None
     for_difference: Needed | None = None
@@ -94,6 +107,7 @@ class Rules:
         better: 'lower' or 'higher'.
         level: of this look for the whole family.
         look: which it is, counted from 1.
+        seeds: that each arm has at this look, with or without a value.
         planned: seeds an arm at the last planned look; 0 where it does not matter.
         lost: seeds of each arm that have no value, by what became of them.
         too_far: references to which nothing is called equivalent, and why.
@@ -105,6 +119,7 @@ class Rules:
     better: str = "lower"
     level: float = 0.05
     look: int = 1
+    seeds: int = 0
     planned: int = 0
     lost: Mapping[str, Lost] = field(default_factory=dict)
     too_far: Mapping[str, str] = field(default_factory=dict)
@@ -185,8 +200,9 @@ def compare(
     arms = _by_arm(values)
     pairs = [_pair(arms, pair, rules) for pair in family]
     found = dict(_judged([pair for pair in pairs if not _is_same(pair, rules)], rules))
-    alike = {(p.arm, p.reference): _told(p, rules, "same model") for p in pairs if _is_same(p, rules)}
-    others = [_told(_pair(arms, pair, rules), rules, "exploratory") for pair in explored]
+    level = rules.level
+    alike = {(p.arm, p.reference): _told(p, rules, "same model", level) for p in pairs if _is_same(p, rules)}
+    others = [_told(_pair(arms, pair, rules), rules, "exploratory", level) for pair in explored]
     return [*({**found, **alike}[pair] for pair in family), *others]
 
 
@@ -200,18 +216,18 @@ def _judged(pairs: Sequence[_Pair], rules: Rules) -> list[tuple[Pair, Comparison
     found = evidence(contrast, margin, np.array([pair.flips for pair in pairs]))
     sides = verdicts(contrast, found, rules.level, floor, n)
     rests = fragile(found, rules.level, floor) & np.isnan(sides)
+    share = rules.level / max(1, int((found.beyond >= rules.level).sum()))
     judged = []
     for i, pair in enumerate(pairs):
         p = {name: float(values[i]) for name, values in vars(found).items()}
         verdict, withheld = _verdict(pair, rules, float(sides[i]))
-        share = rules.level / max(1, int((found.beyond >= rules.level).sum()))
-        open_ = verdict == "inconclusive"
         made = _told(
-            pair, rules, verdict, withheld=withheld, fragile=bool(rests[i]),
+            pair, rules, verdict, share, withheld=withheld,
+            fragile=_called(float(pair.contrast.difference), rules) if rests[i] else "",
             by_more=verdict in ("better", "worse") and p["beyond"] < rules.level,
             p=float(p_values(pair.contrast)), p_difference=p["difference"], p_skewed=p["skewed"],
             p_beyond=p["beyond"], p_inside=p["inside"], sign_flip_p=p["flips"], sign_flip_floor=float(floor[i]),
-            **(_outlook(pair, rules, share) if open_ else {}),
+            **(_outlook(pair, rules, share) if verdict == "inconclusive" else {}),
         )  # fmt: skip
         judged.append(((pair.arm, pair.reference), made))
     return judged
@@ -227,10 +243,14 @@ def _verdict(pair: _Pair, rules: Rules, side: float) -> tuple[str, str]:
             return "inconclusive", "an arm that lost a seed is called neither better nor equivalent"
         why = rules.too_far.get(pair.reference, "")
         return ("inconclusive" if why else "equivalent"), why
-    won = (side > 0) == (rules.better == "higher")
-    if lost if won else lost_reference:
+    called = _called(side, rules)
+    if lost if called == "better" else lost_reference:
         return "inconclusive", "an arm that lost a seed is called neither better nor equivalent"
-    return ("better" if won else "worse"), ""
+    return called, ""
+
+
+def _called(difference: float, rules: Rules) -> str:
+    return "better" if (difference > 0) == (rules.better == "higher") else "worse"
 
 
 def _outlook(pair: _Pair, rules: Rules, share: float) -> dict[str, Needed | float | None]:
@@ -247,17 +267,16 @@ def _outlook(pair: _Pair, rules: Rules, share: float) -> dict[str, Needed | floa
     return {**needed, "chance": left}
 
 
-def _told(pair: _Pair, rules: Rules, verdict: str, **more: object) -> Comparison:
+def _told(pair: _Pair, rules: Rules, verdict: str, share: float, **more: object) -> Comparison:
     """A comparison with its intervals."""
-    made = Comparison(
+    return Comparison(
         arm=pair.arm, reference=pair.reference, n=pair.n, paired=pair.paired,
         difference=interval(pair.contrast, 1 - rules.level, pair.n),
-        equivalence=interval(pair.contrast, 1 - 2 * rules.level, pair.n),
+        equivalence=interval(pair.contrast, 1 - 2 * share, pair.n),
         median=pair.median, margin=pair.margin, verdict=verdict, spread_ratio=pair.spread_ratio,
-        level=rules.level, look=rules.look, lost=rules.lost.get(pair.arm, {}),
+        level=rules.level, share=share, look=rules.look, seeds=rules.seeds, lost=rules.lost.get(pair.arm, {}),
         lost_reference=rules.lost.get(pair.reference, {}), **more,  # type: ignore[arg-type]
     )  # fmt: skip
-    return made
 
 
 def _is_same(pair: _Pair, rules: Rules) -> bool:

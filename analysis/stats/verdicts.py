@@ -60,7 +60,9 @@ def evidence(contrast: Contrast, margin: Array | float, flips: Array) -> Evidenc
     return Evidence(**{name: np.where(known, p, np.nan) for name, p in vars(found).items()})
 
 
-def verdicts(contrast: Contrast, found: Evidence, level: float, floor: Array | float, n: Array | int) -> Array:
+def verdicts(
+    contrast: Contrast, found: Evidence, level: float, floor: Array | float, n: Array | int
+) -> Array:
     """Verdicts [..., k] of families: -1 or 1, the side of 0 on which the difference lies; 0, equivalent; else nan.
 
     A side is called only where sign flips do not disagree: their p is at most the level, or the least that so
@@ -72,7 +74,9 @@ def verdicts(contrast: Contrast, found: Evidence, level: float, floor: Array | f
         floor: the least that the sign-flip p can be; nan where there is none.
         n: seeds of each comparison.
     """
-    side = np.where(differs(found, level) & ~fragile(found, level, floor), np.sign(contrast.difference), np.nan)
+    side = np.where(
+        differs(found, level) & ~fragile(found, level, floor), np.sign(contrast.difference), np.nan
+    )
     called = np.where(found.inside < level, 0.0, side)
     return np.where(np.asarray(n) < FEWEST, np.nan, called)
 
