@@ -44,6 +44,7 @@ STUDIES = ("config",)
 """what study files import; they are on no way from one room to another"""
 ANALYSIS = [
     ("stats",),
+    ("rates",),
     ("store", "load", "artifacts", "study", "margin", "tables", "numbers", "earlier"),
     ("figures",),
     ("page",),

@@ -5,11 +5,12 @@ import math
 
 import numpy as np
 import pytest
+from compared import ARMS, FAMILY, frame
 from scipy import special
-from simulated import ARMS, FAMILY, draw, frame
 
 from analysis.rates import __main__ as rates
 from analysis.rates import after, missing
+from analysis.rates.draw import draw
 from analysis.rates.table import Table
 from analysis.stats import Rules, compare, levels, sign_flips
 from analysis.stats.intervals import paired_contrast, tail

@@ -94,7 +94,7 @@ def test_arms_at_the_margin_are_seldom_called_equivalent(noise, sds, n, errors, 
 
 
 def test_arms_at_the_margin_were_often_called_equivalent():
-    share = equivalence.called_equivalent(SEED, MANY, 7, "normal", (1,) * 5, 10.0, "either", before.judge)
+    share = equivalence.called_equivalent(SEED, MANY, 7, "normal", (1,) * 5, 2.0, "either", before.judge)
     assert share > 0.13
 
 
