@@ -11,6 +11,7 @@ from typing import Annotated
 
 import tyro
 
+from analysis.rates.bound import bound
 from analysis.rates.coverage import coverage
 from analysis.rates.differences import null, power
 from analysis.rates.equivalence import at_margin, found
@@ -29,6 +30,7 @@ from rope_dit.errors import UserError, check, nearest
 TABLES: dict[str, Callable[[int], Table]] = {
     "null": null,
     "power": power,
+    "bound": bound,
     "margin": at_margin,
     "equivalence": found,
     "mixtures": any_false,

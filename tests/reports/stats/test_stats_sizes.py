@@ -11,6 +11,7 @@ import pytest
 from analysis.rates import (
     after,
     before,
+    bound,
     coverage,
     differences,
     equivalence,
@@ -33,6 +34,11 @@ IDS = list(differences.SPREADS)
 def any_side(verdict):
     """Share of studies with any better or worse."""
     return np.isin(verdict, (-1, 1)).any(-1).mean()
+
+
+def now(x, margin):
+    """Verdicts of the rule of now."""
+    return after.judge(x, margin).verdict
 
 
 @pytest.mark.parametrize("n", SEEDS)
@@ -73,6 +79,17 @@ def test_an_arm_that_is_better_is_found(sds, effect, n, least):
     assert (after.judge(x, unit / 2).verdict[:, 0] == -1).mean() >= least
 
 
+@pytest.mark.slow
+def test_no_rule_finds_most_of_small_differences_where_skewed_values_seldom_mislead():
+    """So what the guard against skewness costs at 1 SD is not for want of a better one."""
+    null = {noise: bound.density(50_000, 7, noise, 0.0) for noise in bound.MOST}
+    small, large = (bound.best(bound.density(50_000, 7, "normal", effect), null) for effect in (1, 2))
+    assert bound.best(null["lognormal"], null) == pytest.approx(0.06, abs=0.005)
+    x = draw(SEED, MANY, 7, sds=(1, 1), truth=(-UNIT,))
+    assert small <= 0.8 * (before.judge(x, 0.0) == -1).mean()
+    assert large >= 0.9
+
+
 @pytest.mark.parametrize("side", equivalence.SIDES)
 @pytest.mark.parametrize("errors", [2.0, pytest.param(4.0, marks=pytest.mark.slow), 10.0])
 @pytest.mark.parametrize("n", SEEDS)
@@ -87,15 +104,21 @@ def test_an_arm_that_is_better_is_found(sds, effect, n, least):
     ],
 )
 def test_arms_at_the_margin_are_seldom_called_equivalent(noise, sds, n, errors, side):
-    def rule(x, margin):
-        return after.judge(x, margin).verdict
-
-    assert equivalence.called_equivalent(SEED, 2000, n, noise, sds, errors, side, rule) <= 0.06
+    assert equivalence.called_equivalent(SEED, 2000, n, noise, sds, errors, side, now) <= 0.06
 
 
 def test_arms_at_the_margin_were_often_called_equivalent():
     share = equivalence.called_equivalent(SEED, MANY, 7, "normal", (1,) * 5, 2.0, "either", before.judge)
     assert share > 0.13
+
+
+@pytest.mark.parametrize(("spread", "side"), [("the arms x3", "above"), ("the baseline x3", "below")])
+@pytest.mark.parametrize("n", SEEDS)
+def test_unequal_skew_misleads_equivalence_much_less_than_by_t_alone(n, spread, side):
+    """On the side where the rare values that a sample lacks would have been."""
+    cell = (SEED, MANY, n, "exponential", equivalence.SPREADS[spread], 2.0, side)
+    new, old = (equivalence.called_equivalent(*cell, rule) for rule in (now, before.judge))
+    assert new <= min(0.13, old / 2)
 
 
 def test_arms_that_do_not_differ_are_found_equivalent():
@@ -121,6 +144,17 @@ MIXED = [
 def test_any_verdict_is_seldom_false_in_mixed_studies(kinds, n, errors):
     mixture = mixtures.Mixture(kinds, errors, either=True)
     assert mixtures.false_verdicts(SEED, MANY, n, mixture, ("after",))["after"] <= 0.06
+
+
+def test_arms_beyond_the_margin_leave_their_share_to_the_others():
+    mixture = mixtures.Mixture(("null", *["far"] * 5), 1.5, either=False)
+    assert mixtures.false_verdicts(SEED, MANY, 10, mixture, ("after",))["after"] > 0.025
+
+
+def test_no_verdict_below_three_seeds():
+    x = draw(SEED, 500, 2, truth=(-30, 0, 0))
+    assert (before.judge(x, UNIT)[:, 0] == -1).any()
+    assert np.isnan(now(x, UNIT)).all()
 
 
 def test_two_families_side_by_side_would_not_hold():
