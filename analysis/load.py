@@ -22,7 +22,8 @@ from experiments.records.score import KEY_COLUMNS, SCORE_COLUMNS, Score, ScoreKe
 from rope_dit.errors import UserError
 
 TAGS = (
-    *("outcome", "study", "arm", "variant", "seed", "fingerprint", "inputs_sha256", "shared_weights_sha256"),
+    *("run_uid", "outcome", "study", "arm", "variant", "seed", "fingerprint"),
+    *("inputs_sha256", "shared_weights_sha256"),
     *("device", "git_commit", "torch", "command", "host", "folder", "message"),
 )
 Point = tuple[str, int, float, int]
@@ -44,7 +45,7 @@ def runs(experiment: str, uri: str | None = None) -> pd.DataFrame:
     """One row a run, sorted by arm, seed and start.
 
     Columns:
-        run_id, name: MLflow's id; the name of the run folder.
+        run_id, run_uid, name: MLflow's id; the run folder's own; its name.
         status: RUNNING, FINISHED, FAILED or KILLED.
         outcome: running, finished, diverged, error, stopped (by a signal) or killed (without a word).
         study, arm, variant: name of the study; canonical spec of the arm; its short unique name.

@@ -9,6 +9,7 @@ from typing import Any
 import pandas as pd
 
 from analysis import load, store
+from analysis.accepted import accepted
 from experiments.cli.commands import python
 from experiments.records.definition import Definition, read_definition
 from experiments.records.plausible import doubts
@@ -32,7 +33,7 @@ class Study:
         scores: scores of those runs, with the columns of `load.scores`.
         cells: one row an arm and seed: arm, seed, state (done, running, failed, diverged or missing),
             message (why it is not done, '' where it is), run_id ('' where it has none).
-        others: runs of the experiment that are of no cell, or older than the cell's newest; as `runs`.
+        others: runs of the experiment that are not used; as `runs`, with a column `why`.
         doubted: scores of those runs that their metrics cannot have given, which are not in `scores`; why.
         unsealed: how many of those runs have a table of scores that cannot tell if it was changed.
     """
@@ -75,9 +76,23 @@ class Study:
         lost = self.cells[self.cells["state"] == "diverged"]
         return {str(arm): int(count) for arm, count in lost["arm"].value_counts().items()}
 
+    @property
+    def lost(self) -> dict[str, dict[str, int]]:
+        """Of each arm that lacks some, the seeds without a value by state: diverged, failed or missing."""
+        gone = self.cells[self.cells["state"].isin(["diverged", "failed", "missing"])]
+        counts: dict[str, dict[str, int]] = {}
+        for arm, state in zip(gone["arm"], gone["state"], strict=True):
+            counts.setdefault(arm, dict.fromkeys(("diverged", "failed", "missing"), 0))[state] += 1
+        return counts
+
     def endpoint(self) -> pd.DataFrame:
-        """The primary endpoint: arm, seed, value, real_floor; only of scores that compare."""
+        """The primary endpoint: arm, seed, value, real_floor; only of scores that compare.
+
+        A run that failed or diverged has no value, even if it was scored before.
+        """
         rows = comparable(endpoint_rows(self.scores, self.definition))
+        ended_badly = self.cells["state"].isin(["failed", "diverged"])
+        rows = rows[~rows["run_id"].isin(self.cells.loc[ended_badly, "run_id"])]
         return in_order(rows, self.arms)[["arm", "seed", "value", "real_floor"]]
 
     @cached_property
@@ -152,7 +167,8 @@ def load_study(name: str, uri: str | None = None) -> Study:
             f"study '{name}' tunes settings and compares nothing; its report is that of the confirmation:",
             [python("experiments.study", "ablate", "--from-tuned", name)],
         )
-    current, others = _current(runs, definition)
+    current, others = accepted(runs, definition, uri)
+    current = in_order(current, [arm.label for arm in definition.arms])
     scores = load.scores(name, uri)
     unsealed = len({*scores.attrs["unsealed"]} & {*current["run_id"]})
     scores = scores[scores["run_id"].isin(current["run_id"])].reset_index(drop=True)
@@ -160,7 +176,7 @@ def load_study(name: str, uri: str | None = None) -> Study:
     believed, doubted = scores["why"] == "", scores[scores["why"] != ""].reset_index(drop=True)
     scores = scores[believed].drop(columns="why").reset_index(drop=True)
     columns = ["arm", "seed", "state", "message", "run_id"]
-    cells = pd.DataFrame(_cells(current, scores, doubted, definition), columns=columns)
+    cells = pd.DataFrame(_cells(current, others, scores, doubted, definition), columns=columns)
     return Study(definition, current, scores, cells, others, doubted, unsealed)
 
 
@@ -190,27 +206,25 @@ def comparable(rows: pd.DataFrame) -> pd.DataFrame:
     return usual
 
 
-def _current(runs: pd.DataFrame, definition: Definition) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """The newest run of each cell, and all other runs."""
-    arms = [arm.label for arm in definition.arms]
-    inside = runs["arm"].isin(arms) & runs["seed"].isin(definition.seeds)
-    newest = runs[inside].sort_values("started").drop_duplicates(["arm", "seed"], keep="last").index
-    return in_order(runs.loc[newest], arms), runs.drop(newest).reset_index(drop=True)
-
-
 def _cells(
-    runs: pd.DataFrame, scores: pd.DataFrame, doubted: pd.DataFrame, definition: Definition
+    runs: pd.DataFrame,
+    others: pd.DataFrame,
+    scores: pd.DataFrame,
+    doubted: pd.DataFrame,
+    definition: Definition,
 ) -> Iterator[tuple[Any, ...]]:
     scored = endpoint_rows(scores, definition)
     wrong = endpoint_rows(doubted, definition)
     reasons = {row.run_id: f"{row.metric} {row.why}" for row in wrong.itertuples()}
     usable = set(comparable(scored)["run_id"])
     by_cell = {(run["arm"], run["seed"]): run for run in runs.to_dict("records")}
+    refused = {(run["arm"], run["seed"]): f"; run {run['run_id']} is not its own: {run['why']}"
+               for run in others.sort_values("started").to_dict("records")}  # fmt: skip
     cells = itertools.product([arm.label for arm in definition.arms], definition.seeds)
     for arm, seed in cells:
         run = by_cell.get((arm, seed))
         if run is None:
-            yield arm, seed, "missing", "not begun", ""
+            yield arm, seed, "missing", f"not begun{refused.get((arm, seed), '')}", ""
             continue
         state, message = _state(run, run["run_id"] in usable, run["run_id"] in set(scored["run_id"]))
         if state == "missing" and run["run_id"] in reasons:

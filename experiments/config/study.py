@@ -50,6 +50,10 @@ class StudyConfig:
     """difference too small to matter, as a share of the baseline's mean score"""
     from_tuned: Annotated[str, tyro.conf.arg(metavar="NAME", help_behavior_hint="(default: none)")] = ""
     """compare the default and the tuned configuration of each arm of that tuning study, on fresh seeds"""
+    replace: Annotated[
+        tuple[str, ...], tyro.conf.arg(metavar="ARM ...", help_behavior_hint="(default: none)")
+    ] = ()
+    """train these arms of the study again, whose code was mended: their runs so far are set aside"""
     sync: Annotated[str, tyro.conf.arg(metavar="NAME", help_behavior_hint="(default: none)")] = ""
     """only make MLflow and Optuna of that study again from its run folders"""
     studies: Path = Path("studies")

@@ -8,6 +8,7 @@ from pathlib import Path
 from experiments.cli.commands import typed
 from experiments.cli.main import FAILED, OK, SOME_FAILED, StopFlag, one_line
 from experiments.config.study import StudyConfig
+from experiments.coordinator import replacing
 from experiments.coordinator.cell import FINAL, Cell
 from experiments.coordinator.cell_queue import AllFail, CellQueue, Watch
 from experiments.coordinator.launchers import Launcher, make_launcher
@@ -41,16 +42,16 @@ def ablate(config: StudyConfig, stop: StopFlag, write_report: WriteReport) -> in
         UserError: before anything is written.
     """
     plan, resolved = plan_ablation(config)
-    cells = plan.cells()
-    todo = [cell for cell in cells if cell.state() not in FINAL]
+    cells, todo = plan.cells(), unfinished(plan)
     minutes = len(todo) * sum(estimated_seconds(resolved)) / 60 if todo else 0.0
     print(announcement(plan, len(cells), len(todo), minutes))
+    for one in plan.replaced[-len(config.replace) :] if config.replace else ():
+        print(replacing.said(one))
     if config.dry_run:
         return OK
     check_experiment(plan.name)
     with launching(config, plan) as launcher, hold(plan) as plan:
-        cells = plan.cells()
-        todo = [cell for cell in cells if cell.state() not in FINAL]
+        cells, todo = plan.cells(), unfinished(plan)
         if todo:
             at_once = min(launcher.slots, len(todo))
             print(f"up to {at_once} at a time: about {minutes / at_once:.0f} minutes at best", flush=True)
@@ -70,6 +71,11 @@ def ablate(config: StudyConfig, stop: StopFlag, write_report: WriteReport) -> in
             print("error: no run of the study has begun, so there is nothing to report.", file=sys.stderr)
             return FAILED
         return finish(plan, config, url, write_report)
+
+
+def unfinished(plan: Plan) -> list[Cell]:
+    """Cells that a process has to begin or to go on with."""
+    return [c for c in plan.cells() if c.state() not in FINAL or replacing.is_aside(plan, c)]
 
 
 def announcement(plan: Plan, runs: int, todo: int, minutes: float) -> str:
@@ -122,6 +128,7 @@ def hold(plan: Plan) -> Iterator[Plan]:
         saved = read_plan(plan.path)
         plan = grow(saved, plan) if saved else plan
         plan.save()
+        replacing.set_aside(plan)
         yield plan
 
 

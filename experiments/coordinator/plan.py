@@ -23,7 +23,8 @@ from experiments.config.text import flatten, from_json, read_json, to_json
 from experiments.coordinator.arm import Arm
 from experiments.coordinator.cell import Cell
 from experiments.coordinator.endpoint import endpoint_of, in_front
-from experiments.records.definition import Definition, Endpoint, Look
+from experiments.coordinator.replacing import check_unchanged
+from experiments.records.definition import Definition, Endpoint, Look, Replacement, in_common
 from experiments.records.seal import sealed, unsealed
 from rope_dit.config import NOT_WEIGHTS
 from rope_dit.durable import write_durably
@@ -60,6 +61,9 @@ class Plan:
         looks: when the whole study was reported, and with how many seeds.
         created: seconds since 1970.
         chosen: what of the primary endpoint was chosen; the rest is as usual.
+        identities: of each arm what its runs have in common of their identities, all but the seed; none of
+            an arm that was begun by a version that did not write them down.
+        replaced: arms that were trained again.
     """
 
     path: Path
@@ -75,6 +79,8 @@ class Plan:
     looks: tuple[Look, ...] = ()
     created: float = field(default_factory=time.time)
     chosen: EndpointConfig = field(default_factory=EndpointConfig)
+    identities: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    replaced: tuple[Replacement, ...] = ()
 
     @property
     def name(self) -> str:
@@ -102,13 +108,17 @@ class Plan:
     def definition(self) -> Definition:
         """What the tracking store keeps of it."""
         config = self.base.eval
+        whole = {label: self.identities.get(label, {}) for label in self.arms}
+        shared = in_common(whole.values())
+        own = {label: dict(found.items() - shared.items()) for label, found in whole.items()}
         return Definition(
             name=self.name, kind=self.kind, created=self.created, preset=self.base.preset,
             data=self.base.data.name, endpoint=self.endpoint(),
-            arms=tuple(arm.record() for arm in self.arms.values()), seeds=self.seeds,
+            arms=tuple(arm.record(own[label]) for label, arm in self.arms.items()), seeds=self.seeds,
             samplers=tuple(map(str, config.sampler_specs)), guidances=tuple(map(str, config.guidance_specs)),
             sampling_seeds=config.sampling_seeds, baseline=self.baseline, margin=self.margin,
             comparisons=self.comparisons, planned_seeds=self.planned_seeds, looks=self.looks,
+            identity=shared, replaced=self.replaced,
         )  # fmt: skip
 
     def identity(self) -> dict[str, str]:
@@ -127,7 +137,7 @@ class Plan:
             created=self.created, kind=self.kind, base=to_json(self.base), seeds=self.seeds,
             arms=tuple(map(str, self.arms.values())), baseline=self.baseline, margin=self.margin,
             comparisons=self.comparisons, facts=self.facts, planned_seeds=self.planned_seeds,
-            looks=self.looks, chosen=self.chosen,
+            looks=self.looks, chosen=self.chosen, identities=self.identities, replaced=self.replaced,
         )  # fmt: skip
         self.path.mkdir(parents=True, exist_ok=True)
         write_durably(self.path / "study.json", json.dumps(sealed(to_json(saved)), indent=1).encode())
@@ -155,6 +165,8 @@ class SavedPlan:
     planned_seeds: int
     looks: tuple[Look, ...]
     chosen: EndpointConfig = field(default_factory=EndpointConfig)
+    identities: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    replaced: tuple[Replacement, ...] = ()
 
     def __post_init__(self) -> None:
         check(self.kind in ("ablate", "tune"), "kind", self.kind, "ablate or tune")
@@ -196,14 +208,15 @@ def read_plan(path: Path) -> Plan | None:
         path=path, kind=saved.kind, base=base, arms=arms,
         seeds=saved.seeds, baseline=saved.baseline, margin=saved.margin, comparisons=saved.comparisons,
         facts=saved.facts, planned_seeds=saved.planned_seeds, looks=saved.looks, created=saved.created,
-        chosen=saved.chosen,
+        chosen=saved.chosen, identities=saved.identities, replaced=saved.replaced,
     )  # fmt: skip
 
 
 def grow(saved: Plan, asked: Plan) -> Plan:
     """Join what the study has with what is asked for now.
 
-    Raises UserError where anything frozen differs, with the differing fields.
+    Raises UserError where anything frozen differs, with the differing fields, or an arm that is not replaced
+    is no longer what was written down of it.
     """
     config, more = saved.base.eval, asked.base.eval
     evaluation = replace(
@@ -219,6 +232,11 @@ def grow(saved: Plan, asked: Plan) -> Plan:
         raise UserError(
             f"{saved.path} holds another study; choose another --name. They differ in:", differences
         )
+    fresh = tuple(one for one in asked.replaced if one not in saved.replaced)
+    again = {one.arm for one in fresh}
+    kept = {label: found for label, found in saved.identities.items() if label not in again}
+    added = asked.arms.keys() - saved.arms.keys() | again
+    check_unchanged(kept, asked.identities)
     return replace(
         asked,
         base=scoring(
@@ -231,6 +249,8 @@ def grow(saved: Plan, asked: Plan) -> Plan:
         looks=saved.looks,
         created=saved.created,
         chosen=asked.chosen,
+        identities={**kept, **{label: asked.identities[label] for label in added & asked.identities.keys()}},
+        replaced=(*saved.replaced, *fresh),
     )
 
 

@@ -1,16 +1,18 @@
 """What a study is, as MLflow keeps it: tags of the experiment, so that a report needs the store alone."""
 
 import json
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from typing import Annotated, Any
 
 from experiments.config.former import upgraded_definition
+from experiments.config.identity import fingerprint, read_identity
 from experiments.config.run import LABEL as LABEL  # of studies and arms, for those who read records alone
 from experiments.config.text import from_json, to_json
 from experiments.records.score import guidance_text
 from rope_dit.config import Neutral
 from rope_dit.errors import UserError
+from rope_dit.words import listed
 
 TAG = "rope_dit.study"
 LENGTH = 4000  # characters a tag, of the 5000 that every MLflow store takes
@@ -48,6 +50,8 @@ class ArmRecord:
     label: str
     spec: str
     overrides: Mapping[str, str]
+    identity: Annotated[Mapping[str, str], Neutral({})] = field(default_factory=dict)
+    """what changes its runs' weights and is not the same in all arms, see `Definition.identity_of`"""
 
     @property
     def text(self) -> str:
@@ -61,6 +65,32 @@ class Look:
 
     time: float
     seeds: int
+
+
+@dataclass(frozen=True)
+class Replacement:
+    """An arm of which all runs were set aside, to be trained again after a fault of its code was mended.
+
+    Attributes:
+        arm: its label.
+        time: seconds since 1970.
+        differed: in what it had changed, a line each as `rope_dit.words.differing` has them; none where it
+            is as it was, and runs of it had failed.
+        runs: ids of the run folders that were set aside.
+        scored: seeds of those that had scores.
+    """
+
+    arm: str
+    time: float
+    differed: tuple[str, ...]
+    runs: tuple[str, ...]
+    scored: tuple[int, ...]
+
+    @property
+    def why(self) -> str:
+        """Why the arm was replaced, such as `train.precision changed`."""
+        names = listed(line.partition(":")[0] for line in self.differed)
+        return f"{names} changed" if names else "runs of it had failed"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,6 +108,8 @@ class Definition:
         margin: difference too small to matter, as a share of the reference's mean.
         comparisons: (arm, reference), on which verdicts stand.
         looks: when the whole study was reported.
+        identity: what changes the weights of all runs and is the same in all arms, see `identity_of`.
+        replaced: arms that were trained again.
     """
 
     name: str
@@ -96,11 +128,39 @@ class Definition:
     comparisons: tuple[tuple[str, str], ...]
     planned_seeds: int
     looks: tuple[Look, ...] = ()
+    identity: Annotated[Mapping[str, str], Neutral({})] = field(default_factory=dict)
+    replaced: Annotated[tuple[Replacement, ...], Neutral(())] = ()
 
     def __post_init__(
         self,
     ) -> None:  # studies of before guidance was a spec say '1.0', and not at which times
         object.__setattr__(self, "guidances", tuple(guidance_text(text) for text in self.guidances))
+
+    def identity_of(self, arm: str, seed: int) -> dict[str, str]:
+        """All that the weights of a cell follow from, in the form of `experiments.config.identity`.
+
+        Empty where it was not written down: the arm was begun by a version that did not.
+        """
+        return read_identity(self._written(arm, seed))
+
+    def is_known(self, arm: str, seed: int, sha256: str) -> bool:
+        """Whether this is the fingerprint of a cell's identity, as it was written or as it is read."""
+        return sha256 in map(fingerprint, (self._written(arm, seed), self.identity_of(arm, seed)))
+
+    def _written(self, arm: str, seed: int) -> dict[str, str]:
+        [own] = [one.identity for one in self.arms if one.label == arm]
+        found = {**self.identity, **own}
+        return {**found, "seed": str(seed)} if found else {}
+
+
+def in_common(identities: Iterable[Mapping[str, str]]) -> dict[str, str]:
+    """What all of these mappings say; nothing where there are none.
+
+    >>> in_common([{"lr": "1", "dim": "8"}, {"lr": "2", "dim": "8"}]), in_common([{"lr": "1"}, {}])
+    ({'dim': '8'}, {})
+    """
+    first, *others = [*identities] or [{}]
+    return {key: text for key, text in first.items() if all(one.get(key) == text for one in others)}
 
 
 def write_definition(client: Any, experiment_id: str, definition: Definition) -> None:
@@ -109,6 +169,11 @@ def write_definition(client: Any, experiment_id: str, definition: Definition) ->
     starts = range(0, len(text) + LENGTH, LENGTH)  # an empty one ends it, should an earlier be longer
     for i in reversed(starts):
         client.set_experiment_tag(experiment_id, f"{TAG}.{i // LENGTH}", text[i : i + LENGTH])
+
+
+def is_study(experiment: Any) -> bool:
+    """Whether an experiment of MLflow's has a definition."""
+    return f"{TAG}.0" in experiment.tags
 
 
 def read_definition(client: Any, experiment: str) -> Definition | None:
