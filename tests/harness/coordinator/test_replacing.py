@@ -6,13 +6,15 @@ import shutil
 from pathlib import Path
 
 import pytest
-from commands import SMOKE, Result, snapshot
+from commands import SMOKE, Result, call, snapshot
 from mirrors import tables_fixture  # noqa: F401
 from report_pages import texts
+from report_stores import study_in
 from studies import call_study, studies_in, unsealed_json
 
-from analysis.study import load_study
+from analysis import tables
 from experiments.coordinator import replacing
+from experiments.records.run_folder import Ending, RunFolder
 
 FORMULA = """
 from rope_dit.pos_embed.base import PosEmbed
@@ -21,10 +23,10 @@ from rope_dit.registry import POS_EMBEDS
 
 @POS_EMBEDS.register("mine")
 class Mine(PosEmbed):
-    "Adds a constant."
+    "Says nothing of places: it makes tokens larger."
 
     def add(self, site, x):
-        return x + 2.0
+        return x * 2.0
 """
 EDITED = FORMULA.replace("2.0", "3.0")
 SMALL = (*SMOKE, "--eval.every", "0", "--samplers", "euler:steps=1", "--eval.n", "100")
@@ -57,13 +59,26 @@ def started(*args: object) -> Result:
     return call_study(*SMALL, *args, *name, "--plugins", "plug")
 
 
+@pytest.fixture(scope="module")
+def mended(finished, tmp_path_factory):
+    """A copy in which the second arm was replaced after its formula was edited, and what that said."""
+    folder = tmp_path_factory.mktemp("mended")
+    shutil.copytree(finished, folder, dirs_exist_ok=True)
+    with pytest.MonkeyPatch.context() as patch:
+        studies_in(folder, patch)
+        edit()
+        made = started("--variants", "none", "--seeds", 2, "--replace", "mine")
+    assert made.code == 0, made.err
+    return folder, made.out
+
+
 def edit(text: str = EDITED) -> None:
     Path("plug/mine.py").write_text(text)
 
 
-def used() -> dict[str, list[str]]:
+def used(folder: Path) -> dict[str, list[str]]:
     """Ids of the runs that the report uses, by arm, seed by seed."""
-    found = load_study("s").runs
+    found = study_in(folder, "s").runs
     return {str(arm): list(runs["run_uid"]) for arm, runs in found.groupby("arm")}
 
 
@@ -96,32 +111,30 @@ def test_a_run_of_other_code_is_found_where_nothing_was_written_down(study):
     assert (grown.code, "mine: plug-in variant mine: there " in grown.err) == (2, True)
 
 
-def test_a_replaced_arm_is_trained_again_and_the_report_says_so(study):
-    before, others = used(), snapshot(study / "runs" / "none-s0")
-    edit()
-    made = started("--variants", "none", "--seeds", 2, "--replace", "mine")
-    assert made.code == 0, made.err
-    assert "arm mine is trained again (plug-in variant mine changed); 2 runs of it set aside" in made.out
-    assert "4 runs, 2 of them done" in made.out
-    aside = {path.name for path in (study / "replaced").iterdir()}
+def test_a_replaced_arm_is_trained_again_and_the_others_are_as_they_were(finished, mended):
+    (folder, out), before, now = mended, used(finished), used(mended[0])
+    assert "arm mine is trained again (plug-in variant mine changed); 2 runs of it set aside" in out
+    assert "4 runs, 2 of them done" in out
+    aside = {path.name for path in (folder / "studies/s/replaced").iterdir()}
     assert aside == {f"mine-s{seed}-{uid[:8]}" for seed, uid in enumerate(before["mine"])}
-    assert snapshot(study / "runs" / "none-s0") == others
-    assert used()["none"] == before["none"]
-    assert not {*used()["mine"]} & {*before["mine"]}
-    text = texts(study.parents[1], "s")[1]
+    assert now["none"] == before["none"]
+    assert not {*now["mine"]} & {*before["mine"]}
+
+
+def test_the_report_says_that_an_arm_was_replaced(mended):
+    text = texts(mended[0], "s")[1]
     assert ": plug-in variant mine changed; 2 scored seeds were left out." in text
     assert text.count("is not used: the arm was trained again, as plug-in variant mine changed.") == 2
-    assert started("--variants", "none", "--seeds", 2).code == 0
 
 
-def test_sync_keeps_what_was_replaced(study):
-    edit()
-    assert started("--variants", "none", "--seeds", 2, "--replace", "mine").code == 0
-    before = load_study("s")
+def test_sync_keeps_what_was_replaced(mended, tmp_path, monkeypatch):
+    shutil.copytree(mended[0], tmp_path, dirs_exist_ok=True)
+    studies_in(tmp_path, monkeypatch)
+    before = study_in(tmp_path, "s")
     shutil.rmtree("mlartifacts")
     os.remove("mlflow.db")
     assert started("--sync", "s").code == 0
-    after = load_study("s")
+    after = study_in(tmp_path, "s")
     assert after.definition == before.definition
     assert list(after.runs["run_uid"]) == list(before.runs["run_uid"])
     columns = ["run_uid", "why"]
@@ -139,7 +152,7 @@ def test_a_coordinator_that_was_killed_before_it_could_move_the_runs_goes_on(stu
     again = started("--variants", "none", "--seeds", 2)
     assert (again.code, "4 runs, 2 of them done" in again.out) == (0, True), again.err
     assert len(list((study / "replaced").glob("*"))) == 2
-    assert len(load_study("s").definition.replaced) == 1
+    assert len(study_in(study.parents[1], "s").definition.replaced) == 1
 
 
 def killed(*_: object) -> None:
@@ -164,3 +177,52 @@ def test_a_first_start_replaces_nothing(study):
     made = started("--variants", "none", "--replace", "none", "--name", "new")
     assert (made.code, "expected nothing at a study's first start" in made.err) == (2, True)
     assert not Path("studies/new").exists()
+
+
+def test_an_arm_whose_runs_failed_may_be_replaced_as_it_is(study):
+    RunFolder(study / "runs" / "mine-s0").end(Ending("FAILED", "error", "OSError: the disk is full"))
+    made = started("--variants", "none", "--seeds", 2, "--replace", "mine", "--dry-run")
+    assert made.code == 0, made.err
+    assert "arm mine is trained again (runs of it had failed); 2 runs of it set aside" in made.out
+
+
+# A run by itself, with the name of a cell
+
+
+def lone(*args: object) -> Result:
+    return call("run", *SMALL, *args, "--variant", "none", "--arm", "none", "--study", "s")
+
+
+def test_a_run_by_itself_does_not_enter_a_study_unasked(study):
+    made = lone("--seed", 0, "--train.lr", "0.01")
+    assert (made.code, len(made.err.splitlines())) == (2, 1)
+    assert made.err.startswith(
+        "error: experiment 's' is a study, which a run by itself does not enter unasked"
+    )
+    assert "--join" in made.err
+    assert not list(Path("runs").rglob("config.json"))
+
+
+def test_a_run_of_other_settings_that_joins_a_study_is_named_and_changes_no_verdict(study):
+    folder = study.parents[1]
+    [before] = tables.comparisons(study_in(folder, "s"))
+    made = lone("--seed", 0, "--train.lr", "0.01", "--join")
+    assert made.code == 0, made.err
+    found, text = study_in(folder, "s"), texts(folder, "s")[1]
+    [after] = tables.comparisons(found)
+    assert (after.verdict, after.n, after.difference) == (before.verdict, 2, before.difference)
+    assert list(found.others["why"]) == ["train.lr 0.01, expected 0.002"]
+    run_id = found.others["run_id"][0]
+    assert f"Run {run_id} of none, seed 0, is not used: train.lr 0.01, expected 0.002." in text
+
+
+def test_a_run_that_joins_a_study_counts_where_it_is_the_cell(study):
+    folder, seed = study.parents[1], 1
+    before = used(folder)
+    made = lone("--seed", seed, "--join")
+    assert made.code == 0, made.err
+    now = used(folder)
+    assert now["mine"] == before["mine"]
+    assert now["none"][0] == before["none"][0]
+    assert now["none"][1] != before["none"][1]
+    assert list(study_in(folder, "s").others["why"]) == ["a newer run of the cell is there"]
