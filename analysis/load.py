@@ -80,8 +80,9 @@ def curves(experiment: str, uri: str | None = None, contains: str = "") -> pd.Da
         run_id, arm, seed: as in `runs`.
         key: `train/loss` (mean squared error of the velocity), `loss_by_t/0` .. `9` (the same by tenth of t),
             `train/lr`, `train/grad_norm`, `train/images_per_second`, `system/peak_memory_mib`, scores such as
-            `fd_digits/heun-25-cfg1`, their `real_floor/fd_digits`, and `by_nfe/fd_digits/heun-cfg1`. Those of
-            a sampler or guidance of a plug-in that is not here have no such names: they stand in `scores`.
+            `fd_digits/heun-25-cfg1`, their `real_floor/fd_digits` and `untrained/fd_digits`, and
+            `by_nfe/fd_digits/heun-cfg1`. Those of a sampler or guidance of a plug-in that is not here have no
+            such names: they stand in `scores`.
         step: training step, int64; for `by_nfe/...` the network evaluations an image.
         value: float64.
         time: UTC.
@@ -111,6 +112,7 @@ def scores(experiment: str, uri: str | None = None) -> pd.DataFrame:
             without one; numbers are missing then, and a column of whole numbers is Int64, else int64.
         value: float64; `better` says whether 'lower' or 'higher' is better.
         real_floor: what real pictures would score at this n, float64.
+        untrained: what pictures of an untrained network score, float64; nan where it was not measured.
         sampling_seconds: what making the n pictures took, float64.
         images_sha256, reference_sha256, extractor_sha256: scores compare where the last two agree.
         time: UTC.

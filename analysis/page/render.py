@@ -15,6 +15,7 @@ import pandas as pd
 
 from analysis.figures.base import Drawing
 from analysis.figures.palette import colors
+from analysis.margin import nothing_learned
 from analysis.numbers import NONE, metric_title, significant
 from analysis.page import provenance, text_tables, words
 from analysis.page.text_tables import Column, TextTable
@@ -108,7 +109,8 @@ def _identity(c: Contents) -> dict[str, Any]:
         "palette": colors(study.arms),
         "seeds": len(definition.seeds),
         "seed_list": listed([str(seed) for seed in definition.seeds]),
-        **{key: getattr(definition, key) for key in ("planned_seeds", "data", "margin", "sampling_seeds")},
+        **{key: getattr(definition, key) for key in ("planned_seeds", "data", "sampling_seeds")},
+        "margin": definition.margin_text,
         "devices": study.runs["device"].nunique(),
         "figures": c.figures,
         "partial": study.partial,
@@ -127,6 +129,7 @@ def _words(c: Contents) -> dict[str, Any]:
     return {
         "headline": words.headline(c.study, c.compared),
         "unfinished": words.unfinished(c.study) if c.study.partial else "",
+        "nothing_learned": nothing_learned(c.study),
         "lost": words.lost(c.study),
         "verdicts": list(zip(c.compared, words.verdicts(c.study, c.compared), strict=True)),
         "looks": words.looks(c.study, c.compared),

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 import pandas as pd
 
+from analysis.margin import nothing_learned
 from analysis.numbers import fixed, metric_title, significant
 from analysis.page.verdict_sentences import verdict_sentence
 from analysis.stats import Comparison
@@ -19,6 +20,8 @@ def headline(study: Study, compared: Sequence[Comparison]) -> str:
     """The verdict in one sentence."""
     if study.partial:
         return f"Partial: {unfinished(study)}. Nothing is concluded before the study is whole."
+    if said := nothing_learned(study):
+        return said
     if not compared:
         return "Nothing is compared: the study has one arm."
     references = list(dict.fromkeys(c.reference for c in compared))

@@ -1,5 +1,6 @@
 """What a study is, as its user writes it: on the command line, or in a file of `experiments/studies/`."""
 
+import math
 import re
 import runpy
 import traceback
@@ -46,8 +47,10 @@ class StudyConfig:
         str, tyro.conf.arg(help_behavior_hint="(default: learned, or the first arm without it)")
     ] = ""
     """arm that the others are compared with"""
-    margin: float = 0.02
-    """difference too small to matter, as a share of the baseline's mean score"""
+    margin: float = 0.05
+    """difference too small to matter, in margin-unit"""
+    margin_unit: Literal["gap", "absolute"] = "gap"
+    """gap: a share of the baseline's distance from the real floor; absolute: in the endpoint's units"""
     from_tuned: Annotated[str, tyro.conf.arg(metavar="NAME", help_behavior_hint="(default: none)")] = ""
     """compare the default and the tuned configuration of each arm of that tuning study, on fresh seeds"""
     replace: Annotated[
@@ -83,7 +86,11 @@ class StudyConfig:
             self.name != MLFLOWS_OWN, "name", self.name, "another name than that of MLflow's own experiment"
         )
         check(1 <= self.seeds <= 10_000, "seeds", self.seeds, "a number of training seeds, at least 1")
-        check(0 < self.margin < 1, "margin", self.margin, "a share of the baseline's mean between 0 and 1")
+        end, kind = {"gap": (1.0, "share between 0 and 1"), "absolute": (math.inf, "number above 0")}[
+            self.margin_unit
+        ]
+        expected = f"a {kind}, as margin-unit is {self.margin_unit}"
+        check(0 < self.margin < end, "margin", self.margin, expected)
 
     @property
     def title(self) -> str:

@@ -12,7 +12,7 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 from experiments.config.canonical import scoring
 from experiments.config.endpoint import EndpointConfig
@@ -26,7 +26,7 @@ from experiments.coordinator.endpoint import endpoint_of, in_front
 from experiments.coordinator.replacing import check_unchanged
 from experiments.records.definition import Definition, Endpoint, Look, Replacement, in_common
 from experiments.records.seal import sealed, unsealed
-from rope_dit.config import NOT_WEIGHTS
+from rope_dit.config import NOT_WEIGHTS, Neutral
 from rope_dit.durable import write_durably
 from rope_dit.errors import UserError, check
 from rope_dit.words import differing
@@ -54,13 +54,17 @@ class Plan:
         arms: by label.
         seeds: training seeds.
         baseline: label of the arm that the others are compared with.
-        margin: as a share of the baseline's mean.
+        margin: difference too small to matter.
         comparisons: (arm, reference), on which verdicts stand.
         facts: more that is frozen: the extractor's name and hash, the data's fingerprint, what tuning may do.
         planned_seeds: as many as at the first start.
         looks: when the whole study was reported, and with how many seeds.
         created: seconds since 1970.
         chosen: what of the primary endpoint was chosen; the rest is as usual.
+        samplings: of each network over which the primary endpoint is the mean, those of the first start;
+            more are exploratory.
+        margin_unit: gap (a share of the baseline's distance from the real floor), absolute, or mean (a share
+            of its mean, in studies of before there were units).
         identities: of each arm what its runs have in common of their identities, all but the seed; none of
             an arm that was begun by a version that did not write them down.
         replaced: arms that were trained again.
@@ -79,6 +83,8 @@ class Plan:
     looks: tuple[Look, ...] = ()
     created: float = field(default_factory=time.time)
     chosen: EndpointConfig = field(default_factory=EndpointConfig)
+    samplings: int = 1
+    margin_unit: str = "gap"
     identities: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     replaced: tuple[Replacement, ...] = ()
 
@@ -103,7 +109,7 @@ class Plan:
 
     def endpoint(self) -> Endpoint:
         """The primary endpoint: the one score on which verdicts stand."""
-        return endpoint_of(self.base, self.facts["extractor"], self.chosen)
+        return endpoint_of(self.base, self.facts["extractor"], self.chosen, self.samplings)
 
     def definition(self) -> Definition:
         """What the tracking store keeps of it."""
@@ -118,6 +124,7 @@ class Plan:
             samplers=tuple(map(str, config.sampler_specs)), guidances=tuple(map(str, config.guidance_specs)),
             sampling_seeds=config.sampling_seeds, baseline=self.baseline, margin=self.margin,
             comparisons=self.comparisons, planned_seeds=self.planned_seeds, looks=self.looks,
+            margin_unit=self.margin_unit,
             identity=shared, replaced=self.replaced,
         )  # fmt: skip
 
@@ -129,6 +136,7 @@ class Plan:
         return {
             **frozen, **endpoint, **self.facts, "kind": self.kind, "preset": self.base.preset,
             "device": self.base.device, "baseline": self.baseline, "margin": str(self.margin),
+            "margin unit": self.margin_unit,
         }  # fmt: skip
 
     def save(self) -> None:
@@ -137,7 +145,8 @@ class Plan:
             created=self.created, kind=self.kind, base=to_json(self.base), seeds=self.seeds,
             arms=tuple(map(str, self.arms.values())), baseline=self.baseline, margin=self.margin,
             comparisons=self.comparisons, facts=self.facts, planned_seeds=self.planned_seeds,
-            looks=self.looks, chosen=self.chosen, identities=self.identities, replaced=self.replaced,
+            looks=self.looks, chosen=self.chosen, samplings=self.samplings, margin_unit=self.margin_unit,
+            identities=self.identities, replaced=self.replaced,
         )  # fmt: skip
         self.path.mkdir(parents=True, exist_ok=True)
         write_durably(self.path / "study.json", json.dumps(sealed(to_json(saved)), indent=1).encode())
@@ -165,11 +174,15 @@ class SavedPlan:
     planned_seeds: int
     looks: tuple[Look, ...]
     chosen: EndpointConfig = field(default_factory=EndpointConfig)
+    samplings: Annotated[int, Neutral(1)] = 1
+    margin_unit: Annotated[str, Neutral("mean")] = "gap"
     identities: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     replaced: tuple[Replacement, ...] = ()
 
     def __post_init__(self) -> None:
         check(self.kind in ("ablate", "tune"), "kind", self.kind, "ablate or tune")
+        unit = self.margin_unit
+        check(unit in ("gap", "absolute", "mean"), "margin_unit", unit, "gap, absolute or mean")
         for name in ("arms", "seeds"):
             check(len(getattr(self, name)) > 0, name, "none", "at least one")
         needed = ("extractor", *(("tune", "space") if self.kind == "tune" else ()))
@@ -208,7 +221,8 @@ def read_plan(path: Path) -> Plan | None:
         path=path, kind=saved.kind, base=base, arms=arms,
         seeds=saved.seeds, baseline=saved.baseline, margin=saved.margin, comparisons=saved.comparisons,
         facts=saved.facts, planned_seeds=saved.planned_seeds, looks=saved.looks, created=saved.created,
-        chosen=saved.chosen, identities=saved.identities, replaced=saved.replaced,
+        chosen=saved.chosen, samplings=saved.samplings, margin_unit=saved.margin_unit,
+        identities=saved.identities, replaced=saved.replaced,
     )  # fmt: skip
 
 
@@ -249,6 +263,7 @@ def grow(saved: Plan, asked: Plan) -> Plan:
         looks=saved.looks,
         created=saved.created,
         chosen=asked.chosen,
+        samplings=saved.samplings,
         identities={**kept, **{label: asked.identities[label] for label in added & asked.identities.keys()}},
         replaced=(*saved.replaced, *fresh),
     )

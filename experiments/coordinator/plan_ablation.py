@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from experiments.config.canonical import canonical_like, keeping
 from experiments.config.identity import as_before
@@ -36,9 +37,10 @@ def plan_ablation(config: StudyConfig) -> tuple[Plan, Resolved]:
     base = replace(base, device=first.config.device)
     plan = Plan(
         path, "ablate", base, arms, tuple(range(config.seeds)), baseline_of(config, saved, arms),
-        config.margin, comparisons=(), facts=facts(first), planned_seeds=config.seeds,
-        chosen=said(config.endpoint, saved), identities=now,
-        replaced=replacements(config.replace, saved, now),
+        comparisons=(), facts=facts(first), planned_seeds=config.seeds,
+        chosen=said(config.endpoint, saved), **margin_of(config, saved),
+        samplings=saved.samplings if saved else base.eval.sampling_seeds,
+        identities=now, replaced=replacements(config.replace, saved, now),
     )  # fmt: skip
     plan = replace(plan, comparisons=comparisons(plan, config))
     plan = grow(saved, plan) if saved else plan
@@ -132,6 +134,15 @@ def baseline_of(config: StudyConfig, saved: Plan | None, arms: Mapping[str, Arm]
         raise UserError(f"baseline got '{config.baseline}', expected one of the arms {', '.join(labels)}."
                         f"{nearest(config.baseline, labels)}")  # fmt: skip
     return config.baseline
+
+
+def margin_of(config: StudyConfig, saved: Plan | None) -> dict[str, Any]:
+    """Margin and unit of a Plan: a study of before there were units keeps what is not said otherwise now."""
+    asked: dict[str, Any] = {"margin": config.margin, "margin_unit": config.margin_unit}
+    if saved is None or saved.margin_unit != "mean":
+        return asked
+    before = {"margin": saved.margin, "margin_unit": saved.margin_unit}
+    return {key: before[key] if asked[key] == getattr(StudyConfig, key) else asked[key] for key in asked}
 
 
 def comparisons(plan: Plan, config: StudyConfig) -> tuple[tuple[str, str], ...]:

@@ -9,7 +9,7 @@ from experiments.config.former import upgraded_definition
 from experiments.config.identity import fingerprint, read_identity
 from experiments.config.run import LABEL as LABEL  # of studies and arms, for those who read records alone
 from experiments.config.text import from_json, to_json
-from experiments.records.score import guidance_text
+from experiments.records.score import guidance_text, sampling_seeds
 from rope_dit.config import Neutral
 from rope_dit.errors import UserError
 from rope_dit.words import listed
@@ -20,7 +20,16 @@ LENGTH = 4000  # characters a tag, of the 5000 that every MLflow store takes
 
 @dataclass(frozen=True, kw_only=True)
 class Endpoint:
-    """The primary endpoint: the one ScoreKey, but for arm and seed, on which verdicts stand."""
+    """The primary endpoint, on which verdicts stand: a ScoreKey, but for arm and seeds, and what it averages.
+
+    Attributes:
+        metric .. train_step, tokens .. classes: as in a ScoreKey.
+        better: 'lower' or 'higher'.
+        learned: share of the way from the score of an untrained network to the real floor that may be left
+            where something was learned; None where it is not known.
+        samplings: of each network; the endpoint is their mean.
+        fixed_noise: whether every training seed has the same noise and classes.
+    """
 
     metric: str
     extractor: str
@@ -29,18 +38,25 @@ class Endpoint:
     ema: str
     n: int
     train_step: int
-    sampling_seed: int
     better: str
+    learned: Annotated[float | None, Neutral(None)] = None
     tokens: Annotated[str, Neutral("trained")] = "trained"
     extrapolation: Annotated[str, Neutral("none")] = "none"
     classes: Annotated[str, Neutral("data")] = "data"
+    samplings: Annotated[int, Neutral(1)] = 1
+    fixed_noise: Annotated[bool, Neutral(True)] = False
 
     def __post_init__(self) -> None:  # studies of before guidance was a spec say '1'
         object.__setattr__(self, "guidance", guidance_text(self.guidance))
 
     def fields(self) -> dict[str, str | int]:
         """The fields that it shares with a ScoreKey."""
-        return {key: value for key, value in vars(self).items() if key != "better"}
+        own = ("better", "learned", "samplings", "fixed_noise")
+        return {key: value for key, value in vars(self).items() if key not in own}
+
+    def sampling_seeds(self, seed: int) -> range:
+        """Sampling seeds of a network of this training seed, over whose scores the endpoint is the mean."""
+        return sampling_seeds(seed, self.samplings, fixed=self.fixed_noise)
 
 
 @dataclass(frozen=True)
@@ -105,7 +121,7 @@ class Definition:
         seeds: training seeds; `planned_seeds` of them at the first start.
         samplers, guidances, sampling_seeds: what every run is scored under.
         baseline: label of the arm that the others are compared with.
-        margin: difference too small to matter, as a share of the reference's mean.
+        margin, margin_unit: difference too small to matter, and of what it is a share, see `margin_text`.
         comparisons: (arm, reference), on which verdicts stand.
         looks: when the whole study was reported.
         identity: what changes the weights of all runs and is the same in all arms, see `identity_of`.
@@ -128,6 +144,7 @@ class Definition:
     comparisons: tuple[tuple[str, str], ...]
     planned_seeds: int
     looks: tuple[Look, ...] = ()
+    margin_unit: Annotated[str, Neutral("mean")] = "gap"
     identity: Annotated[Mapping[str, str], Neutral({})] = field(default_factory=dict)
     replaced: Annotated[tuple[Replacement, ...], Neutral(())] = ()
 
@@ -135,6 +152,17 @@ class Definition:
         self,
     ) -> None:  # studies of before guidance was a spec say '1.0', and not at which times
         object.__setattr__(self, "guidances", tuple(guidance_text(text) for text in self.guidances))
+
+    @property
+    def margin_text(self) -> str:
+        """The margin in words, with its unit; one without a name is of before there were units."""
+        if self.margin_unit == "absolute":
+            return f"{self.margin:.6g} in the endpoint's units"
+        whose = (
+            "baseline" if {reference for _, reference in self.comparisons} <= {self.baseline} else "reference"
+        )
+        of = "distance from the real floor" if self.margin_unit == "gap" else "mean"
+        return f"{100 * self.margin:.3g} % of the {whose}'s {of}"
 
     def identity_of(self, arm: str, seed: int) -> dict[str, str]:
         """All that the weights of a cell follow from, in the form of `experiments.config.identity`.

@@ -7,6 +7,7 @@ from dataclasses import MISSING, asdict, dataclass, fields
 from functools import lru_cache
 from typing import Annotated, Any, get_type_hints
 
+from experiments.config.run import MOST_SAMPLINGS as MOST_SAMPLINGS  # for those who read records alone
 from experiments.config.text import digest
 from rope_dit.config import Neutral, neutral
 from rope_dit.errors import UserError
@@ -35,7 +36,7 @@ class ScoreKey:
         ema: name of the averaged weights.
         extractor, metric: their names.
         n, n_real: generated and real pictures.
-        sampling_seed: of noise and classes.
+        sampling_seed: of noise and classes, see `sampling_seed`.
 
     Numbers are None, and texts '-', where they mean nothing.
     """
@@ -66,6 +67,7 @@ class Score:
         key: what it is a score of.
         value: the score; `better` says whether 'lower' or 'higher' is better.
         real_floor: what real pictures would score.
+        untrained: what pictures of a network that has learned nothing score; None where it was not measured.
         images_sha256, reference_sha256, extractor_sha256: of what it was made of.
         sampling_seconds: what the pictures took.
         time: seconds since 1970.
@@ -75,6 +77,7 @@ class Score:
     value: float
     better: str
     real_floor: float
+    untrained: Annotated[float | None, Neutral(None)]
     images_sha256: str
     reference_sha256: str
     extractor_sha256: str
@@ -87,12 +90,43 @@ class Score:
         return asdict(self.key) | rest
 
 
+def sampling_seed(seed: int, index: int) -> int:
+    """Seed of the noise and classes with which a network is scored: equal across arms, another for each seed.
+
+    More training seeds so average what evaluation noise adds. Below 2^63, as all seeds are.
+
+    Args:
+        seed: training seed of the network; seeds 2^63 // 1000 apart share theirs.
+        index: which of the network's samplings, from 0 to 999.
+
+    >>> sampling_seed(3, 1), sampling_index(3001)
+    (3001, 1)
+    """
+    assert 0 <= index < MOST_SAMPLINGS, f"sampling {index} of a network has no seed"
+    return seed % (2**63 // MOST_SAMPLINGS) * MOST_SAMPLINGS + index
+
+
+def sampling_index(sampling_seed: int) -> int:
+    """Which of a network's samplings has this seed, whether noise is fixed or not."""
+    return sampling_seed % MOST_SAMPLINGS
+
+
+def sampling_seeds(seed: int, count: int, *, fixed: bool) -> range:
+    """Seeds of the first `count` samplings of a network; where noise is `fixed`, those of training seed 0."""
+    first = sampling_seed(0 if fixed else seed, 0)
+    return range(first, first + count)
+
+
 KEY_COLUMNS = tuple(f.name for f in fields(ScoreKey))
 SCORE_COLUMNS = (*KEY_COLUMNS, *(f.name for f in fields(Score) if f.name != "key"))
 SEAL = "sha256"
 """column that says in every row the SHA-256 of the run's id and of all else in the table"""
 _NUMBERS = {int: int, float: float, int | None: int, float | None: float}
-_NEUTRAL = {name: before for name in KEY_COLUMNS if (before := neutral(ScoreKey, name)) is not MISSING}
+_NEUTRAL = {
+    name: before
+    for kind, name in ((ScoreKey if name in KEY_COLUMNS else Score, name) for name in SCORE_COLUMNS)
+    if (before := neutral(kind, name)) is not MISSING
+}
 _HINTS = get_type_hints(ScoreKey) | get_type_hints(Score)
 
 

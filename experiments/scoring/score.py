@@ -161,7 +161,8 @@ class Scorer:
     ) -> Iterator[Score]:
         """Every metric of the first `n` pictures."""
         real, name = self.reference, self.extractor.name
-        values, floors = measure_all(samples.features[:n], real.train), real.floors(n)
+        values = measure_all(samples.features[:n], real.train)
+        floors, untrained = real.floors(n), real.untrained
         for value, claimed in measures().items():
             key = ScoreKey(
                 arm=self.arm,
@@ -182,8 +183,8 @@ class Scorer:
                 sampling_seed=job.sampling_seed,
             )
             yield Score(key=key, value=values[value], better=claimed.better, real_floor=floors[value],
-                        reference_sha256=real.images.fingerprint, extractor_sha256=self.extractor.sha256,
-                        time=time.time(), **made)  # fmt: skip
+                        untrained=untrained[value], reference_sha256=real.images.fingerprint,
+                        extractor_sha256=self.extractor.sha256, time=time.time(), **made)  # fmt: skip
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,7 @@ from experiments.coordinator.arm import Arm, parse_arms
 from experiments.coordinator.cell_queue import AllFail, CellQueue
 from experiments.coordinator.endpoint import check_endpoint, said
 from experiments.coordinator.plan import Plan, grow, read_plan
-from experiments.coordinator.plan_ablation import as_saved, facts, resolve_arms, shared_settings
+from experiments.coordinator.plan_ablation import as_saved, facts, margin_of, resolve_arms, shared_settings
 from experiments.coordinator.resync import cells_in, sync_definition, sync_runs
 from experiments.coordinator.tuning.check_space import buildable, check_space, typed_space
 from experiments.coordinator.tuning.drawing import WhyNot
@@ -78,8 +78,9 @@ def plan_tuning(config: StudyConfig, space: Space) -> tuple[Plan, TuneConfig, Im
     once = ONCE if saved is None or ONCE.items() <= saved.facts.items() else {}
     plan = Plan(
         path, "tune", replace(base, device=resolved.config.device), arms,
-        tuple(range(FIRST_SEED, FIRST_SEED + config.tune.seeds)), next(iter(arms)), config.margin, (),
-        {**facts(resolved), "space": text, **once}, config.tune.seeds, chosen=chosen,
+        tuple(range(FIRST_SEED, FIRST_SEED + config.tune.seeds)), next(iter(arms)), comparisons=(),
+        facts={**facts(resolved), "space": text, **once}, planned_seeds=config.tune.seeds, chosen=chosen,
+        **margin_of(config, saved),
     )  # fmt: skip
     every = {**(saved.arms if saved else {}), **arms}
     spent = affordable(replace(plan, arms=every), config.tune, read_space(text), buildable(plan.base, images))
