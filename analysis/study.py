@@ -14,12 +14,17 @@ from experiments.records.definition import Definition, read_definition
 from experiments.records.plausible import doubts
 from experiments.records.score import NOTHING, SCORE_COLUMNS
 from rope_dit.errors import UserError
+from rope_dit.words import listed
 
 SOURCE = ["extractor_sha256", "reference_sha256", "n_real"]  # scores compare where these agree
 _POINT = [  # what was scored
     *("sampler", "guidance", "tokens", "extrapolation", "classes", "n", "sampling_seed"),
     *("ema", "extractor", "metric"),
 ]
+_SHARED = {  # what paired runs have in common: the tag that says it, and words for it
+    "inputs": ("inputs_sha256", "training inputs"),
+    "weights": ("shared_weights_sha256", "shared initial weights"),
+}
 
 
 @dataclass(frozen=True)
@@ -80,39 +85,45 @@ class Study:
         rows = comparable(endpoint_rows(self.scores, self.definition))
         return in_order(rows, self.arms)[["arm", "seed", "value", "real_floor"]]
 
-    @cached_property
+    @property
     def pairing(self) -> pd.DataFrame:
-        """One row a seed with two runs or more: seed, arms (count), inputs, weights (whether they agree)."""
-        rows = []
-        for seed, runs in self.runs.groupby("seed"):
-            if len(runs) > 1:
-                same = {
-                    name: runs[tag].nunique() == 1 and bool(runs[tag].iloc[0])
-                    for name, tag in (("inputs", "inputs_sha256"), ("weights", "shared_weights_sha256"))
-                }
-                rows.append({"seed": seed, "arms": len(runs), **same})
-        return pd.DataFrame(rows, columns=["seed", "arms", "inputs", "weights"])
-
-    @property
-    def paired(self) -> bool:
-        """Whether the arms of every seed saw the same inputs and began with the same shared weights."""
-        table = self.pairing
-        return len(table) > 0 and bool(table["inputs"].all() and table["weights"].all())
-
-    @property
-    def pairing_reason(self) -> str:
-        """Why the runs are paired, or why not."""
-        if self.pairing.empty:
-            return "no seed has runs of two arms"
-        if self.paired:
-            return "in every seed the arms saw the same inputs and began with the same shared weights"
-        names = {"inputs": "training inputs", "weights": "shared initial weights"}
-        apart = [
-            f"{words} differ between the arms of seed {', '.join(map(str, seeds))}"
-            for column, words in names.items()
-            if (seeds := list(self.pairing.loc[~self.pairing[column].astype("bool"), "seed"]))
+        """One row a comparison and seed with runs of both: arm, reference, seed, inputs, weights (alike?)."""
+        rows = [
+            {"arm": arm, "reference": reference, "seed": seed, **alike}
+            for arm, reference in self.definition.comparisons
+            for seed, alike in self._alike(arm, reference).items()
         ]
-        return "; ".join(apart)
+        return pd.DataFrame(rows, columns=["arm", "reference", "seed", *_SHARED])
+
+    def is_paired(self, arm: str, reference: str) -> bool:
+        """Whether both saw the same inputs and began with the same shared weights in every seed of both."""
+        common = self._alike(arm, reference)
+        return len(common) > 0 and all(all(alike.values()) for alike in common.values())
+
+    def pairing_reason(self, arm: str, reference: str) -> str:
+        """Why two arms are paired, or why not."""
+        if not (common := self._alike(arm, reference)):
+            return "no seed has runs of both"
+        apart = {what: [str(seed) for seed, alike in common.items() if not alike[what]] for what in _SHARED}
+        said = [
+            f"{words} differ in seed{'s' if len(apart[what]) > 1 else ''} {listed(apart[what])}"
+            for what, (_, words) in _SHARED.items()
+            if apart[what]
+        ]
+        return (
+            "; ".join(said) or "in every seed both saw the same inputs and began with the same shared weights"
+        )
+
+    def _alike(self, arm: str, reference: str) -> dict[int, dict[str, bool]]:
+        """By seed with runs of both: whether they agree in what paired runs share; unknown is no."""
+        one, other = (self.runs[self.runs["arm"] == label].set_index("seed") for label in (arm, reference))
+        return {
+            int(seed): {
+                what: bool(one.loc[seed, tag]) and one.loc[seed, tag] == other.loc[seed, tag]
+                for what, (tag, _) in _SHARED.items()
+            }
+            for seed in sorted({*one.index} & {*other.index})
+        }
 
     @cached_property
     def same_models(self) -> list[frozenset[str]]:

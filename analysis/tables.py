@@ -26,7 +26,7 @@ def comparisons(study: Study) -> list[stats.Comparison]:
     return stats.compare(
         study.endpoint(),
         study.definition.comparisons,
-        paired=study.paired,
+        paired=all(study.is_paired(*pair) for pair in study.definition.comparisons),
         margin=study.definition.margin,
         better=study.definition.endpoint.better,
         looks=study.looks,

@@ -128,6 +128,7 @@ def _words(c: Contents) -> dict[str, Any]:
         "headline": words.headline(c.study, c.compared),
         "unfinished": words.unfinished(c.study) if c.study.partial else "",
         "lost": words.lost(c.study),
+        "lost_heading": words.lost_heading(c.study),
         "verdicts": list(zip(c.compared, words.verdicts(c.study, c.compared), strict=True)),
         "looks": words.looks(c.study, c.compared),
         "pairing": words.pairing(c.study, c.compared),

@@ -6,6 +6,7 @@ Numbers only, no words for readers and no store: files here import numpy, pandas
 from analysis.stats.comparisons import Comparison, compare
 from analysis.stats.intervals import Interval, mean_interval
 from analysis.stats.looks import alpha_at_look, seeds_needed
+from analysis.stats.pairing import pairing_gain
 from analysis.stats.scaling import at_infinity, kendall_tau, spreads
 
 __all__ = [
@@ -16,6 +17,7 @@ __all__ = [
     "compare",
     "kendall_tau",
     "mean_interval",
+    "pairing_gain",
     "seeds_needed",
     "spreads",
 ]

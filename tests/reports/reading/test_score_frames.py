@@ -117,7 +117,7 @@ def test_the_made_up_study_is_like_a_real_one(tmp_path_factory, tmp_path):
     """Which tests of reports need: whole, paired, with two arms alike."""
     study = study_in(copy_of(tiny_folder(tmp_path_factory), tmp_path))
     assert not study.partial
-    assert study.paired
+    assert study.is_paired("rope2d", "learned")
     assert study.same_models == [frozenset({"rope2d", "twin"})]
 
 
