@@ -110,6 +110,8 @@ def scores(experiment: str, uri: str | None = None) -> pd.DataFrame:
             without one; numbers are missing then, and a column of whole numbers is Int64, else int64.
         value: float64; `better` says whether 'lower' or 'higher' is better.
         real_floor: what real pictures would score at this n, float64.
+        held_out, held_out_floor: the same against held-out pictures, and what training pictures score
+            against those, float64; missing where they were not measured.
         sampling_seconds: what making the n pictures took, float64.
         images_sha256, reference_sha256, extractor_sha256: scores compare where the last two agree.
         time: UTC.

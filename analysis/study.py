@@ -1,6 +1,7 @@
 """A study as the tracking store has it: its definition, what became of its cells, the scores to compare."""
 
 import itertools
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -21,6 +22,7 @@ _POINT = [  # what was scored
     *("sampler", "guidance", "tokens", "extrapolation", "classes", "n", "sampling_seed"),
     *("ema", "extractor", "metric"),
 ]
+_LARGEST = 1e60  # whose fourth power is a number, as the variance of a variance needs
 _SHARED = {  # what paired runs have in common: the tag that says it, and words for it
     "inputs": ("inputs_sha256", "training inputs"),
     "weights": ("shared_weights_sha256", "shared initial weights"),
@@ -167,12 +169,26 @@ def load_study(name: str, uri: str | None = None) -> Study:
     scores = load.scores(name, uri)
     unsealed = len({*scores.attrs["unsealed"]} & {*current["run_id"]})
     scores = scores[scores["run_id"].isin(current["run_id"])].reset_index(drop=True)
+    _check_sizes(scores)
     scores = scores.assign(why=doubts(scores[["metric", "extractor", "value"]].itertuples(index=False)))
     believed, doubted = scores["why"] == "", scores[scores["why"] != ""].reset_index(drop=True)
     scores = scores[believed].drop(columns="why").reset_index(drop=True)
     columns = ["arm", "seed", "state", "message", "run_id"]
     cells = pd.DataFrame(_cells(current, scores, doubted, definition), columns=columns)
     return Study(definition, current, scores, cells, others, doubted, unsealed)
+
+
+def _check_sizes(scores: pd.DataFrame) -> None:
+    """Refuse numbers that overflow: no mean, difference or interval of them could be had."""
+    numbers = scores.select_dtypes("float64")
+    large = (numbers.abs() > _LARGEST) & (numbers.abs() < math.inf)
+    if large.any(axis=None):
+        row = scores[large.any(axis=1)].iloc[0]
+        name = large.columns[large.loc[row.name]][0]
+        raise UserError(
+            f"run {row['run_id']} ({row['arm']}, seed {row['seed']}): {name} of {row['metric']} got "
+            f"{row[name]:g}, expected at most {_LARGEST:g}; move its run folder away and train it again."
+        )
 
 
 def endpoint_rows(scores: pd.DataFrame, definition: Definition, *free: str) -> pd.DataFrame:

@@ -13,6 +13,7 @@ from typing import Any
 import jinja2
 import pandas as pd
 
+from analysis import tables
 from analysis.figures.base import Drawing
 from analysis.figures.palette import colors
 from analysis.numbers import NONE, metric_title, significant
@@ -112,6 +113,7 @@ def _identity(c: Contents) -> dict[str, Any]:
         "devices": study.runs["device"].nunique(),
         "figures": c.figures,
         "partial": study.partial,
+        "is_distance": tables.is_distance(study),
     }
 
 
@@ -129,6 +131,7 @@ def _words(c: Contents) -> dict[str, Any]:
         "unfinished": words.unfinished(c.study) if c.study.partial else "",
         "lost": words.lost(c.study),
         "lost_heading": words.lost_heading(c.study),
+        "below_floor": words.below_floor(c.study, c.main),
         "verdicts": list(zip(c.compared, words.verdicts(c.study, c.compared), strict=True)),
         "looks": words.looks(c.study, c.compared),
         "pairing": words.pairing(c.study, c.compared),

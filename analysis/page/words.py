@@ -1,11 +1,12 @@
 """Sentences of a report, made from its numbers."""
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 from typing import Any
 
 import pandas as pd
 
+from analysis import tables
 from analysis.numbers import fixed, metric_title, significant
 from analysis.page.verdict_sentences import verdict_sentence
 from analysis.stats import Comparison, Interval, pairing_gain
@@ -74,6 +75,31 @@ def _not_done(study: Study) -> pd.DataFrame:
     counted = study.cells.merge(study.endpoint(), on=["arm", "seed"])["run_id"]
     scored = cells["run_id"].isin(counted) & (cells["state"] == "failed")
     return cells.assign(became=cells["state"].mask(scored, "failed after it was scored"))
+
+
+def below_floor(study: Study, main: pd.DataFrame) -> list[str]:
+    """A sentence for each arm whose distance is less than real pictures have, as copies' would be."""
+    if not tables.is_distance(study):
+        return []
+    end = study.definition.endpoint
+    title = metric_title(end.metric, end.extractor)
+    return [_below(row, title) for row in main.to_dict("records") if row["mean"] < row["real_floor"]]
+
+
+def _below(row: Mapping[Hashable, Any], title: str) -> str:
+    mean, floor, held_out, held_out_floor = (
+        significant(row[name], 3) for name in ("mean", "real_floor", "held_out", "held_out_floor")
+    )
+    beside = "its distance from held-out pictures was not measured"
+    if math.isfinite(row["held_out"]):
+        beside = (
+            f"from held-out pictures it is {held_out} away, and training pictures themselves are "
+            f"{held_out_floor}"
+        )
+    return (
+        f"{title} of {row['arm']} ({mean}) lies below the real floor ({floor}): its pictures may be copies "
+        f"of training pictures; {beside}."
+    )
 
 
 def looks(study: Study, compared: Sequence[Comparison]) -> str:

@@ -66,6 +66,8 @@ class Score:
         key: what it is a score of.
         value: the score; `better` says whether 'lower' or 'higher' is better.
         real_floor: what real pictures would score.
+        held_out, held_out_floor: the same against held-out pictures instead of training pictures, and what
+            training pictures score against those; None where it was not measured.
         images_sha256, reference_sha256, extractor_sha256: of what it was made of.
         sampling_seconds: what the pictures took.
         time: seconds since 1970.
@@ -75,6 +77,8 @@ class Score:
     value: float
     better: str
     real_floor: float
+    held_out: Annotated[float | None, Neutral(None)] = None
+    held_out_floor: Annotated[float | None, Neutral(None)] = None
     images_sha256: str
     reference_sha256: str
     extractor_sha256: str
@@ -92,7 +96,11 @@ SCORE_COLUMNS = (*KEY_COLUMNS, *(f.name for f in fields(Score) if f.name != "key
 SEAL = "sha256"
 """column that says in every row the SHA-256 of the run's id and of all else in the table"""
 _NUMBERS = {int: int, float: float, int | None: int, float | None: float}
-_NEUTRAL = {name: before for name in KEY_COLUMNS if (before := neutral(ScoreKey, name)) is not MISSING}
+_NEUTRAL = {
+    name: before
+    for kind, name in ((ScoreKey if name in KEY_COLUMNS else Score, name) for name in SCORE_COLUMNS)
+    if (before := neutral(kind, name)) is not MISSING
+}
 _HINTS = get_type_hints(ScoreKey) | get_type_hints(Score)
 
 
