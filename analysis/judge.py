@@ -8,11 +8,11 @@ from analysis.study import Study
 
 
 def judge(study: Study) -> list[stats.Comparison]:
-    """Each comparison of the study; none while it is partial, or where verdicts are withheld.
+    """Each comparison of the study; none while it is partial, withheld, or no arm has learned anything.
 
     A verdict that was reached at an earlier look stands as it was then, with the difference of now beside it.
     """
-    if study.partial or study.withheld:
+    if study.partial or study.withheld or margin.nothing_learned(study):
         return []
     looks = study.counted_looks
     levels = stats.levels([look.seeds for look in looks], study.last_look)
