@@ -1,6 +1,6 @@
 """A study as it stands in its folder: what is frozen, what may grow, and which cells follow from it.
 
-study.json      settings, arms, seeds, primary endpoint, looks
+study.json      settings, arms, seeds, primary endpoint, looks, and the chain that seals them
 lock, owner     held by the one coordinator, and which process that is
 cells/ logs/    settings and output of each cell's process
 runs/           run folders: what is true about the study
@@ -12,7 +12,7 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 from experiments.config.canonical import scoring
 from experiments.config.endpoint import EndpointConfig
@@ -23,9 +23,10 @@ from experiments.config.text import flatten, from_json, read_json, to_json
 from experiments.coordinator.arm import Arm
 from experiments.coordinator.cell import Cell
 from experiments.coordinator.endpoint import endpoint_of, in_front
+from experiments.records.chain import LOOK, Chain, extended
 from experiments.records.definition import Definition, Endpoint, Look
 from experiments.records.seal import sealed, unsealed
-from rope_dit.config import NOT_WEIGHTS
+from rope_dit.config import NOT_WEIGHTS, Neutral
 from rope_dit.durable import write_durably
 from rope_dit.errors import UserError, check
 from rope_dit.words import differing
@@ -55,11 +56,15 @@ class Plan:
         baseline: label of the arm that the others are compared with.
         margin: as a share of the baseline's mean.
         comparisons: (arm, reference), on which verdicts stand.
+        explored: the other ones, which get no verdict.
         facts: more that is frozen: the extractor's name and hash, the data's fingerprint, what tuning may do.
         planned_seeds: as many as at the first start.
-        looks: when the whole study was reported, and with how many seeds.
+        looks: when verdicts were drawn, and from what.
         created: seconds since 1970.
         chosen: what of the primary endpoint was chosen; the rest is as usual.
+        planned_looks: numbers of seeds at which verdicts are drawn before the last.
+        confirmed: arms to whose comparisons the family was confined at the first start; none: all.
+        chain: what seals it, see `experiments.records.chain`.
     """
 
     path: Path
@@ -75,6 +80,10 @@ class Plan:
     looks: tuple[Look, ...] = ()
     created: float = field(default_factory=time.time)
     chosen: EndpointConfig = field(default_factory=EndpointConfig)
+    planned_looks: tuple[int, ...] = ()
+    confirmed: tuple[str, ...] = ()
+    explored: tuple[tuple[str, str], ...] = ()
+    chain: Chain = ()
 
     @property
     def name(self) -> str:
@@ -109,6 +118,8 @@ class Plan:
             samplers=tuple(map(str, config.sampler_specs)), guidances=tuple(map(str, config.guidance_specs)),
             sampling_seeds=config.sampling_seeds, baseline=self.baseline, margin=self.margin,
             comparisons=self.comparisons, planned_seeds=self.planned_seeds, looks=self.looks,
+            planned_looks=self.planned_looks, confirmed=self.confirmed, explored=self.explored,
+            chain=self.chain,
         )  # fmt: skip
 
     def identity(self) -> dict[str, str]:
@@ -119,6 +130,8 @@ class Plan:
         return {
             **frozen, **endpoint, **self.facts, "kind": self.kind, "preset": self.base.preset,
             "device": self.base.device, "baseline": self.baseline, "margin": str(self.margin),
+            "looks": " ".join(map(str, self.planned_looks)) or "none planned",
+            "confirm": " ".join(sorted(self.confirmed)) or "all arms",
         }  # fmt: skip
 
     def save(self) -> None:
@@ -127,16 +140,23 @@ class Plan:
             created=self.created, kind=self.kind, base=to_json(self.base), seeds=self.seeds,
             arms=tuple(map(str, self.arms.values())), baseline=self.baseline, margin=self.margin,
             comparisons=self.comparisons, facts=self.facts, planned_seeds=self.planned_seeds,
-            looks=self.looks, chosen=self.chosen,
+            looks=self.looks, chosen=self.chosen, planned_looks=self.planned_looks,
+            confirmed=self.confirmed, explored=self.explored, chain=self.chain,
         )  # fmt: skip
         self.path.mkdir(parents=True, exist_ok=True)
         write_durably(self.path / "study.json", json.dumps(sealed(to_json(saved)), indent=1).encode())
 
-    def looked(self) -> "Plan":
-        """The plan after its whole was reported: one look more, if it has grown since the last."""
-        if self.looks and self.looks[-1].seeds == len(self.seeds):
+    def looked(self, scored: int) -> "Plan":
+        """The plan after verdicts were drawn: one look more, unless the last one was at the same.
+
+        Args:
+            scored: cells whose run ended with its scores.
+        """
+        look = Look(time.time(), len(self.seeds), tuple(self.arms), scored)
+        if self.looks and self.looks[-1].is_of(look):
             return self
-        return replace(self, looks=(*self.looks, Look(time.time(), len(self.seeds))))
+        chain = extended(self.chain, LOOK, look.says(), look.time) if self.chain else ()
+        return replace(self, looks=(*self.looks, look), chain=chain)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -155,6 +175,10 @@ class SavedPlan:
     planned_seeds: int
     looks: tuple[Look, ...]
     chosen: EndpointConfig = field(default_factory=EndpointConfig)
+    planned_looks: Annotated[tuple[int, ...], Neutral(())] = ()
+    confirmed: Annotated[tuple[str, ...], Neutral(())] = ()
+    explored: Annotated[tuple[tuple[str, str], ...], Neutral(())] = ()
+    chain: Annotated[Chain, Neutral(())] = ()
 
     def __post_init__(self) -> None:
         check(self.kind in ("ablate", "tune"), "kind", self.kind, "ablate or tune")
@@ -188,7 +212,8 @@ def read_plan(path: Path) -> Plan | None:
         base = read_settings(saved.base)
         if not saved.chosen.guidance:  # earlier versions wrote guidances as they were given
             base = replace(base, eval=in_front(base.eval, EndpointConfig(), None))
-        for label in (saved.baseline, *(one for pair in saved.comparisons for one in pair)):
+        pairs = (*saved.comparisons, *saved.explored)
+        for label in (saved.baseline, *saved.confirmed, *(one for pair in pairs for one in pair)):
             check(label in arms, "baseline and comparisons", label, f"one of the arms {', '.join(arms)}")
     except UserError as error:
         raise UserError(f"{path / 'study.json'}: {error}", error.details) from None
@@ -196,7 +221,8 @@ def read_plan(path: Path) -> Plan | None:
         path=path, kind=saved.kind, base=base, arms=arms,
         seeds=saved.seeds, baseline=saved.baseline, margin=saved.margin, comparisons=saved.comparisons,
         facts=saved.facts, planned_seeds=saved.planned_seeds, looks=saved.looks, created=saved.created,
-        chosen=saved.chosen,
+        chosen=saved.chosen, planned_looks=saved.planned_looks, confirmed=saved.confirmed,
+        explored=saved.explored, chain=saved.chain,
     )  # fmt: skip
 
 
@@ -227,10 +253,12 @@ def grow(saved: Plan, asked: Plan) -> Plan:
         arms={**saved.arms, **asked.arms},
         seeds=_join([*saved.seeds, *asked.seeds]),
         comparisons=_join([*saved.comparisons, *asked.comparisons]),
+        explored=_join([*saved.explored, *asked.explored]),
         planned_seeds=saved.planned_seeds,
         looks=saved.looks,
         created=saved.created,
         chosen=asked.chosen,
+        chain=saved.chain,
     )
 
 
