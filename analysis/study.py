@@ -8,9 +8,9 @@ from typing import Any
 
 import pandas as pd
 
-from analysis import load, store
+from analysis import load, seals, store
 from experiments.cli.commands import python
-from experiments.records.definition import Definition, read_definition
+from experiments.records.definition import Definition, Look, is_whole, read_definition
 from experiments.records.plausible import doubts
 from experiments.records.score import NOTHING, SCORE_COLUMNS
 from rope_dit.errors import UserError
@@ -32,9 +32,12 @@ class Study:
         scores: scores of those runs, with the columns of `load.scores`.
         cells: one row an arm and seed: arm, seed, state (done, running, failed, diverged or missing),
             message (why it is not done, '' where it is), run_id ('' where it has none).
-        others: runs of the experiment that are of no cell, or older than the cell's newest; as `runs`.
+        others: runs of the experiment that are of no cell, or older than the cell's newest, or none of the
+            study's, and then `why`, which is '' else; as `runs`.
         doubted: scores of those runs that their metrics cannot have given, which are not in `scores`; why.
         unsealed: how many of those runs have a table of scores that cannot tell if it was changed.
+        withheld: why no verdict is drawn from the study, '' where one is.
+        elsewhere: a sentence for each other study of the store that has the same runs.
     """
 
     definition: Definition
@@ -46,6 +49,8 @@ class Study:
         default_factory=lambda: pd.DataFrame(columns=["run_id", *SCORE_COLUMNS, "why"])
     )
     unsealed: int = 0
+    withheld: str = ""
+    elsewhere: Sequence[str] = ()
 
     @property
     def name(self) -> str:
@@ -60,14 +65,22 @@ class Study:
     @property
     def partial(self) -> bool:
         """Whether a cell still has to begin or to go on; then nothing is concluded."""
-        return bool(self.cells["state"].isin(["running", "missing"]).any())
+        return not is_whole(self.cells["state"])
 
     @property
     def looks(self) -> int:
         """How often verdicts were drawn from the study, this time included."""
         looks = self.definition.looks
-        counted = bool(looks) and looks[-1].seeds == len(self.definition.seeds)
+        now = Look(0.0, len(self.definition.seeds), tuple(self.arms), self.scored)
+        counted = bool(looks) and looks[-1].is_of(now)
         return len(looks) + (0 if counted else 1)
+
+    @property
+    def scored(self) -> int:
+        """Cells whose run ended with a score at the endpoint, be it one that is left out: as looks count."""
+        ended = self.runs.loc[self.runs["outcome"].isin(["finished", "paused"]), "run_id"]
+        tables = (endpoint_rows(table, self.definition) for table in (self.scores, self.doubted))
+        return len({*ended} & {run_id for rows in tables for run_id in rows["run_id"]})
 
     @property
     def diverged(self) -> dict[str, int]:
@@ -142,6 +155,8 @@ def load_study(name: str, uri: str | None = None) -> Study:
     runs = load.runs(name, uri)
     with store.reading(uri) as client:
         definition = read_definition(client, name)
+        foreign = seals.foreign(client, definition, runs) if definition else {}
+        elsewhere = seals.elsewhere(client, definition, runs) if definition else []
     if definition is None:
         raise UserError(
             f"experiment '{name}' has runs but is no study: no arms, seeds and endpoint are fixed. Make one:",
@@ -152,7 +167,7 @@ def load_study(name: str, uri: str | None = None) -> Study:
             f"study '{name}' tunes settings and compares nothing; its report is that of the confirmation:",
             [python("experiments.study", "ablate", "--from-tuned", name)],
         )
-    current, others = _current(runs, definition)
+    current, others = _current(runs, foreign, definition)
     scores = load.scores(name, uri)
     unsealed = len({*scores.attrs["unsealed"]} & {*current["run_id"]})
     scores = scores[scores["run_id"].isin(current["run_id"])].reset_index(drop=True)
@@ -160,8 +175,9 @@ def load_study(name: str, uri: str | None = None) -> Study:
     believed, doubted = scores["why"] == "", scores[scores["why"] != ""].reset_index(drop=True)
     scores = scores[believed].drop(columns="why").reset_index(drop=True)
     columns = ["arm", "seed", "state", "message", "run_id"]
-    cells = pd.DataFrame(_cells(current, scores, doubted, definition), columns=columns)
-    return Study(definition, current, scores, cells, others, doubted, unsealed)
+    cells = pd.DataFrame(_cells(current, others, scores, doubted, definition), columns=columns)
+    withheld = seals.withheld(definition)
+    return Study(definition, current, scores, cells, others, doubted, unsealed, withheld, elsewhere)
 
 
 def endpoint_rows(scores: pd.DataFrame, definition: Definition, *free: str) -> pd.DataFrame:
@@ -190,27 +206,37 @@ def comparable(rows: pd.DataFrame) -> pd.DataFrame:
     return usual
 
 
-def _current(runs: pd.DataFrame, definition: Definition) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """The newest run of each cell, and all other runs."""
+def _current(
+    runs: pd.DataFrame, foreign: Mapping[str, str], definition: Definition
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """The newest run of each cell, and all other runs with why they are none of the study's."""
     arms = [arm.label for arm in definition.arms]
-    inside = runs["arm"].isin(arms) & runs["seed"].isin(definition.seeds)
+    runs = runs.assign(why=[foreign.get(run_id, "") for run_id in runs["run_id"]])
+    inside = runs["arm"].isin(arms) & runs["seed"].isin(definition.seeds) & (runs["why"] == "")
     newest = runs[inside].sort_values("started").drop_duplicates(["arm", "seed"], keep="last").index
-    return in_order(runs.loc[newest], arms), runs.drop(newest).reset_index(drop=True)
+    others = runs.drop(newest).reset_index(drop=True)
+    return in_order(runs.loc[newest].drop(columns="why"), arms), others
 
 
 def _cells(
-    runs: pd.DataFrame, scores: pd.DataFrame, doubted: pd.DataFrame, definition: Definition
+    runs: pd.DataFrame,
+    others: pd.DataFrame,
+    scores: pd.DataFrame,
+    doubted: pd.DataFrame,
+    definition: Definition,
 ) -> Iterator[tuple[Any, ...]]:
     scored = endpoint_rows(scores, definition)
     wrong = endpoint_rows(doubted, definition)
     reasons = {row.run_id: f"{row.metric} {row.why}" for row in wrong.itertuples()}
     usable = set(comparable(scored)["run_id"])
     by_cell = {(run["arm"], run["seed"]): run for run in runs.to_dict("records")}
+    refused = {(run["arm"], run["seed"]): run["why"] for run in others.to_dict("records") if run["why"]}
     cells = itertools.product([arm.label for arm in definition.arms], definition.seeds)
     for arm, seed in cells:
         run = by_cell.get((arm, seed))
         if run is None:
-            yield arm, seed, "missing", "not begun", ""
+            why = refused.get((arm, seed))
+            yield arm, seed, "missing", f"its run is not used: {why}" if why else "not begun", ""
             continue
         state, message = _state(run, run["run_id"] in usable, run["run_id"] in set(scored["run_id"]))
         if state == "missing" and run["run_id"] in reasons:

@@ -20,8 +20,8 @@ def values(study: Study) -> pd.DataFrame:
 
 
 def comparisons(study: Study) -> list[stats.Comparison]:
-    """Each comparison of the study; none while it is partial."""
-    if study.partial:
+    """Each comparison of the study; none while it is partial, or where verdicts are withheld."""
+    if study.partial or study.withheld:
         return []
     return stats.compare(
         study.endpoint(),

@@ -44,7 +44,7 @@ STUDIES = ("config",)
 """what study files import; they are on no way from one room to another"""
 ANALYSIS = [
     ("stats",),
-    ("store", "load", "artifacts", "study", "tables", "numbers", "earlier"),
+    ("store", "load", "artifacts", "seals", "study", "tables", "numbers", "earlier"),
     ("figures",),
     ("page",),
     ("report",),

@@ -8,6 +8,7 @@ import pandas as pd
 from analysis.study import SOURCE, Study, comparable, endpoint_rows
 from rope_dit.words import listed
 
+_MOST = 20  # runs that are named one by one
 _GROUP = ["extractor", "extractor_sha256", "reference_sha256", "n_real", "n", "ema"]
 _NAMES = {
     "extractor": "extractor",
@@ -64,7 +65,9 @@ def cautions(study: Study) -> list[str]:
         *_unsealed(study),
         *_mixed_scores(study),
         *_mixed_runs(study),
+        *_foreign(study),
         *_others(study),
+        *study.elsewhere,
     ]
 
 
@@ -103,9 +106,17 @@ def _mixed_runs(study: Study) -> Iterator[str]:
         yield f"{dirty} runs were made from a source tree with uncommitted changes."
 
 
+def _foreign(study: Study) -> Iterator[str]:
+    refused = study.others[study.others["why"] != ""]
+    for run in refused.head(_MOST).itertuples():
+        yield f"Run {run.run_id} ({run.arm}, seed {run.seed}) is not used: {run.why}."
+    if len(refused) > _MOST:
+        yield f"{len(refused) - _MOST} more runs are not used for such reasons."
+
+
 def _others(study: Study) -> Iterator[str]:
-    if len(study.others):
+    if count := int((study.others["why"] == "").sum()):
         yield (
-            f"{len(study.others)} more runs lie in this experiment and are not used: older ones of the same "
+            f"{count} more runs lie in this experiment and are not used: older ones of the same "
             "cells, or of no cell of the study."
         )

@@ -13,6 +13,7 @@ from typing import Any
 import jinja2
 import pandas as pd
 
+from analysis import seals
 from analysis.figures.base import Drawing
 from analysis.figures.palette import colors
 from analysis.numbers import NONE, metric_title, significant
@@ -112,6 +113,8 @@ def _identity(c: Contents) -> dict[str, Any]:
         "devices": study.runs["device"].nunique(),
         "figures": c.figures,
         "partial": study.partial,
+        "withheld": study.withheld,
+        "seal": seals.words(definition),
     }
 
 
