@@ -12,13 +12,18 @@ from analysis import load, seals, store
 from experiments.cli.commands import python
 from experiments.records.definition import Definition, Look, is_whole, read_definition
 from experiments.records.plausible import doubts
-from experiments.records.score import NOTHING, SCORE_COLUMNS
+from experiments.records.score import KEY_COLUMNS, NOTHING, SCORE_COLUMNS
 from rope_dit.errors import UserError
 
 SOURCE = ["extractor_sha256", "reference_sha256", "n_real"]  # scores compare where these agree
 _POINT = [  # what was scored
     *("sampler", "guidance", "tokens", "extrapolation", "classes", "n", "sampling_seed"),
     *("ema", "extractor", "metric"),
+]
+
+_NETWORK = [  # what the samplings of one network under one sampler share
+    *("run_id", *(name for name in KEY_COLUMNS if name not in ("nfe", "n_real", "sampling_seed"))),
+    *("better", *SOURCE),
 ]
 
 
@@ -89,8 +94,11 @@ class Study:
         return {str(arm): int(count) for arm, count in lost["arm"].value_counts().items()}
 
     def endpoint(self) -> pd.DataFrame:
-        """The primary endpoint: arm, seed, value, real_floor; only of scores that compare."""
-        rows = comparable(endpoint_rows(self.scores, self.definition))
+        """The primary endpoint: arm, seed, value, real_floor; only of scores that compare.
+
+        A value is the mean over the endpoint's samplings of one network; one that lacks any has no row.
+        """
+        rows = endpoint_scores(self.scores, self.definition)
         return in_order(rows, self.arms)[["arm", "seed", "value", "real_floor"]]
 
     @cached_property
@@ -180,13 +188,44 @@ def load_study(name: str, uri: str | None = None) -> Study:
     return Study(definition, current, scores, cells, others, doubted, unsealed, withheld, elsewhere)
 
 
-def endpoint_rows(scores: pd.DataFrame, definition: Definition, *free: str) -> pd.DataFrame:
-    """Rows of `scores` that agree with the primary endpoint in all its fields but those named in `free`."""
-    rows = scores
-    for name, wanted in definition.endpoint.fields().items():
+def endpoint_rows(
+    scores: pd.DataFrame, definition: Definition, *free: str, samplings: int = 0
+) -> pd.DataFrame:
+    """Rows of `scores` that agree with the primary endpoint in all its fields but those named in `free`.
+
+    They are of the first so many `samplings` of each network, by default of those that the endpoint averages.
+    """
+    rows, end = scores, definition.endpoint
+    for name, wanted in end.fields().items():
         if name not in free:
             rows = rows[rows[name] == wanted]
-    return rows
+    first = {seed: end.sampling_seeds(seed).start for seed in definition.seeds}
+    index = rows["sampling_seed"] - rows["seed"].map(first)
+    return rows[index.between(0, (samplings or end.samplings) - 1)]
+
+
+def endpoint_scores(
+    scores: pd.DataFrame, definition: Definition, *free: str, samplings: int = 0
+) -> pd.DataFrame:
+    """Means over the samplings of each network, of those rows of `endpoint_rows` that compare."""
+    rows = comparable(endpoint_rows(scores, definition, *free, samplings=samplings))
+    return averaged(rows, samplings or definition.endpoint.samplings)
+
+
+def averaged(rows: pd.DataFrame, samplings: int) -> pd.DataFrame:
+    """One row a network and what it was scored under: means over its samplings; none where it lacks one.
+
+    Args:
+        rows: of `load.scores`, of so many `samplings` at most.
+        samplings: that a row takes.
+
+    Returns:
+        The columns of `load.scores` without sampling_seed and images_sha256; time is that of the last.
+    """
+    means = {name: (name, "mean") for name in ("value", "real_floor", "nfe", "sampling_seconds")}
+    groups = rows.groupby(_NETWORK, sort=False, dropna=False)
+    found = groups.agg(**means, time=("time", "max"), samplings=("sampling_seed", "nunique")).reset_index()
+    return found[found["samplings"] == samplings].drop(columns="samplings").reset_index(drop=True)
 
 
 def in_order(rows: pd.DataFrame, arms: Sequence[str]) -> pd.DataFrame:
@@ -228,7 +267,8 @@ def _cells(
     scored = endpoint_rows(scores, definition)
     wrong = endpoint_rows(doubted, definition)
     reasons = {row.run_id: f"{row.metric} {row.why}" for row in wrong.itertuples()}
-    usable = set(comparable(scored)["run_id"])
+    samplings = definition.endpoint.samplings
+    usable, complete = (set(averaged(rows, samplings)["run_id"]) for rows in (comparable(scored), scored))
     by_cell = {(run["arm"], run["seed"]): run for run in runs.to_dict("records")}
     refused = {(run["arm"], run["seed"]): run["why"] for run in others.to_dict("records") if run["why"]}
     cells = itertools.product([arm.label for arm in definition.arms], definition.seeds)
@@ -238,7 +278,7 @@ def _cells(
             why = refused.get((arm, seed))
             yield arm, seed, "missing", f"its run is not used: {why}" if why else "not begun", ""
             continue
-        state, message = _state(run, run["run_id"] in usable, run["run_id"] in set(scored["run_id"]))
+        state, message = _state(run, run["run_id"] in usable, run["run_id"] in complete)
         if state == "missing" and run["run_id"] in reasons:
             state, message = "failed", reasons[run["run_id"]]
         yield arm, seed, state, message, run["run_id"]

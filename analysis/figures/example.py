@@ -59,7 +59,7 @@ def _definition(arms: Sequence[str], seeds: int, better: str) -> Definition:
     end = Endpoint(
         metric="fd_digits" if better == "lower" else "recall_digits", extractor="digits",
         sampler=next(iter(_SAMPLERS)), guidance="cfg:weight=1", ema="0.999", n=_N, train_step=_STEPS[-1],
-        sampling_seed=0, better=better,
+        better=better,
     )  # fmt: skip
     return Definition(
         name="example", kind="ablate", created=0.0, preset="digits", data="digits", endpoint=end,
@@ -80,7 +80,12 @@ def _scores(definition: Definition, cell: Mapping[Hashable, Any]) -> Iterator[Sc
         nfe = _SAMPLERS[sampler]
         cost = 20 - 2 * place + 0.3 * seed**2 + 0.2 * place * seed + 8 / nfe + 40 / n + 2000 / step
         here: dict[str, Any] = {"arm": arm, "seed": seed, "sampler": sampler, "n": n, "train_step": step}
-        here |= {"nfe": float(nfe), "grid": "uniform", "n_real": 1437}
+        here |= {
+            "nfe": float(nfe),
+            "grid": "uniform",
+            "n_real": 1437,
+            "sampling_seed": end.sampling_seeds(seed).start,
+        }
         yield Score(
             key=ScoreKey(**{**end.fields(), **here}),
             value=cost if end.better == "lower" else 1 - cost / 100, better=end.better,

@@ -63,6 +63,7 @@ def cautions(study: Study) -> list[str]:
     return [
         *_doubted(study),
         *_unsealed(study),
+        *_fixed_noise(study),
         *_mixed_scores(study),
         *_mixed_runs(study),
         *_foreign(study),
@@ -85,6 +86,14 @@ def _unsealed(study: Study) -> Iterator[str]:
         yield (
             f"Of {len(study.runs)} runs {study.unsealed} have a table of scores without SHA-256, as earlier "
             "versions wrote it: nothing tells if it was changed."
+        )
+
+
+def _fixed_noise(study: Study) -> Iterator[str]:
+    if study.definition.endpoint.fixed_noise:
+        yield (
+            "Every training seed was scored with the same noise and classes: the intervals do not contain "
+            "what these add to all seeds alike, and more training seeds do not remove it."
         )
 
 

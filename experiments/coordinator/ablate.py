@@ -107,8 +107,9 @@ def announcement(plan: Plan, runs: int, todo: int, minutes: float) -> str:
     lines = [
         f"study {plan.name}: {len(plan.arms)} arms ({arms}), seeds {seeds}, baseline {plan.baseline}",
         f"primary endpoint: {end.metric} ({end.better} is better), sampler {end.sampler}, guidance "
-        f"{GuidanceSpec.parse(end.guidance).short}, EMA {end.ema}, n = {end.n}, step {end.train_step}; "
-        f"margin {plan.margin:.1%}",
+        f"{GuidanceSpec.parse(end.guidance).short}, EMA {end.ema}, n = {end.n}, step {end.train_step}"
+        + (f", mean of {end.samplings} samplings" if end.samplings > 1 else "")
+        + f"; margin {plan.margin:.1%}",
         f"{runs} runs, {runs - todo} of them done",
     ]
     if plan.planned_looks:

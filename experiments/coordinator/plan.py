@@ -65,6 +65,8 @@ class Plan:
         planned_looks: numbers of seeds at which verdicts are drawn before the last.
         confirmed: arms to whose comparisons the family was confined at the first start; none: all.
         chain: what seals it, see `experiments.records.chain`.
+        samplings: of each network over which the primary endpoint is the mean, those of the first start;
+            more are exploratory.
     """
 
     path: Path
@@ -84,6 +86,7 @@ class Plan:
     confirmed: tuple[str, ...] = ()
     explored: tuple[tuple[str, str], ...] = ()
     chain: Chain = ()
+    samplings: int = 1
 
     @property
     def name(self) -> str:
@@ -106,7 +109,7 @@ class Plan:
 
     def endpoint(self) -> Endpoint:
         """The primary endpoint: the one score on which verdicts stand."""
-        return endpoint_of(self.base, self.facts["extractor"], self.chosen)
+        return endpoint_of(self.base, self.facts["extractor"], self.chosen, self.samplings)
 
     def definition(self) -> Definition:
         """What the tracking store keeps of it."""
@@ -140,8 +143,9 @@ class Plan:
             created=self.created, kind=self.kind, base=to_json(self.base), seeds=self.seeds,
             arms=tuple(map(str, self.arms.values())), baseline=self.baseline, margin=self.margin,
             comparisons=self.comparisons, facts=self.facts, planned_seeds=self.planned_seeds,
-            looks=self.looks, chosen=self.chosen, planned_looks=self.planned_looks,
-            confirmed=self.confirmed, explored=self.explored, chain=self.chain,
+            looks=self.looks, chosen=self.chosen, samplings=self.samplings,
+            planned_looks=self.planned_looks, confirmed=self.confirmed, explored=self.explored,
+            chain=self.chain,
         )  # fmt: skip
         self.path.mkdir(parents=True, exist_ok=True)
         write_durably(self.path / "study.json", json.dumps(sealed(to_json(saved)), indent=1).encode())
@@ -179,6 +183,7 @@ class SavedPlan:
     confirmed: Annotated[tuple[str, ...], Neutral(())] = ()
     explored: Annotated[tuple[tuple[str, str], ...], Neutral(())] = ()
     chain: Annotated[Chain, Neutral(())] = ()
+    samplings: Annotated[int, Neutral(1)] = 1
 
     def __post_init__(self) -> None:
         check(self.kind in ("ablate", "tune"), "kind", self.kind, "ablate or tune")
@@ -221,8 +226,8 @@ def read_plan(path: Path) -> Plan | None:
         path=path, kind=saved.kind, base=base, arms=arms,
         seeds=saved.seeds, baseline=saved.baseline, margin=saved.margin, comparisons=saved.comparisons,
         facts=saved.facts, planned_seeds=saved.planned_seeds, looks=saved.looks, created=saved.created,
-        chosen=saved.chosen, planned_looks=saved.planned_looks, confirmed=saved.confirmed,
-        explored=saved.explored, chain=saved.chain,
+        chosen=saved.chosen, samplings=saved.samplings, planned_looks=saved.planned_looks,
+        confirmed=saved.confirmed, explored=saved.explored, chain=saved.chain,
     )  # fmt: skip
 
 
@@ -259,6 +264,7 @@ def grow(saved: Plan, asked: Plan) -> Plan:
         created=saved.created,
         chosen=asked.chosen,
         chain=saved.chain,
+        samplings=saved.samplings,
     )
 
 

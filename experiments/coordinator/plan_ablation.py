@@ -36,6 +36,7 @@ def plan_ablation(config: StudyConfig) -> tuple[Plan, Resolved]:
         config.margin, comparisons=(), facts=facts(resolved[0]), planned_seeds=config.seeds,
         chosen=said(config.endpoint, saved),
         planned_looks=config.looks or (saved.planned_looks if saved else ()),
+        samplings=saved.samplings if saved else base.eval.sampling_seeds,
     )  # fmt: skip
     plan = joined(with_comparisons(plan, config, saved))
     check_endpoint(plan, config.endpoint.extractor, resolved[0].extractor)

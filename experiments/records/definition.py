@@ -10,7 +10,7 @@ from experiments.config.former import upgraded_definition
 from experiments.config.run import LABEL as LABEL  # of studies and arms, for those who read records alone
 from experiments.config.text import from_json, to_json
 from experiments.records.chain import LOOK, Chain, state
-from experiments.records.score import guidance_text
+from experiments.records.score import guidance_text, sampling_seeds
 from rope_dit.config import Neutral, neutral
 from rope_dit.errors import UserError
 from rope_dit.guidance.spec import GuidanceSpec
@@ -27,7 +27,14 @@ GROWING = ("arms", "seeds", "comparisons")
 
 @dataclass(frozen=True, kw_only=True)
 class Endpoint:
-    """The primary endpoint: the one ScoreKey, but for arm and seed, on which verdicts stand."""
+    """The primary endpoint, on which verdicts stand: a ScoreKey, but for arm and seeds, and what it averages.
+
+    Attributes:
+        metric .. train_step, tokens .. classes: as in a ScoreKey.
+        better: 'lower' or 'higher'.
+        samplings: of each network; the endpoint is their mean.
+        fixed_noise: whether every training seed has the same noise and classes.
+    """
 
     metric: str
     extractor: str
@@ -36,18 +43,24 @@ class Endpoint:
     ema: str
     n: int
     train_step: int
-    sampling_seed: int
     better: str
     tokens: Annotated[str, Neutral("trained")] = "trained"
     extrapolation: Annotated[str, Neutral("none")] = "none"
     classes: Annotated[str, Neutral("data")] = "data"
+    samplings: Annotated[int, Neutral(1)] = 1
+    fixed_noise: Annotated[bool, Neutral(True)] = False
 
     def __post_init__(self) -> None:  # studies of before guidance was a spec say '1'
         object.__setattr__(self, "guidance", guidance_text(self.guidance))
 
     def fields(self) -> dict[str, str | int]:
         """The fields that it shares with a ScoreKey."""
-        return {key: value for key, value in vars(self).items() if key != "better"}
+        own = ("better", "samplings", "fixed_noise")
+        return {key: value for key, value in vars(self).items() if key not in own}
+
+    def sampling_seeds(self, seed: int) -> range:
+        """Sampling seeds of a network of this training seed, over whose scores the endpoint is the mean."""
+        return sampling_seeds(seed, self.samplings, fixed=self.fixed_noise)
 
 
 @dataclass(frozen=True)
