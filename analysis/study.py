@@ -9,10 +9,10 @@ from typing import Any
 
 import pandas as pd
 
-from analysis import load, store
+from analysis import load, seals, store
 from analysis.accepted import accepted
 from experiments.cli.commands import python
-from experiments.records.definition import Definition, read_definition
+from experiments.records.definition import Definition, Look, is_whole, read_definition
 from experiments.records.plausible import doubts
 from experiments.records.score import KEY_COLUMNS, NOTHING, SCORE_COLUMNS
 from rope_dit.errors import UserError
@@ -51,6 +51,8 @@ class Study:
         others: runs of the experiment that are not used; as `runs`, with a column `why`.
         doubted: scores of those runs that their metrics cannot have given, which are not in `scores`; why.
         unsealed: how many of those runs have a table of scores that cannot tell if it was changed.
+        withheld: why no verdict is drawn from the study, '' where one is.
+        elsewhere: a sentence for each other study of the store that has the same runs.
     """
 
     definition: Definition
@@ -62,6 +64,8 @@ class Study:
         default_factory=lambda: pd.DataFrame(columns=["run_id", *SCORE_COLUMNS, "why"])
     )
     unsealed: int = 0
+    withheld: str = ""
+    elsewhere: Sequence[str] = ()
 
     @property
     def name(self) -> str:
@@ -76,14 +80,22 @@ class Study:
     @property
     def partial(self) -> bool:
         """Whether a cell still has to begin or to go on; then nothing is concluded."""
-        return bool(self.cells["state"].isin(["running", "missing"]).any())
+        return not is_whole(self.cells["state"])
 
     @property
     def looks(self) -> int:
         """How often verdicts were drawn from the study, this time included."""
         looks = self.definition.looks
-        counted = bool(looks) and looks[-1].seeds == len(self.definition.seeds)
+        now = Look(0.0, len(self.definition.seeds), tuple(self.arms), self.scored)
+        counted = bool(looks) and looks[-1].is_of(now)
         return len(looks) + (0 if counted else 1)
+
+    @property
+    def scored(self) -> int:
+        """Cells whose run ended with a score at the endpoint, be it one that is left out: as looks count."""
+        ended = self.runs.loc[self.runs["outcome"].isin(["finished", "paused"]), "run_id"]
+        tables = (endpoint_rows(table, self.definition) for table in (self.scores, self.doubted))
+        return len({*ended} & {run_id for rows in tables for run_id in rows["run_id"]})
 
     @property
     def diverged(self) -> dict[str, int]:
@@ -179,6 +191,8 @@ def load_study(name: str, uri: str | None = None) -> Study:
     runs = load.runs(name, uri)
     with store.reading(uri) as client:
         definition = read_definition(client, name)
+        foreign = seals.foreign(client, definition, runs) if definition else {}
+        elsewhere = seals.elsewhere(client, definition, runs) if definition else []
     if definition is None:
         raise UserError(
             f"experiment '{name}' has runs but is no study: no arms, seeds and endpoint are fixed. Make one:",
@@ -189,7 +203,7 @@ def load_study(name: str, uri: str | None = None) -> Study:
             f"study '{name}' tunes settings and compares nothing; its report is that of the confirmation:",
             [python("experiments.study", "ablate", "--from-tuned", name)],
         )
-    current, others = accepted(runs, definition, uri)
+    current, others = accepted(runs, definition, uri, foreign)
     current = in_order(current, [arm.label for arm in definition.arms])
     scores = load.scores(name, uri)
     unsealed = len({*scores.attrs["unsealed"]} & {*current["run_id"]})
@@ -200,7 +214,8 @@ def load_study(name: str, uri: str | None = None) -> Study:
     scores = scores[believed].drop(columns="why").reset_index(drop=True)
     columns = ["arm", "seed", "state", "message", "run_id"]
     cells = pd.DataFrame(_cells(current, others, scores, doubted, definition), columns=columns)
-    return Study(definition, current, scores, cells, others, doubted, unsealed)
+    withheld = seals.withheld(definition)
+    return Study(definition, current, scores, cells, others, doubted, unsealed, withheld, elsewhere)
 
 
 def _check_sizes(scores: pd.DataFrame) -> None:

@@ -37,7 +37,7 @@ def example(arms: Sequence[str] = ARMS, seeds: int = 3, better: str = "lower") -
     scores = [score for cell in cells.to_dict("records") for score in _scores(definition, cell)]
     frame = load.score_frame([f"{score.key.arm}-{score.key.seed}" for score in scores], scores)
     runs = _runs(cells)
-    study = Study(definition, runs, frame, cells, runs.head(0))
+    study = Study(definition, runs, frame, cells, runs.head(0).assign(why=""))
     picture = io.BytesIO()
     imsave(picture, np.arange(256, dtype=np.uint8).reshape(16, 16), cmap="gray", format="png")
     pictures = dict.fromkeys(arms, picture.getvalue())

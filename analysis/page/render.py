@@ -13,7 +13,7 @@ from typing import Any
 import jinja2
 import pandas as pd
 
-from analysis import tables
+from analysis import seals, tables
 from analysis.figures.base import Drawing
 from analysis.figures.palette import colors
 from analysis.margin import nothing_learned
@@ -84,7 +84,7 @@ def _values(c: Contents) -> dict[str, Any]:
         **_words(c),
         "scores": text_tables.scores(study, c.main),
         "costs": text_tables.costs(c.main),
-        "comparisons": text_judge(c.compared),
+        "comparisons": text_tables.comparisons(c.compared),
         "samplers": text_tables.samplers(c.samplers, study),
         "taus": text_tables.rankings(c.taus),
         "spreads": text_tables.spreads(c.spreads),
@@ -116,6 +116,8 @@ def _identity(c: Contents) -> dict[str, Any]:
         "figures": c.figures,
         "partial": study.partial,
         "is_distance": tables.is_distance(study),
+        "withheld": study.withheld,
+        "seal": seals.words(definition),
     }
 
 

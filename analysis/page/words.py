@@ -21,6 +21,8 @@ _PUBLISHED_RATIO, _PUBLISHED_CV = "3.2", "1.3 %"  # arXiv:2606.20536
 
 def headline(study: Study, compared: Sequence[Comparison]) -> str:
     """The verdict in one sentence."""
+    if study.withheld:
+        return f"Withheld: {study.withheld}. Nothing is concluded from it."
     if study.partial:
         return f"Partial: {unfinished(study)}. Nothing is concluded before the study is whole."
     if said := nothing_learned(study):
