@@ -1,15 +1,14 @@
 """Tables of a report, as tidy frames: the same that its CSV files hold."""
 
-import math
 from collections.abc import Iterator
-from dataclasses import replace
 
 import numpy as np
 import pandas as pd
 
-from analysis import margin, stats
+from analysis import stats
 from analysis.numbers import half_width, value_of
-from analysis.study import Study, comparable, endpoint_rows, in_order
+from analysis.study import Study, averaged, comparable, endpoint_rows, endpoint_scores, in_order
+from experiments.records.score import MOST_SAMPLINGS
 
 _FIRST = ("precision", "recall", "kid")  # the metrics beside the endpoint, in this order; others follow
 _SPEED, _MEMORY = "train/images_per_second", "system/peak_memory_mib"
@@ -19,36 +18,6 @@ def values(study: Study) -> pd.DataFrame:
     """Every seed's score at the primary endpoint: arm, seed, state, value, real_floor, message, run_id."""
     scored = study.cells.merge(study.endpoint(), on=["arm", "seed"], how="left")
     return scored[["arm", "seed", "state", "value", "real_floor", "message", "run_id"]]
-
-
-def comparisons(study: Study) -> list[stats.Comparison]:
-    """Each comparison of the study; none while it is partial, and none where no arm has learned anything."""
-    if study.partial or margin.nothing_learned(study):
-        return []
-    family, values = study.definition.comparisons, study.endpoint()
-    found: dict[tuple[str, str], stats.Comparison] = {}
-    for reference in dict.fromkeys(reference for _, reference in family):
-        mean = abs(float(values.loc[values["arm"] == reference, "value"].mean()))
-        share = margin.absolute(study, reference) / mean if mean else 0.0
-        compared = stats.compare(
-            values,
-            family,
-            paired=study.paired,
-            margin=share if math.isfinite(share) else 0.0,
-            better=study.definition.endpoint.better,
-            looks=study.looks,
-            diverged=study.diverged,
-            same=study.same_models,
-        )
-        far = margin.too_far(study, reference)
-        found |= {
-            (c.arm, c.reference): replace(c, verdict="inconclusive")
-            if far and c.verdict == "equivalent"
-            else c
-            for c in compared
-            if c.reference == reference
-        }
-    return [found[pair] for pair in family]
 
 
 def comparison_table(compared: list[stats.Comparison]) -> pd.DataFrame:
@@ -69,6 +38,8 @@ def main_table(study: Study, curves: pd.DataFrame) -> pd.DataFrame:
     Columns:
         arm, spec; seeds (scored), planned, diverged, failed.
         mean, low, high, half: of the primary endpoint over seeds, with its 95 % t interval; real_floor.
+        held_out, held_out_half: the endpoint against held-out pictures; held_out_floor: what training
+        pictures score against them; nan where a seed has none.
         NAME, NAME_half: every other metric of the same pictures, mean over seeds and half-width.
         parameters, parameters_variant; images_per_second: of training, median of a run, mean over seeds;
         peak_memory_mib: largest; run_seconds: start of training to the endpoint's score, median over seeds;
@@ -78,13 +49,19 @@ def main_table(study: Study, curves: pd.DataFrame) -> pd.DataFrame:
     wrong = endpoint_rows(study.doubted, study.definition, "metric")  # a mean of the rest would hide them
     rows = []
     for arm in study.definition.arms:
-        row = {"arm": arm.label, "spec": arm.text, **_score(study, arm.label)}
+        row = {"arm": arm.label, "spec": arm.text, **_score(study, arm.label), **_held_out(study, arm.label)}
         for metric, scores in others.groupby("metric", sort=False):
             own = scores.loc[scores["arm"] == arm.label, "value"]
             doubtful = (wrong["arm"] == arm.label) & (wrong["metric"] == metric)
             row |= _with_half(str(metric), own.iloc[:0] if doubtful.any() else own)
         rows.append(row | _cost(study, arm.label, curves))
     return pd.DataFrame(rows)
+
+
+def is_distance(study: Study) -> bool:
+    """Whether the endpoint is a Frechet distance, which is measured from held-out pictures too."""
+    end = study.definition.endpoint
+    return value_of(end.metric, end.extractor) in ("fd", "fid")
 
 
 def other_metrics(study: Study) -> dict[str, str]:
@@ -119,8 +96,11 @@ def ranking_table(study: Study) -> pd.DataFrame:
 
 
 def spread_table(study: Study) -> pd.DataFrame:
-    """Retraining spread and resampling spread of each arm at the endpoint, as `stats.spreads` gives them."""
-    rows = comparable(endpoint_rows(study.scores, study.definition, "sampling_seed"))
+    """Retraining spread and resampling spread of each arm at the endpoint, as `stats.spreads` gives them.
+
+    Of all samplings that there are, those that were added after the study's first start too.
+    """
+    rows = comparable(endpoint_rows(study.scores, study.definition, samplings=MOST_SAMPLINGS))
     return stats.spreads(in_order(rows, study.arms)[["arm", "seed", "sampling_seed", "value"]])
 
 
@@ -148,7 +128,7 @@ def average_table(study: Study) -> pd.DataFrame:
 
     The endpoint's own average comes first.
     """
-    rows = comparable(endpoint_rows(study.scores, study.definition, "ema"))
+    rows = endpoint_scores(study.scores, study.definition, "ema")
     names = sorted(set(rows["ema"]), key=lambda name: (name != study.definition.endpoint.ema, name))
     found = []
     for name in names if len(names) > 1 else ():
@@ -159,18 +139,21 @@ def average_table(study: Study) -> pd.DataFrame:
 
 
 def final_scores(study: Study) -> pd.DataFrame:
-    """Scores of the endpoint's metric, n and guidance at the last step, under every sampler."""
-    return comparable(endpoint_rows(study.scores, study.definition, "sampler"))
+    """Scores of the endpoint's metric, n and guidance at the last step, by sampler; means of samplings."""
+    return endpoint_scores(study.scores, study.definition, "sampler")
 
 
 def size_scores(study: Study) -> pd.DataFrame:
-    """Scores at the endpoint in all but n."""
-    return comparable(endpoint_rows(study.scores, study.definition, "n"))
+    """Scores at the endpoint in all but n; means of samplings."""
+    return endpoint_scores(study.scores, study.definition, "n")
 
 
 def curve_scores(study: Study) -> pd.DataFrame:
-    """Scores of the endpoint's metric and sampler over training, at the n with the most steps."""
-    rows = comparable(endpoint_rows(study.scores, study.definition, "train_step", "n"))
+    """Scores of the endpoint's metric and sampler over training, at the n with the most steps.
+
+    Of the first sampling of each network, for on the way there is no other.
+    """
+    rows = endpoint_scores(study.scores, study.definition, "train_step", "n", samplings=1)
     if rows.empty:
         return rows
     steps = rows.groupby("n")["train_step"].nunique()
@@ -186,7 +169,7 @@ def _limits(own: pd.DataFrame) -> Iterator[float]:
 
 
 def _other_metrics(study: Study) -> pd.DataFrame:
-    rows = comparable(endpoint_rows(study.scores, study.definition, "metric"))
+    rows = endpoint_scores(study.scores, study.definition, "metric")
     extractor = study.definition.endpoint.extractor
     places = rows["metric"].map(lambda name: (_place(value_of(name, extractor)), name))
     places = places.sort_values(kind="stable")
@@ -212,9 +195,16 @@ def _score(study: Study, arm: str) -> dict[str, float]:
     }
 
 
+def _held_out(study: Study, arm: str) -> dict[str, float]:
+    rows = comparable(endpoint_rows(study.scores, study.definition))
+    own = rows[rows["arm"] == arm].groupby("seed")[["held_out", "held_out_floor"]].mean()
+    known = own if own.notna().all(axis=None) else own.iloc[:0]  # a mean of the rest would hide them
+    return {**_with_half("held_out", known["held_out"]), "held_out_floor": known["held_out_floor"].mean()}
+
+
 def _cost(study: Study, arm: str, curves: pd.DataFrame) -> dict[str, float]:
     runs = study.runs[study.runs["arm"] == arm]
-    rows = endpoint_rows(study.scores, study.definition)
+    rows = averaged(endpoint_rows(study.scores, study.definition), study.definition.endpoint.samplings)
     rows = rows[rows["arm"] == arm]
     own = curves[curves["run_id"].isin(runs["run_id"])]
     speed = own[own["key"] == _SPEED].groupby("run_id")["value"].median()
