@@ -161,7 +161,7 @@ def _elsewhere(tmp_path, monkeypatch):
 def end(plan: Plan, *outcomes: str) -> None:
     """Let runs of the first cells have ended so."""
     for cell, outcome in zip(plan.cells(), outcomes, strict=False):
-        cell.folder.path.mkdir(parents=True)
+        cell.folder.path.mkdir(parents=True, exist_ok=True)
         write_chain(cell.folder.path, plan.chain)
         cell.folder.create({"seed": str(cell.seed)}, cell.config, {}, {})
         cell.folder.end(Ending("FAILED", outcome, "boom"))
@@ -172,20 +172,20 @@ def test_a_look_at_arms_that_always_fail_is_counted_and_at_a_missing_cell_not():
     with hold(planned(seeds=2)) as plan:
         end(plan, "error", "error", "diverged")
         assert counted(plan).looks == ()
-        cell = plan.cells()[3]
-        cell.folder.create({"seed": str(cell.seed)}, cell.config, {}, {})
-        cell.folder.end(Ending("FAILED", "error", "boom"))
-        [look] = counted(plan).looks
+        end(plan, *["error"] * 4)
+        once = counted(plan)
+    [look] = once.looks
     assert (look.seeds, look.arms, look.scored) == (2, ("learned", "rope2d"), 0)
-    again = counted(counted(plan))
-    assert (again.looks, len(again.chain)) == (counted(plan).looks[:0] + again.looks, 2)
+    assert [link.kind for link in once.chain] == [PLANNED, LOOK]
+    assert counted(once) is once
 
 
 @pytest.mark.usefixtures("_elsewhere")
 def test_what_was_whole_and_not_counted_is_counted_before_the_study_grows():
+    asked = planned(seeds=3, variants=("learned", "rope2d", "none"))
     with hold(planned(seeds=2)) as plan:
         end(plan, *["error"] * 4)  # and then the coordinator is killed
-    grown = joined(planned(seeds=3, variants=("learned", "rope2d", "none")))
+    grown = joined(asked)
     assert [link.kind for link in grown.chain] == [PLANNED, LOOK, GROWN]
     assert [look.seeds for look in grown.looks] == [2]
     assert grown.chain[-1].says == {
@@ -196,9 +196,10 @@ def test_what_was_whole_and_not_counted_is_counted_before_the_study_grows():
 
 @pytest.mark.usefixtures("_elsewhere")
 def test_a_run_that_began_outside_before_the_study_is_refused():
-    cell = planned().cells()[0]
-    cell.folder.create({"seed": "0"}, cell.config, {}, {})
-    with pytest.raises(UserError, match="has runs but no study.json"):
+    asked = planned()
+    end(asked, "finished")
+    (asked.cells()[0].folder.path / FILE).unlink()
+    with pytest.raises(UserError, match=r"studies/s has runs but no study\.json; restore it"):
         planned()
 
 
