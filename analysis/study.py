@@ -1,6 +1,7 @@
 """A study as the tracking store has it: its definition, what became of its cells, the scores to compare."""
 
 import itertools
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -9,22 +10,32 @@ from typing import Any
 import pandas as pd
 
 from analysis import load, seals, store
+from analysis.accepted import accepted
 from experiments.cli.commands import python
 from experiments.records.definition import Definition, Look, is_whole, read_definition
 from experiments.records.plausible import doubts
 from experiments.records.score import KEY_COLUMNS, NOTHING, SCORE_COLUMNS
 from rope_dit.errors import UserError
+from rope_dit.words import listed
 
 SOURCE = ["extractor_sha256", "reference_sha256", "n_real"]  # scores compare where these agree
 _POINT = [  # what was scored
     *("sampler", "guidance", "tokens", "extrapolation", "classes", "n", "sampling_seed"),
     *("ema", "extractor", "metric"),
 ]
+_LARGEST = 1e60  # whose fourth power is a number, as the variance of a variance needs
+_SHARED = {  # what paired runs have in common: the tag that says it, and words for it
+    "inputs": ("inputs_sha256", "training inputs"),
+    "weights": ("shared_weights_sha256", "shared initial weights"),
+}
 
 _NETWORK = [  # what the samplings of one network under one sampler share
     *("run_id", *(name for name in KEY_COLUMNS if name not in ("nfe", "n_real", "sampling_seed"))),
     *("better", *SOURCE),
 ]
+_MEANS = (  # of samplings
+    *("value", "real_floor", "untrained", "held_out", "held_out_floor", "nfe", "sampling_seconds"),
+)
 
 
 @dataclass(frozen=True)
@@ -37,8 +48,7 @@ class Study:
         scores: scores of those runs, with the columns of `load.scores`.
         cells: one row an arm and seed: arm, seed, state (done, running, failed, diverged or missing),
             message (why it is not done, '' where it is), run_id ('' where it has none).
-        others: runs of the experiment that are of no cell, or older than the cell's newest, or none of the
-            study's, and then `why`, which is '' else; as `runs`.
+        others: runs of the experiment that are not used; as `runs`, with a column `why`.
         doubted: scores of those runs that their metrics cannot have given, which are not in `scores`; why.
         unsealed: how many of those runs have a table of scores that cannot tell if it was changed.
         withheld: why no verdict is drawn from the study, '' where one is.
@@ -93,47 +103,65 @@ class Study:
         lost = self.cells[self.cells["state"] == "diverged"]
         return {str(arm): int(count) for arm, count in lost["arm"].value_counts().items()}
 
-    def endpoint(self) -> pd.DataFrame:
-        """The primary endpoint: arm, seed, value, real_floor; only of scores that compare.
+    @property
+    def lost(self) -> dict[str, dict[str, int]]:
+        """Of each arm that lacks some, the seeds without a value by state: diverged, failed or missing."""
+        gone = self.cells[self.cells["state"].isin(["diverged", "failed", "missing"])]
+        counts: dict[str, dict[str, int]] = {}
+        for arm, state in zip(gone["arm"], gone["state"], strict=True):
+            counts.setdefault(arm, dict.fromkeys(("diverged", "failed", "missing"), 0))[state] += 1
+        return counts
 
-        A value is the mean over the endpoint's samplings of one network; one that lacks any has no row.
+    def endpoint(self) -> pd.DataFrame:
+        """The primary endpoint: arm, seed, value, real_floor, untrained; only of scores that compare.
+
+        A value is the mean over the endpoint's samplings of one network; one that lacks any has no row, nor
+        has one whose run failed or diverged, even if it was scored before.
         """
         rows = endpoint_scores(self.scores, self.definition)
-        return in_order(rows, self.arms)[["arm", "seed", "value", "real_floor"]]
+        ended_badly = self.cells["state"].isin(["failed", "diverged"])
+        rows = rows[~rows["run_id"].isin(self.cells.loc[ended_badly, "run_id"])]
+        return in_order(rows, self.arms)[["arm", "seed", "value", "real_floor", "untrained"]]
 
-    @cached_property
+    @property
     def pairing(self) -> pd.DataFrame:
-        """One row a seed with two runs or more: seed, arms (count), inputs, weights (whether they agree)."""
-        rows = []
-        for seed, runs in self.runs.groupby("seed"):
-            if len(runs) > 1:
-                same = {
-                    name: runs[tag].nunique() == 1 and bool(runs[tag].iloc[0])
-                    for name, tag in (("inputs", "inputs_sha256"), ("weights", "shared_weights_sha256"))
-                }
-                rows.append({"seed": seed, "arms": len(runs), **same})
-        return pd.DataFrame(rows, columns=["seed", "arms", "inputs", "weights"])
-
-    @property
-    def paired(self) -> bool:
-        """Whether the arms of every seed saw the same inputs and began with the same shared weights."""
-        table = self.pairing
-        return len(table) > 0 and bool(table["inputs"].all() and table["weights"].all())
-
-    @property
-    def pairing_reason(self) -> str:
-        """Why the runs are paired, or why not."""
-        if self.pairing.empty:
-            return "no seed has runs of two arms"
-        if self.paired:
-            return "in every seed the arms saw the same inputs and began with the same shared weights"
-        names = {"inputs": "training inputs", "weights": "shared initial weights"}
-        apart = [
-            f"{words} differ between the arms of seed {', '.join(map(str, seeds))}"
-            for column, words in names.items()
-            if (seeds := list(self.pairing.loc[~self.pairing[column].astype("bool"), "seed"]))
+        """One row a comparison and seed with runs of both: arm, reference, seed, inputs, weights (alike?)."""
+        rows = [
+            {"arm": arm, "reference": reference, "seed": seed, **alike}
+            for arm, reference in self.definition.comparisons
+            for seed, alike in self._alike(arm, reference).items()
         ]
-        return "; ".join(apart)
+        return pd.DataFrame(rows, columns=["arm", "reference", "seed", *_SHARED])
+
+    def is_paired(self, arm: str, reference: str) -> bool:
+        """Whether both saw the same inputs and began with the same shared weights in every seed of both."""
+        common = self._alike(arm, reference)
+        return len(common) > 0 and all(all(alike.values()) for alike in common.values())
+
+    def pairing_reason(self, arm: str, reference: str) -> str:
+        """Why two arms are paired, or why not."""
+        if not (common := self._alike(arm, reference)):
+            return "no seed has runs of both"
+        apart = {what: [str(seed) for seed, alike in common.items() if not alike[what]] for what in _SHARED}
+        said = [
+            f"{words} differ in seed{'s' if len(apart[what]) > 1 else ''} {listed(apart[what])}"
+            for what, (_, words) in _SHARED.items()
+            if apart[what]
+        ]
+        return (
+            "; ".join(said) or "in every seed both saw the same inputs and began with the same shared weights"
+        )
+
+    def _alike(self, arm: str, reference: str) -> dict[int, dict[str, bool]]:
+        """By seed with runs of both: whether they agree in what paired runs share; unknown is no."""
+        one, other = (self.runs[self.runs["arm"] == label].set_index("seed") for label in (arm, reference))
+        return {
+            int(seed): {
+                what: bool(one.loc[seed, tag]) and one.loc[seed, tag] == other.loc[seed, tag]
+                for what, (tag, _) in _SHARED.items()
+            }
+            for seed in sorted({*one.index} & {*other.index})
+        }
 
     @cached_property
     def same_models(self) -> list[frozenset[str]]:
@@ -175,10 +203,12 @@ def load_study(name: str, uri: str | None = None) -> Study:
             f"study '{name}' tunes settings and compares nothing; its report is that of the confirmation:",
             [python("experiments.study", "ablate", "--from-tuned", name)],
         )
-    current, others = _current(runs, foreign, definition)
+    current, others = accepted(runs, definition, uri, foreign)
+    current = in_order(current, [arm.label for arm in definition.arms])
     scores = load.scores(name, uri)
     unsealed = len({*scores.attrs["unsealed"]} & {*current["run_id"]})
     scores = scores[scores["run_id"].isin(current["run_id"])].reset_index(drop=True)
+    _check_sizes(scores)
     scores = scores.assign(why=doubts(scores[["metric", "extractor", "value"]].itertuples(index=False)))
     believed, doubted = scores["why"] == "", scores[scores["why"] != ""].reset_index(drop=True)
     scores = scores[believed].drop(columns="why").reset_index(drop=True)
@@ -186,6 +216,19 @@ def load_study(name: str, uri: str | None = None) -> Study:
     cells = pd.DataFrame(_cells(current, others, scores, doubted, definition), columns=columns)
     withheld = seals.withheld(definition)
     return Study(definition, current, scores, cells, others, doubted, unsealed, withheld, elsewhere)
+
+
+def _check_sizes(scores: pd.DataFrame) -> None:
+    """Refuse numbers that overflow: no mean, difference or interval of them could be had."""
+    numbers = scores.select_dtypes("float64")
+    large = (numbers.abs() > _LARGEST) & (numbers.abs() < math.inf)
+    if large.any(axis=None):
+        row = scores[large.any(axis=1)].iloc[0]
+        name = large.columns[large.loc[row.name]][0]
+        raise UserError(
+            f"run {row['run_id']} ({row['arm']}, seed {row['seed']}): {name} of {row['metric']} got "
+            f"{row[name]:g}, expected at most {_LARGEST:g}; move its run folder away and train it again."
+        )
 
 
 def endpoint_rows(
@@ -222,7 +265,7 @@ def averaged(rows: pd.DataFrame, samplings: int) -> pd.DataFrame:
     Returns:
         The columns of `load.scores` without sampling_seed and images_sha256; time is that of the last.
     """
-    means = {name: (name, "mean") for name in ("value", "real_floor", "nfe", "sampling_seconds")}
+    means = {name: (name, "mean") for name in _MEANS}
     groups = rows.groupby(_NETWORK, sort=False, dropna=False)
     found = groups.agg(**means, time=("time", "max"), samplings=("sampling_seed", "nunique")).reset_index()
     return found[found["samplings"] == samplings].drop(columns="samplings").reset_index(drop=True)
@@ -245,18 +288,6 @@ def comparable(rows: pd.DataFrame) -> pd.DataFrame:
     return usual
 
 
-def _current(
-    runs: pd.DataFrame, foreign: Mapping[str, str], definition: Definition
-) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """The newest run of each cell, and all other runs with why they are none of the study's."""
-    arms = [arm.label for arm in definition.arms]
-    runs = runs.assign(why=[foreign.get(run_id, "") for run_id in runs["run_id"]])
-    inside = runs["arm"].isin(arms) & runs["seed"].isin(definition.seeds) & (runs["why"] == "")
-    newest = runs[inside].sort_values("started").drop_duplicates(["arm", "seed"], keep="last").index
-    others = runs.drop(newest).reset_index(drop=True)
-    return in_order(runs.loc[newest].drop(columns="why"), arms), others
-
-
 def _cells(
     runs: pd.DataFrame,
     others: pd.DataFrame,
@@ -270,13 +301,13 @@ def _cells(
     samplings = definition.endpoint.samplings
     usable, complete = (set(averaged(rows, samplings)["run_id"]) for rows in (comparable(scored), scored))
     by_cell = {(run["arm"], run["seed"]): run for run in runs.to_dict("records")}
-    refused = {(run["arm"], run["seed"]): run["why"] for run in others.to_dict("records") if run["why"]}
+    refused = {(run["arm"], run["seed"]): f"; run {run['run_id']} is not its own: {run['why']}"
+               for run in others.sort_values("started").to_dict("records")}  # fmt: skip
     cells = itertools.product([arm.label for arm in definition.arms], definition.seeds)
     for arm, seed in cells:
         run = by_cell.get((arm, seed))
         if run is None:
-            why = refused.get((arm, seed))
-            yield arm, seed, "missing", f"its run is not used: {why}" if why else "not begun", ""
+            yield arm, seed, "missing", f"not begun{refused.get((arm, seed), '')}", ""
             continue
         state, message = _state(run, run["run_id"] in usable, run["run_id"] in complete)
         if state == "missing" and run["run_id"] in reasons:

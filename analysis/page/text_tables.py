@@ -1,8 +1,9 @@
 """Tables as readers see them: frames turned into rows of text, for the page, Markdown and LaTeX alike."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import pandas as pd
 
@@ -21,7 +22,7 @@ from analysis.numbers import (
     value_of,
 )
 from analysis.page import provenance
-from analysis.stats import Comparison
+from analysis.stats import Comparison, Needed
 from analysis.study import Study
 
 
@@ -61,12 +62,14 @@ _ARM = Column("Arm", number=False)
 
 
 def scores(study: Study, main: pd.DataFrame) -> TextTable:
-    """The main table: the endpoint, each seed, and the other metrics."""
+    """The main table: the endpoint, distances from held-out pictures, each seed, and the other metrics."""
     end, others = study.definition.endpoint, tables.other_metrics(study)
     title = metric_title(end.metric, end.extractor)
+    heads = (Column("From held-out pictures", end.better), Column("Training pictures from those"))
+    held_out = heads if tables.is_distance(study) else ()
     columns = [
         _ARM, Column("Seeds"), Column(title, end.better), Column("Real floor"),
-        Column("Each seed", wraps=True), Column("Diverged"),
+        *held_out, Column("Each seed", wraps=True), Column("Diverged"),
         *(Column(metric_title(value_of(name, end.extractor), ""), better) for name, better in others.items()),
     ]  # fmt: skip
     rows = []
@@ -76,10 +79,17 @@ def scores(study: Study, main: pd.DataFrame) -> TextTable:
         rows.append([
             row["arm"], counted, plus_minus(row["mean"], row["half"]),
             fixed(row["real_floor"], decimals),
+            *(_held_out(row) if held_out else ()),
             _each_seed(study, row["arm"], decimals + 1), f"{row['diverged']} of {row['planned']}",
             *(plus_minus(row[name], row[f"{name}_half"]) for name in others),
         ])  # fmt: skip
     return TextTable(columns, rows, list(main["arm"]))
+
+
+def _held_out(row: Mapping[Hashable, Any]) -> tuple[str, str]:
+    """Distance from held-out pictures, and that of training pictures."""
+    decimals = decimals_of(row["held_out_half"], row["held_out"])
+    return plus_minus(row["held_out"], row["held_out_half"]), fixed(row["held_out_floor"], decimals)
 
 
 def costs(main: pd.DataFrame) -> TextTable:
@@ -104,22 +114,33 @@ def costs(main: pd.DataFrame) -> TextTable:
 
 def comparisons(compared: Sequence[Comparison]) -> TextTable:
     """The numbers behind the verdicts."""
-    level = f"{100 * (1 - compared[0].alpha):g}" if compared else "95"
+    levels = sorted({f"{100 * (1 - c.level):.4g}" for c in compared}, key=float)
     columns = [
-        _ARM, Column("against", number=False), Column("Difference"), Column(f"{level} % interval"),
-        Column("Margin"), Column("p"), Column("Holm p"), Column("Sign-flip p (least Holm)"), Column("Seeds"),
-        Column("Seeds needed"), Column("Verdict", number=False),
+        _ARM, Column("against", number=False), Column("Difference"), Column(f"{' or '.join(levels)} % interval"),
+        Column("Median"), Column("Margin"), Column("p"), Column("Adjusted p"), Column("Skewness p"),
+        Column("Sign-flip p (least)"), Column("Equivalence p"), Column("Seeds"),
+        Column("Seeds to equivalence"), Column("Seeds to tell apart"), Column("Verdict", number=False),
     ]  # fmt: skip
     rows = []
     for c in compared:
-        half = (c.difference.high - c.difference.low) / 2
-        flips = f"{p_value(c.sign_flip_p)} ({p_value(c.sign_flip_floor)})" if c.paired else NONE
+        decimals = decimals_of((c.difference.high - c.difference.low) / 2, c.difference.value)
+        flips = (
+            NONE if math.isnan(c.sign_flip_p) else f"{p_value(c.sign_flip_p)} ({p_value(c.sign_flip_floor)})"
+        )
         rows.append([
-            c.arm, c.reference, fixed(c.difference.value, decimals_of(half, c.difference.value)),
-            bounds(c.difference), significant(c.margin, 2), p_value(c.p), p_value(c.p_adjusted), flips,
-            str(c.n), str(c.seeds_needed or NONE), c.verdict,
+            c.arm, c.reference, fixed(c.difference.value, decimals), bounds(c.difference),
+            fixed(c.median, decimals), significant(c.margin, 2), p_value(c.p), p_value(c.p_difference),
+            p_value(c.p_skewed), flips, p_value(c.p_inside), str(c.n), _needed(c.for_equivalence),
+            _needed(c.for_difference), c.verdict,
         ])  # fmt: skip
     return TextTable(columns, rows, [c.arm for c in compared])
+
+
+def _needed(needed: Needed | None) -> str:
+    """Seeds, with their range."""
+    if needed is None or needed.seeds is None:
+        return NONE
+    return f"{needed.seeds:,} ({needed.low:,} to {'more' if needed.high is None else f'{needed.high:,}'})"
 
 
 def samplers(table: pd.DataFrame, study: Study) -> TextTable:

@@ -9,6 +9,7 @@ from pathlib import Path
 from experiments.cli.commands import typed
 from experiments.cli.main import FAILED, OK, SOME_FAILED, StopFlag, one_line
 from experiments.config.study import StudyConfig
+from experiments.coordinator import replacing
 from experiments.coordinator.cell import FINAL, Cell
 from experiments.coordinator.cell_queue import AllFail, CellQueue, Watch
 from experiments.coordinator.launchers import Launcher, make_launcher
@@ -44,10 +45,11 @@ def ablate(config: StudyConfig, stop: StopFlag, write_report: WriteReport) -> in
         UserError: before anything is written.
     """
     plan, resolved = plan_ablation(config)
-    cells = plan.cells()
-    todo = [cell for cell in cells if cell.state() not in FINAL]
+    cells, todo = plan.cells(), unfinished(plan)
     minutes = len(todo) * sum(estimated_seconds(resolved)) / 60 if todo else 0.0
     print(announcement(plan, len(cells), len(todo), minutes))
+    for one in plan.replaced[-len(config.replace) :] if config.replace else ():
+        print(replacing.said(one))
     if config.dry_run:
         return OK
     check_experiment(plan.name)
@@ -75,8 +77,7 @@ def carry_out(
     plan: Plan, config: StudyConfig, launcher: Launcher, stop: StopFlag, write_report: WriteReport
 ) -> int:
     """Do what is missing of a study that is held, then its report; returns the exit code."""
-    cells = plan.cells()
-    todo = [cell for cell in cells if cell.state() not in FINAL]
+    cells, todo = plan.cells(), unfinished(plan)
     url = sync_definition(plan.definition())
     trials = Trials(plan.path, plan.name, cells, plan.endpoint(), todo)
     watch = Watch(trials.start, trials.end)
@@ -94,6 +95,11 @@ def carry_out(
     return finish(plan, config, url, write_report)
 
 
+def unfinished(plan: Plan) -> list[Cell]:
+    """Cells that a process has to begin or to go on with."""
+    return [c for c in plan.cells() if c.state() not in FINAL or replacing.is_aside(plan, c)]
+
+
 def announcement(plan: Plan, runs: int, todo: int, minutes: float) -> str:
     """What is going to happen, said before the first run.
 
@@ -109,7 +115,7 @@ def announcement(plan: Plan, runs: int, todo: int, minutes: float) -> str:
         f"primary endpoint: {end.metric} ({end.better} is better), sampler {end.sampler}, guidance "
         f"{GuidanceSpec.parse(end.guidance).short}, EMA {end.ema}, n = {end.n}, step {end.train_step}"
         + (f", mean of {end.samplings} samplings" if end.samplings > 1 else "")
-        + f"; margin {plan.margin:.1%}",
+        + f"; margin {plan.definition().margin_text}",
         f"{runs} runs, {runs - todo} of them done",
     ]
     if plan.planned_looks:
@@ -151,6 +157,7 @@ def begun(asked: Plan) -> Plan:
     """Join what is asked for with a study that is held, and write down what it is now."""
     plan = joined(asked)
     plan.save()
+    replacing.set_aside(plan)
     return plan
 
 

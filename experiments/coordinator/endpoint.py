@@ -32,8 +32,8 @@ def endpoint_of(base: "RunConfig", extractor: str, chosen: EndpointConfig, sampl
     return Endpoint(
         metric=value_name(value, extractor), extractor=extractor, sampler=str(config.sampler_specs[0]),
         guidance=str(config.guidance_specs[0]), ema=base.main_average, n=config.n[0],
-        train_step=base.train.steps, better=measures()[value].better, samplings=samplings,
-        fixed_noise=config.fixed_noise,
+        train_step=base.train.steps, better=measures()[value].better, learned=measures()[value].learned,
+        samplings=samplings, fixed_noise=config.fixed_noise,
     )  # fmt: skip
 
 

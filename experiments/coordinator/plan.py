@@ -23,8 +23,9 @@ from experiments.config.text import flatten, from_json, read_json, to_json
 from experiments.coordinator.arm import Arm
 from experiments.coordinator.cell import Cell
 from experiments.coordinator.endpoint import endpoint_of, in_front
+from experiments.coordinator.replacing import check_unchanged
 from experiments.records.chain import LOOK, Chain, extended
-from experiments.records.definition import Definition, Endpoint, Look
+from experiments.records.definition import Definition, Endpoint, Look, Replacement, in_common
 from experiments.records.seal import sealed, unsealed
 from rope_dit.config import NOT_WEIGHTS, Neutral
 from rope_dit.durable import write_durably
@@ -54,7 +55,7 @@ class Plan:
         arms: by label.
         seeds: training seeds.
         baseline: label of the arm that the others are compared with.
-        margin: as a share of the baseline's mean.
+        margin: difference too small to matter.
         comparisons: (arm, reference), on which verdicts stand.
         explored: the other ones, which get no verdict.
         facts: more that is frozen: the extractor's name and hash, the data's fingerprint, what tuning may do.
@@ -67,6 +68,11 @@ class Plan:
         chain: what seals it, see `experiments.records.chain`.
         samplings: of each network over which the primary endpoint is the mean, those of the first start;
             more are exploratory.
+        margin_unit: gap (a share of the baseline's distance from the real floor), absolute, or mean (a share
+            of its mean, in studies of before there were units).
+        identities: of each arm what its runs have in common of their identities, all but the seed; none of
+            an arm that was begun by a version that did not write them down.
+        replaced: arms that were trained again.
     """
 
     path: Path
@@ -87,6 +93,9 @@ class Plan:
     explored: tuple[tuple[str, str], ...] = ()
     chain: Chain = ()
     samplings: int = 1
+    margin_unit: str = "gap"
+    identities: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    replaced: tuple[Replacement, ...] = ()
 
     @property
     def name(self) -> str:
@@ -114,13 +123,18 @@ class Plan:
     def definition(self) -> Definition:
         """What the tracking store keeps of it."""
         config = self.base.eval
+        whole = {label: self.identities.get(label, {}) for label in self.arms}
+        shared = in_common(whole.values())
+        own = {label: dict(found.items() - shared.items()) for label, found in whole.items()}
         return Definition(
             name=self.name, kind=self.kind, created=self.created, preset=self.base.preset,
             data=self.base.data.name, endpoint=self.endpoint(),
-            arms=tuple(arm.record() for arm in self.arms.values()), seeds=self.seeds,
+            arms=tuple(arm.record(own[label]) for label, arm in self.arms.items()), seeds=self.seeds,
             samplers=tuple(map(str, config.sampler_specs)), guidances=tuple(map(str, config.guidance_specs)),
             sampling_seeds=config.sampling_seeds, baseline=self.baseline, margin=self.margin,
             comparisons=self.comparisons, planned_seeds=self.planned_seeds, looks=self.looks,
+            margin_unit=self.margin_unit,
+            identity=shared, replaced=self.replaced,
             planned_looks=self.planned_looks, confirmed=self.confirmed, explored=self.explored,
             chain=self.chain,
         )  # fmt: skip
@@ -133,6 +147,7 @@ class Plan:
         return {
             **frozen, **endpoint, **self.facts, "kind": self.kind, "preset": self.base.preset,
             "device": self.base.device, "baseline": self.baseline, "margin": str(self.margin),
+            "margin unit": self.margin_unit,
             "looks": " ".join(map(str, self.planned_looks)) or "none planned",
             "confirm": " ".join(sorted(self.confirmed)) or "all arms",
         }  # fmt: skip
@@ -143,9 +158,9 @@ class Plan:
             created=self.created, kind=self.kind, base=to_json(self.base), seeds=self.seeds,
             arms=tuple(map(str, self.arms.values())), baseline=self.baseline, margin=self.margin,
             comparisons=self.comparisons, facts=self.facts, planned_seeds=self.planned_seeds,
-            looks=self.looks, chosen=self.chosen, samplings=self.samplings,
-            planned_looks=self.planned_looks, confirmed=self.confirmed, explored=self.explored,
-            chain=self.chain,
+            looks=self.looks, chosen=self.chosen, samplings=self.samplings, margin_unit=self.margin_unit,
+            identities=self.identities, replaced=self.replaced, planned_looks=self.planned_looks,
+            confirmed=self.confirmed, explored=self.explored, chain=self.chain,
         )  # fmt: skip
         self.path.mkdir(parents=True, exist_ok=True)
         write_durably(self.path / "study.json", json.dumps(sealed(to_json(saved)), indent=1).encode())
@@ -156,7 +171,7 @@ class Plan:
         Args:
             scored: cells whose run ended with its scores.
         """
-        look = Look(time.time(), len(self.seeds), tuple(self.arms), scored)
+        look = Look(time.time(), len(self.seeds), tuple(self.arms), scored, len(self.replaced))
         if self.looks and self.looks[-1].is_of(look):
             return self
         chain = extended(self.chain, LOOK, look.says(), look.time) if self.chain else ()
@@ -184,9 +199,14 @@ class SavedPlan:
     explored: Annotated[tuple[tuple[str, str], ...], Neutral(())] = ()
     chain: Annotated[Chain, Neutral(())] = ()
     samplings: Annotated[int, Neutral(1)] = 1
+    margin_unit: Annotated[str, Neutral("mean")] = "gap"
+    identities: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    replaced: tuple[Replacement, ...] = ()
 
     def __post_init__(self) -> None:
         check(self.kind in ("ablate", "tune"), "kind", self.kind, "ablate or tune")
+        unit = self.margin_unit
+        check(unit in ("gap", "absolute", "mean"), "margin_unit", unit, "gap, absolute or mean")
         for name in ("arms", "seeds"):
             check(len(getattr(self, name)) > 0, name, "none", "at least one")
         needed = ("extractor", *(("tune", "space") if self.kind == "tune" else ()))
@@ -226,7 +246,8 @@ def read_plan(path: Path) -> Plan | None:
         path=path, kind=saved.kind, base=base, arms=arms,
         seeds=saved.seeds, baseline=saved.baseline, margin=saved.margin, comparisons=saved.comparisons,
         facts=saved.facts, planned_seeds=saved.planned_seeds, looks=saved.looks, created=saved.created,
-        chosen=saved.chosen, samplings=saved.samplings, planned_looks=saved.planned_looks,
+        chosen=saved.chosen, samplings=saved.samplings, margin_unit=saved.margin_unit,
+        identities=saved.identities, replaced=saved.replaced, planned_looks=saved.planned_looks,
         confirmed=saved.confirmed, explored=saved.explored, chain=saved.chain,
     )  # fmt: skip
 
@@ -234,7 +255,8 @@ def read_plan(path: Path) -> Plan | None:
 def grow(saved: Plan, asked: Plan) -> Plan:
     """Join what the study has with what is asked for now.
 
-    Raises UserError where anything frozen differs, with the differing fields.
+    Raises UserError where anything frozen differs, with the differing fields, or an arm that is not replaced
+    is no longer what was written down of it.
     """
     config, more = saved.base.eval, asked.base.eval
     evaluation = replace(
@@ -250,6 +272,11 @@ def grow(saved: Plan, asked: Plan) -> Plan:
         raise UserError(
             f"{saved.path} holds another study; choose another --name. They differ in:", differences
         )
+    fresh = tuple(one for one in asked.replaced if one not in saved.replaced)
+    again = {one.arm for one in fresh}
+    kept = {label: found for label, found in saved.identities.items() if label not in again}
+    added = asked.arms.keys() - saved.arms.keys() | again
+    check_unchanged(kept, asked.identities)
     return replace(
         asked,
         base=scoring(
@@ -265,6 +292,8 @@ def grow(saved: Plan, asked: Plan) -> Plan:
         chosen=asked.chosen,
         chain=saved.chain,
         samplings=saved.samplings,
+        identities={**kept, **{label: asked.identities[label] for label in added & asked.identities.keys()}},
+        replaced=(*saved.replaced, *fresh),
     )
 
 

@@ -31,7 +31,7 @@ def joined(asked: Plan) -> Plan:
     if not saved.chain:  # of before there were seals
         return grown
     there, now = chains.state(grown.chain), sealable(grown.definition())
-    more = {name: now[name] for name in GROWING if now[name] != there.get(name)}
+    more = {name: now[name] for name in GROWING if name in now and now[name] != there.get(name)}
     return replace(grown, chain=extended(grown.chain, GROWN, more, time.time())) if more else grown
 
 

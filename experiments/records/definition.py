@@ -3,10 +3,11 @@
 import contextlib
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Annotated, Any
 
 from experiments.config.former import upgraded_definition
+from experiments.config.identity import fingerprint, read_identity
 from experiments.config.run import LABEL as LABEL  # of studies and arms, for those who read records alone
 from experiments.config.text import from_json, to_json
 from experiments.records.chain import LOOK, Chain, state
@@ -15,13 +16,16 @@ from rope_dit.config import Neutral, neutral
 from rope_dit.errors import UserError
 from rope_dit.guidance.spec import GuidanceSpec
 from rope_dit.samplers.spec import SamplerSpec
-from rope_dit.words import differing
+from rope_dit.words import differing, listed
 
 TAG = "rope_dit.study"
 LENGTH = 4000  # characters a tag, of the 5000 that every MLflow store takes
-FIXED = ("name", "kind", "data", "baseline", "margin", "planned_seeds", "planned_looks", "confirmed")
+FIXED = (
+    *("name", "kind", "data", "baseline", "margin", "margin_unit"),
+    *("planned_seeds", "planned_looks", "confirmed"),
+)
 """what is sealed before a study's first run, with the endpoint's fields"""
-GROWING = ("arms", "seeds", "comparisons")
+GROWING = ("arms", "seeds", "comparisons", "replaced")
 """what is sealed with it, and again when it has grown"""
 
 
@@ -32,6 +36,8 @@ class Endpoint:
     Attributes:
         metric .. train_step, tokens .. classes: as in a ScoreKey.
         better: 'lower' or 'higher'.
+        learned: share of the way from the score of an untrained network to the real floor that may be left
+            where something was learned; None where it is not known.
         samplings: of each network; the endpoint is their mean.
         fixed_noise: whether every training seed has the same noise and classes.
     """
@@ -44,6 +50,7 @@ class Endpoint:
     n: int
     train_step: int
     better: str
+    learned: Annotated[float | None, Neutral(None)] = None
     tokens: Annotated[str, Neutral("trained")] = "trained"
     extrapolation: Annotated[str, Neutral("none")] = "none"
     classes: Annotated[str, Neutral("data")] = "data"
@@ -55,7 +62,7 @@ class Endpoint:
 
     def fields(self) -> dict[str, str | int]:
         """The fields that it shares with a ScoreKey."""
-        own = ("better", "samplings", "fixed_noise")
+        own = ("better", "learned", "samplings", "fixed_noise")
         return {key: value for key, value in vars(self).items() if key not in own}
 
     def sampling_seeds(self, seed: int) -> range:
@@ -70,6 +77,8 @@ class ArmRecord:
     label: str
     spec: str
     overrides: Mapping[str, str]
+    identity: Annotated[Mapping[str, str], Neutral({})] = field(default_factory=dict)
+    """what changes its runs' weights and is not the same in all arms, see `Definition.identity_of`"""
 
     @property
     def text(self) -> str:
@@ -109,6 +118,32 @@ def is_whole(states: Iterable[str]) -> bool:
     return not {"running", "missing"} & {*states}
 
 
+@dataclass(frozen=True)
+class Replacement:
+    """An arm of which all runs were set aside, to be trained again after a fault of its code was mended.
+
+    Attributes:
+        arm: its label.
+        time: seconds since 1970.
+        differed: in what it had changed, a line each as `rope_dit.words.differing` has them; none where it
+            is as it was, and runs of it had failed.
+        runs: ids of the run folders that were set aside.
+        scored: seeds of those that had scores.
+    """
+
+    arm: str
+    time: float
+    differed: tuple[str, ...]
+    runs: tuple[str, ...]
+    scored: tuple[int, ...]
+
+    @property
+    def why(self) -> str:
+        """Why the arm was replaced, such as `train.precision changed`."""
+        names = listed(line.partition(":")[0] for line in self.differed)
+        return f"{names} changed" if names else "runs of it had failed"
+
+
 @dataclass(frozen=True, kw_only=True)
 class Definition:
     """A study.
@@ -121,13 +156,15 @@ class Definition:
         seeds: training seeds; `planned_seeds` of them at the first start.
         samplers, guidances, sampling_seeds: what every run is scored under.
         baseline: label of the arm that the others are compared with.
-        margin: difference too small to matter, as a share of the reference's mean.
+        margin, margin_unit: difference too small to matter, and of what it is a share, see `margin_text`.
         comparisons: (arm, reference), on which verdicts stand: the family.
         looks: when verdicts were drawn.
         planned_looks: numbers of seeds at which they were to be drawn; none where that was not said.
         confirmed: arms to whose comparisons the family was confined; none where it is of all arms.
         explored: (arm, reference) of the other comparisons, without a verdict.
         chain: its seal; none in studies of before there were seals, and those that tune.
+        identity: what changes the weights of all runs and is the same in all arms, see `identity_of`.
+        replaced: arms that were trained again.
     """
 
     name: str
@@ -146,6 +183,9 @@ class Definition:
     comparisons: tuple[tuple[str, str], ...]
     planned_seeds: int
     looks: tuple[Look, ...] = ()
+    margin_unit: Annotated[str, Neutral("mean")] = "gap"
+    identity: Annotated[Mapping[str, str], Neutral({})] = field(default_factory=dict)
+    replaced: Annotated[tuple[Replacement, ...], Neutral(())] = ()
     planned_looks: Annotated[tuple[int, ...], Neutral(())] = ()
     confirmed: Annotated[tuple[str, ...], Neutral(())] = ()
     explored: Annotated[tuple[tuple[str, str], ...], Neutral(())] = ()
@@ -155,6 +195,43 @@ class Definition:
         self,
     ) -> None:  # studies of before guidance was a spec say '1.0', and not at which times
         object.__setattr__(self, "guidances", tuple(guidance_text(text) for text in self.guidances))
+
+    @property
+    def margin_text(self) -> str:
+        """The margin in words, with its unit; one without a name is of before there were units."""
+        if self.margin_unit == "absolute":
+            return f"{self.margin:.6g} in the endpoint's units"
+        whose = (
+            "baseline" if {reference for _, reference in self.comparisons} <= {self.baseline} else "reference"
+        )
+        of = "distance from the real floor" if self.margin_unit == "gap" else "mean"
+        return f"{100 * self.margin:.3g} % of the {whose}'s {of}"
+
+    def identity_of(self, arm: str, seed: int) -> dict[str, str]:
+        """All that the weights of a cell follow from, in the form of `experiments.config.identity`.
+
+        Empty where it was not written down: the arm was begun by a version that did not.
+        """
+        return read_identity(self._written(arm, seed))
+
+    def is_known(self, arm: str, seed: int, sha256: str) -> bool:
+        """Whether this is the fingerprint of a cell's identity, as it was written or as it is read."""
+        return sha256 in map(fingerprint, (self._written(arm, seed), self.identity_of(arm, seed)))
+
+    def _written(self, arm: str, seed: int) -> dict[str, str]:
+        [own] = [one.identity for one in self.arms if one.label == arm]
+        found = {**self.identity, **own}
+        return {**found, "seed": str(seed)} if found else {}
+
+
+def in_common(identities: Iterable[Mapping[str, str]]) -> dict[str, str]:
+    """What all of these mappings say; nothing where there are none.
+
+    >>> in_common([{"lr": "1", "dim": "8"}, {"lr": "2", "dim": "8"}]), in_common([{"lr": "1"}, {}])
+    ({'dim': '8'}, {})
+    """
+    first, *others = [*identities] or [{}]
+    return {key: text for key, text in first.items() if all(one.get(key) == text for one in others)}
 
 
 def sealable(definition: Definition) -> dict[str, str]:
@@ -188,6 +265,8 @@ def _text(value: Any) -> str:
     match value:
         case ArmRecord():
             return value.label
+        case Replacement():
+            return f"{value.arm} at {value.time}"
         case tuple() if value and isinstance(value[0], tuple):
             return " ".join(map(":".join, value))
         case tuple():
@@ -214,6 +293,11 @@ def write_definition(client: Any, experiment_id: str, definition: Definition) ->
     starts = range(0, len(text) + LENGTH, LENGTH)  # an empty one ends it, should an earlier be longer
     for i in reversed(starts):
         client.set_experiment_tag(experiment_id, f"{TAG}.{i // LENGTH}", text[i : i + LENGTH])
+
+
+def is_study(experiment: Any) -> bool:
+    """Whether an experiment of MLflow's has a definition."""
+    return f"{TAG}.0" in experiment.tags
 
 
 def read_definition(client: Any, experiment: str) -> Definition | None:

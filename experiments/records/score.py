@@ -67,6 +67,9 @@ class Score:
         key: what it is a score of.
         value: the score; `better` says whether 'lower' or 'higher' is better.
         real_floor: what real pictures would score.
+        untrained: what pictures of a network that has learned nothing score; None where it was not measured.
+        held_out, held_out_floor: value and real floor against held-out pictures instead of training pictures:
+            what training pictures score against those; None where it was not measured.
         images_sha256, reference_sha256, extractor_sha256: of what it was made of.
         sampling_seconds: what the pictures took.
         time: seconds since 1970.
@@ -76,6 +79,9 @@ class Score:
     value: float
     better: str
     real_floor: float
+    untrained: Annotated[float | None, Neutral(None)] = None
+    held_out: Annotated[float | None, Neutral(None)] = None
+    held_out_floor: Annotated[float | None, Neutral(None)] = None
     images_sha256: str
     reference_sha256: str
     extractor_sha256: str
@@ -120,7 +126,11 @@ SCORE_COLUMNS = (*KEY_COLUMNS, *(f.name for f in fields(Score) if f.name != "key
 SEAL = "sha256"
 """column that says in every row the SHA-256 of the run's id and of all else in the table"""
 _NUMBERS = {int: int, float: float, int | None: int, float | None: float}
-_NEUTRAL = {name: before for name in KEY_COLUMNS if (before := neutral(ScoreKey, name)) is not MISSING}
+_NEUTRAL = {
+    name: before
+    for kind, name in ((ScoreKey if name in KEY_COLUMNS else Score, name) for name in SCORE_COLUMNS)
+    if (before := neutral(kind, name)) is not MISSING
+}
 _HINTS = get_type_hints(ScoreKey) | get_type_hints(Score)
 
 

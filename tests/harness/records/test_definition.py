@@ -75,6 +75,25 @@ def test_a_study_of_before_guidance_was_a_spec_and_noise_a_choice_is_read(client
     assert found.looks == (Look(1784800000.5, 2),)
 
 
+def test_a_study_of_before_margins_had_units_is_read(client, study):
+    client.set_experiment_tag(study, f"{TAG}.0", OLD)
+    found = read_definition(client, "study")
+    assert (found.margin_unit, found.endpoint.learned) == ("mean", None)
+
+
+@pytest.mark.parametrize(
+    ("changes", "text"),
+    [
+        ({}, "2 % of the baseline's distance from the real floor"),
+        ({"comparisons": (("b", "a"),)}, "2 % of the reference's distance from the real floor"),
+        ({"margin_unit": "mean"}, "2 % of the baseline's mean"),
+        ({"margin_unit": "absolute", "margin": 12345.0}, "12345 in the endpoint's units"),
+    ],
+)
+def test_a_margin_is_said_with_its_unit(changes, text):
+    assert replace(SMALL, **changes).margin_text == text
+
+
 def test_one_that_is_being_written_says_so(client, study):
     client.set_experiment_tag(study, f"{TAG}.0", OLD[:100])
     with pytest.raises(UserError, match="study is being written; try again"):

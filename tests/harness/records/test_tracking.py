@@ -217,6 +217,12 @@ def test_names_are_those_that_stores_of_before_have(which, expected):
     ]
 
 
+def test_what_an_untrained_network_scores_stands_beside_the_floor_where_it_is_known():
+    points = list(score_points([replace(scored(), untrained=25.0)], Naming.of_config(DIGITS)))
+    assert ("untrained/fd_digits_n100", 20, 25.0, 1e9) in points
+    assert len(points) == 1 + len(list(score_points([scored()], Naming.of_config(DIGITS))))
+
+
 TWO = replace(SMOKE, train=replace(SMOKE.train, averages=("power:std=0.05", "warmup:decay=0.9")))
 
 
