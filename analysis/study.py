@@ -86,7 +86,8 @@ class Study:
     def looks(self) -> int:
         """How often verdicts were drawn from the study, this time included."""
         looks = self.definition.looks
-        now = Look(0.0, len(self.definition.seeds), tuple(self.arms), self.scored)
+        replaced = len(self.definition.replaced)
+        now = Look(0.0, len(self.definition.seeds), tuple(self.arms), self.scored, replaced)
         counted = bool(looks) and looks[-1].is_of(now)
         return len(looks) + (0 if counted else 1)
 
