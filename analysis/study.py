@@ -12,7 +12,7 @@ import pandas as pd
 from analysis import load, seals, store
 from analysis.accepted import accepted
 from experiments.cli.commands import python
-from experiments.records.definition import Definition, Look, is_whole, read_definition
+from experiments.records.definition import Definition, is_whole, read_definition
 from experiments.records.plausible import doubts
 from experiments.records.score import KEY_COLUMNS, NOTHING, SCORE_COLUMNS
 from rope_dit.errors import UserError
@@ -81,15 +81,6 @@ class Study:
     def partial(self) -> bool:
         """Whether a cell still has to begin or to go on; then nothing is concluded."""
         return not is_whole(self.cells["state"])
-
-    @property
-    def looks(self) -> int:
-        """How often verdicts were drawn from the study, this time included."""
-        looks = self.definition.looks
-        replaced = len(self.definition.replaced)
-        now = Look(0.0, len(self.definition.seeds), tuple(self.arms), self.scored, replaced)
-        counted = bool(looks) and looks[-1].is_of(now)
-        return len(looks) + (0 if counted else 1)
 
     @property
     def scored(self) -> int:
@@ -221,15 +212,14 @@ def load_study(name: str, uri: str | None = None) -> Study:
 
 def _check_sizes(scores: pd.DataFrame) -> None:
     """Refuse numbers that overflow: no mean, difference or interval of them could be had."""
-    numbers = scores.select_dtypes("float64")
-    large = (numbers.abs() > _LARGEST) & (numbers.abs() < math.inf)
-    if large.any(axis=None):
-        row = scores[large.any(axis=1)].iloc[0]
-        name = large.columns[large.loc[row.name]][0]
-        raise UserError(
-            f"run {row['run_id']} ({row['arm']}, seed {row['seed']}): {name} of {row['metric']} got "
-            f"{row[name]:g}, expected at most {_LARGEST:g}; move its run folder away and train it again."
-        )
+    for name in scores.select_dtypes("float64").columns:
+        large = scores[(scores[name].abs() > _LARGEST) & (scores[name].abs() < math.inf)]
+        for row in large.to_dict("records"):
+            raise UserError(
+                f"run {row['run_id']} ({row['arm']}, seed {row['seed']}): {name} of {row['metric']} got "
+                f"{row[str(name)]:g}, expected at most {_LARGEST:g}; move its run folder away and train it "
+                "again."
+            )
 
 
 def endpoint_rows(

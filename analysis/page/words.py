@@ -6,7 +6,8 @@ from typing import Any
 
 import pandas as pd
 
-from analysis import tables
+from analysis import looks as study_looks
+from analysis import stats, tables
 from analysis.margin import nothing_learned
 from analysis.numbers import fixed, metric_title, significant
 from analysis.page.verdict_sentences import verdict_sentence
@@ -108,13 +109,18 @@ def _below(row: Mapping[Hashable, Any], title: str) -> str:
 
 
 def looks(study: Study, compared: Sequence[Comparison]) -> str:
-    """What growing the study costs; empty at the first look."""
-    if study.looks == 1 or not compared:
+    """Which look this is, and how strict each is; empty where one look spends all."""
+    counted, planned = [look.seeds for look in study_looks.counted(study)], study_looks.planned_seeds(study)
+    if not compared or counted == [planned]:
         return ""
-    return (
-        f"This is look {study.looks} at a study that grew: to be better or worse, the adjusted p must lie "
-        f"below {compared[0].alpha:g}."
-    )
+    levels = stats.levels(counted, planned)
+    strict = listed(f"{level:.2g} with {n} seeds" for n, level in zip(counted, levels, strict=True))
+    said = f"This is look {len(counted)}."
+    if plans := study.definition.planned_looks:
+        said += f" Planned were looks at {listed(map(str, plans))} seeds, which share an alpha of 0.05."
+    if counted[-1] > planned or len({*counted}) < len(counted):
+        said += " Looks that were not planned are strict, for they come on top."
+    return f"{said} Adjusted p-values must lie below {strict}; a verdict that was reached stays."
 
 
 def pairing(study: Study, compared: Sequence[Comparison]) -> str:

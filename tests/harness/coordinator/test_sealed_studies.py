@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from studies import QUICK, call_study, plan_of
 
+from analysis import looks
 from analysis.page import provenance
 from analysis.study import Study, load_study
 from experiments.config.study import study
@@ -81,7 +82,7 @@ def test_the_chain_is_in_the_store_and_in_every_run_s_folder(finished):
     began = [cell.folder.record.created for cell in plan.cells()]
     assert plan.chain[0].time < min(began)
     found = report_of(folder)
-    assert (found.withheld, len(found.others), found.looks, found.partial) == ("", 0, 2, False)
+    assert (found.withheld, len(found.others), len(looks.counted(found)), found.partial) == ("", 0, 2, False)
 
 
 def test_a_study_that_is_started_again_gets_no_link_more(copy):
@@ -98,7 +99,7 @@ def test_starting_again_without_study_json_is_refused_with_what_differs(copy, ar
     assert (result.code, result.err.count("error: ")) == (2, 1)
     assert "studies/s has runs but no study.json; restore it, or choose another --name" in result.err
     assert "none-s0: planned looks: there 3 4, now -" in result.err
-    assert ("none-s0: margin: there 0.02, now 0.3" in result.err) == ("--margin" in args)
+    assert ("none-s0: margin: there 0.05, now 0.3" in result.err) == ("--margin" in args)
 
 
 def test_a_seed_that_was_cut_is_said_and_no_verdict_drawn(copy):
@@ -112,7 +113,7 @@ def test_a_seed_that_was_cut_is_said_and_no_verdict_drawn(copy):
 
 def test_a_margin_that_was_edited_is_said_and_no_verdict_drawn(copy):
     edited(copy, margin=0.3)
-    assert report_of(copy).withheld == "the study is not what was sealed: margin: sealed 0.02, now 0.3"
+    assert report_of(copy).withheld == "the study is not what was sealed: margin: sealed 0.05, now 0.3"
 
 
 def test_a_look_that_was_cut_is_in_every_run_s_seal(copy):
@@ -135,7 +136,7 @@ def test_a_chain_that_was_made_anew_is_not_that_of_the_runs(copy):
     assert call_study("--sync", "s").code == 0
     found = report_of(copy)
     assert (found.withheld, set(found.cells["state"])) == ("", {"missing"})
-    assert "begun under another plan: margin: there 0.02, here 0.3" in provenance.cautions(found)[0]
+    assert "begun under another plan: margin: there 0.05, here 0.3" in provenance.cautions(found)[0]
 
 
 def test_a_run_that_lost_its_seal_is_begun_outside(copy):
