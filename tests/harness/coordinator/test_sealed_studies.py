@@ -16,7 +16,17 @@ from experiments.coordinator.ablate import hold, stages
 from experiments.coordinator.plan import Plan
 from experiments.coordinator.plan_ablation import plan_ablation
 from experiments.coordinator.seals import counted, joined
-from experiments.records.chain import FILE, GROWN, LOOK, PLANNED, broken, extended, read_chain, write_chain
+from experiments.records.chain import (
+    FILE,
+    GROWN,
+    LOOK,
+    PLANNED,
+    broken,
+    extended,
+    head,
+    read_chain,
+    write_chain,
+)
 from experiments.records.definition import read_definition, sealable, unlike_its_chain
 from experiments.records.mlflow_store import connect
 from experiments.records.run_folder import Ending
@@ -65,6 +75,7 @@ def test_planned_looks_are_taken_one_after_the_other_and_sealed(finished):
     assert "verdicts at 3 and 4 seeds, as planned" in result.out
     assert result.out.count("report      ") == 2
     plan = plan_of(folder, "s")
+    assert f"head {head(plan.chain[:1])[:12]}\n" in result.out
     assert [link.kind for link in plan.chain] == [PLANNED, LOOK, GROWN, LOOK]
     first, look, grown, _ = (link.says for link in plan.chain)
     assert (first["seeds"], first["planned seeds"], first["planned looks"]) == ("0 1 2", "4", "3 4")
@@ -146,6 +157,13 @@ def test_a_run_that_lost_its_seal_is_begun_outside(copy):
     assert "none-s1: begun outside of the study, which is sealed" in result.err
 
 
+def test_an_arm_whose_settings_were_edited_is_said_and_no_verdict_drawn(copy):
+    """With what was written down of its identity, so that a run of other settings would be its own."""
+    [[label, identity]] = json.loads((copy / "studies/s/study.json").read_text())["identities"].items()
+    edited(copy, identities={label: {**identity, "train.lr": "0.5"}})
+    assert "the study is not what was sealed: arm none: sealed " in report_of(copy).withheld
+
+
 # Without a run that is trained
 
 
@@ -189,9 +207,10 @@ def test_what_was_whole_and_not_counted_is_counted_before_the_study_grows():
     grown = joined(asked)
     assert [link.kind for link in grown.chain] == [PLANNED, LOOK, GROWN]
     assert [look.seeds for look in grown.looks] == [2]
-    assert grown.chain[-1].says == {
-        "arms": "learned rope2d none", "seeds": "0 1 2", "comparisons": "rope2d:learned none:learned"
-    }  # fmt: skip
+    more = grown.chain[-1].says
+    assert (more["arms"], more["seeds"]) == ("learned rope2d none", "0 1 2")
+    assert more["comparisons"] == "rope2d:learned none:learned"
+    assert more.keys() == {"arms", "seeds", "comparisons", "arm none"}
     assert unlike_its_chain(grown.definition()) == []
 
 

@@ -17,7 +17,8 @@ from report_stores import (
     whole_copy,
 )
 
-from analysis import looks, tables
+from analysis import looks
+from analysis.judge import judge
 from analysis.page import provenance, words
 from experiments.records.chain import FILE, LOOK, PLANNED, Chain, extended, head, write_chain
 from experiments.records.definition import Definition, Look, sealable
@@ -68,7 +69,7 @@ def test_a_sealed_study_says_since_when_and_gives_its_head(store):
     said = f"planned 2026-05-28 20:26 UTC, before the first run; 2 links, head {head(WANTED.chain)[:12]}"
     assert said in page.text
     assert said in text
-    assert len(tables.comparisons(study)) == 1
+    assert len(judge(study)) == 1
 
 
 def test_a_study_of_before_there_were_seals_keeps_its_verdict_and_is_called_not_sealed(tmp_path):
@@ -77,7 +78,7 @@ def test_a_study_of_before_there_were_seals_keeps_its_verdict_and_is_called_not_
     page, text = texts(tmp_path, MADE_UP)
     assert "not sealed: the study was begun by a version without seals" in page.text
     assert "not sealed" in text
-    assert len(tables.comparisons(study_in(tmp_path, MADE_UP))) == 1
+    assert len(judge(study_in(tmp_path, MADE_UP))) == 1
 
 
 @pytest.mark.parametrize(
@@ -95,7 +96,7 @@ def test_no_verdict_is_drawn_from_a_definition_that_was_changed_in_the_store(sto
     redefine(store, MADE_UP, **change)
     study = study_in(store, MADE_UP)
     assert says in study.withheld
-    assert tables.comparisons(study) == []
+    assert judge(study) == []
     page, text = texts(store, MADE_UP)
     for said in (page.text, text, words.headline(study, [])):
         assert "Withheld" in said
