@@ -12,7 +12,7 @@ from analysis.store import find_runs
 from experiments.cli.main import one_line
 from experiments.records import chain as chains
 from experiments.records.chain import chain_of
-from experiments.records.definition import TAG, Definition, read_definition, unlike_its_chain
+from experiments.records.definition import Definition, is_study, read_definition, unlike_its_chain
 from rope_dit.errors import UserError
 from rope_dit.words import listed
 
@@ -80,7 +80,7 @@ def elsewhere(client: Any, definition: Definition, runs: pd.DataFrame) -> list[s
     studies = {
         other.experiment_id: other.name
         for other in client.search_experiments()
-        if f"{TAG}.0" in other.tags and other.name != definition.name
+        if is_study(other) and other.name != definition.name
     }
     if not studies:
         return []
@@ -94,7 +94,7 @@ def elsewhere(client: Any, definition: Definition, runs: pd.DataFrame) -> list[s
 
 def _sentence(name: str, arms: list[str], other: Definition | None) -> str:
     assert other is not None, "only of studies"
-    planned = f"{other.planned_seeds} seeds planned, margin {other.margin:g}, looks: {len(other.looks)}"
+    planned = f"{other.planned_seeds} seeds planned, looks: {len(other.looks)}, margin {other.margin_text}"
     return (
         f"Study {name} of this store has runs of the same settings and seeds ({listed(dict.fromkeys(arms))}; "
         f"{planned}). A verdict that was chosen among several is less sure than its p says."

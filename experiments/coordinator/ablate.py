@@ -19,6 +19,7 @@ from experiments.coordinator.plan import Plan
 from experiments.coordinator.plan_ablation import plan_ablation
 from experiments.coordinator.resync import sync_definition, sync_runs
 from experiments.coordinator.seals import counted, joined, seal_runs
+from experiments.records.chain import head, moment
 from experiments.records.mlflow_store import check_experiment, pages, tracking_uri
 from experiments.records.run_folder import RunFolder
 from experiments.runner.dry_run import estimated_seconds
@@ -58,6 +59,8 @@ def ablate(config: StudyConfig, stop: StopFlag, write_report: WriteReport) -> in
         if todo:
             at_once = min(launcher.slots, len(todo))
             print(f"up to {at_once} at a time: about {minutes / at_once:.0f} minutes at best", flush=True)
+        if plan.chain:
+            print(f"sealed as planned {moment(plan.chain[0].time)}, head {head(plan.chain)[:12]}", flush=True)
         code = carry_out(plan, config, launcher, stop, write_report)
         for stage in later:
             if code == FAILED:

@@ -10,7 +10,7 @@ from pathlib import Path
 from experiments.coordinator.plan import RESTORE, Plan, grow, read_plan, read_saved
 from experiments.records import chain as chains
 from experiments.records.chain import GROWN, PLANNED, extended, read_chain, write_chain
-from experiments.records.definition import GROWING, is_whole, sealable, unlike_its_chain
+from experiments.records.definition import ARM, GROWING, is_whole, sealable, unlike_its_chain
 from rope_dit.errors import UserError
 from rope_dit.words import differing
 
@@ -31,7 +31,8 @@ def joined(asked: Plan) -> Plan:
     if not saved.chain:  # of before there were seals
         return grown
     there, now = chains.state(grown.chain), sealable(grown.definition())
-    more = {name: now[name] for name in GROWING if name in now and now[name] != there.get(name)}
+    growing = [name for name in now if name in GROWING or name.startswith(ARM)]
+    more = {name: now[name] for name in growing if now[name] != there.get(name)}
     return replace(grown, chain=extended(grown.chain, GROWN, more, time.time())) if more else grown
 
 

@@ -129,7 +129,11 @@ def read_chain(folder: Path) -> Chain | None:
 def chain_of(content: bytes, place: object) -> Chain:
     """The chain that the content of a seal.json holds. Raises UserError, which names its `place`."""
     try:
-        found, _ = unsealed(json.loads(content), place, "restore it")
+        read = json.loads(content)
+    except (ValueError, RecursionError) as error:
+        raise UserError(f"{place} is damaged ({error!r}); restore it.") from None
+    found, _ = unsealed(read, place, "restore it")
+    try:
         return from_json(_File, found).links
-    except (UserError, ValueError, RecursionError) as error:
+    except UserError as error:
         raise UserError(f"{place} is damaged ({str(error).rstrip('.')}); restore it.") from None

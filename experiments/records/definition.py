@@ -27,6 +27,8 @@ FIXED = (
 """what is sealed before a study's first run, with the endpoint's fields"""
 GROWING = ("arms", "seeds", "comparisons", "replaced")
 """what is sealed with it, and again when it has grown"""
+ARM = "arm "
+"""begins the name under which the fingerprint of an arm, with seed 0, is sealed"""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -212,13 +214,14 @@ class Definition:
 
         Empty where it was not written down: the arm was begun by a version that did not.
         """
-        return read_identity(self._written(arm, seed))
+        return read_identity(self.written_identity(arm, seed))
 
     def is_known(self, arm: str, seed: int, sha256: str) -> bool:
         """Whether this is the fingerprint of a cell's identity, as it was written or as it is read."""
-        return sha256 in map(fingerprint, (self._written(arm, seed), self.identity_of(arm, seed)))
+        return sha256 in map(fingerprint, (self.written_identity(arm, seed), self.identity_of(arm, seed)))
 
-    def _written(self, arm: str, seed: int) -> dict[str, str]:
+    def written_identity(self, arm: str, seed: int) -> dict[str, str]:
+        """`identity_of` in the form in which it was written down."""
         [own] = [one.identity for one in self.arms if one.label == arm]
         found = {**self.identity, **own}
         return {**found, "seed": str(seed)} if found else {}
@@ -240,12 +243,14 @@ def sealable(definition: Definition) -> dict[str, str]:
         ("", definition, (*FIXED, *GROWING)),
         ("endpoint ", definition.endpoint, vars(definition.endpoint)),
     ]
-    return {
+    fields = {
         prefix + name.replace("_", " "): text
         for prefix, part, names in parts
         for name in names
         if (text := _text(getattr(part, name))) != _text(neutral(type(part), name))
     }
+    arms = {arm.label: definition.written_identity(arm.label, 0) for arm in definition.arms}
+    return fields | {f"{ARM}{label}": fingerprint(found)[:12] for label, found in arms.items() if found}
 
 
 def unlike_its_chain(definition: Definition) -> list[str]:

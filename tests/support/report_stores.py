@@ -15,6 +15,7 @@ from commands import SMOKE, call
 from PIL import Image
 
 from analysis.study import Study, load_study
+from experiments.records.chain import write_chain
 from experiments.records.definition import (
     ArmRecord,
     Definition,
@@ -188,6 +189,8 @@ def _write_files(
     values |= {f"loss_by_t/{b}": 1.0 + b / 10 for b in range(10)}
     lines = [json.dumps({"step": int(step), "time": 1.8e9, "values": values}) for step in steps]
     (folder / "metrics.jsonl").write_text("\n".join(lines) + "\n")
+    if wanted.chain:
+        write_chain(folder, wanted.chain)
     (folder / "scores.csv").write_text(write_scores(_scores(wanted, arm, seed, value, arm in alike), uid))
     first = wanted.endpoint.sampling_seeds(seed).start
     grid = folder / "pictures" / f"00000020-euler-2-cfg1-seed{first}.png"

@@ -63,6 +63,9 @@ def plan_tuning(config: StudyConfig, space: Space) -> tuple[Plan, TuneConfig, Im
         )
     got = " ".join(config.replace)
     check(not got, "replace", got, "nothing: a tuning never trains a configuration again")
+    for name in ("confirm", "looks"):
+        got = " ".join(map(str, getattr(config, name)))
+        check(not got, name, got, "nothing: no verdicts are drawn from a tuning")
     path = (config.studies / config.title).absolute()
     saved = read_plan(path)
     base = shared_settings(config, path, saved)

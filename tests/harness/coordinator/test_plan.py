@@ -31,8 +31,8 @@ def _elsewhere(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
 
 
-def planned(seeds: int = 2) -> Plan:
-    return plan_ablation(study("smoke", **SMALL, seeds=seeds))[0]
+def planned(seeds: int = 2, margin: float = 0.02) -> Plan:
+    return plan_ablation(study("smoke", **SMALL, seeds=seeds, margin=margin))[0]
 
 
 def used(plan: Plan) -> None:
@@ -130,7 +130,7 @@ def test_a_look_of_another_process_is_kept():
     first.save()
     asked = planned(seeds=3)
     with hold(planned()) as plan:
-        plan.looked().save()
+        plan.looked(scored=4).save()
     looks = read_plan(first.path).looks
     assert [look.seeds for look in looks] == [2]
     with hold(asked) as plan:
@@ -142,7 +142,7 @@ def test_a_look_of_another_process_is_kept():
 
 def test_another_study_that_took_the_name_meanwhile_is_refused():
     asked = planned()
-    replace(planned(), margin=0.3).save()
+    planned(margin=0.3).save()
     with pytest.raises(UserError, match="holds another study"), hold(asked):
         pass
 
