@@ -7,10 +7,12 @@ not: with a formula edited between two seeds, its cells would be of two models.
 import os
 import time
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from experiments.cli.commands import python
 from experiments.config.identity import SOURCE, read_identity
+from experiments.config.run import RunConfig
 from experiments.records.definition import Replacement
 from rope_dit.errors import UserError, check
 from rope_dit.words import differing, listed
@@ -23,6 +25,13 @@ FOLDER = "replaced"
 """of a study's folder, where runs are set aside"""
 Identities = Mapping[str, Mapping[str, str]]
 """by the arm's label, all of an identity but the seed"""
+
+
+def decided(config: RunConfig, identity: Mapping[str, str]) -> RunConfig:
+    """Settings of an arm's runs with what is open decided as it was at first, whichever machine it is now."""
+    names = ("precision", "compile")
+    known = {name: identity[f"train.{name}"] for name in names if f"train.{name}" in identity}
+    return replace(config, train=replace(config.train, **known))  # type: ignore[arg-type]
 
 
 def check_unchanged(written: Identities, now: Identities) -> None:
