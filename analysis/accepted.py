@@ -21,7 +21,7 @@ _SHOWN = 12  # characters of a value
 
 
 def accepted(
-    runs: pd.DataFrame, definition: Definition, uri: str | None
+    runs: pd.DataFrame, definition: Definition, uri: str | None, refused: Mapping[str, str] = {}
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """The run of each cell that has one, and all others with the reason in a further column `why`.
 
@@ -29,8 +29,10 @@ def accepted(
         runs: of the experiment, as `load.runs` gives them.
         definition: the study's.
         uri: the store, for the config.json of runs that are not known by their fingerprint.
+        refused: runs that are not the study's whatever they are, by their id, and why.
     """
     why = _foreign(runs, definition, uri)
+    why = why.mask(why == "", runs["run_id"].map(refused).fillna(""))
     fitting = runs[why == ""].sort_values("started", kind="stable")
     newest = fitting.drop_duplicates(["arm", "seed"], keep="last").index
     why = why.mask((why == "") & ~runs.index.isin(newest), _OLDER)

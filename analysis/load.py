@@ -113,6 +113,8 @@ def scores(experiment: str, uri: str | None = None) -> pd.DataFrame:
         value: float64; `better` says whether 'lower' or 'higher' is better.
         real_floor: what real pictures would score at this n, float64.
         untrained: what pictures of an untrained network score, float64; nan where it was not measured.
+        held_out, held_out_floor: value and real floor against held-out pictures: what training pictures score
+            against those, float64; missing where they were not measured.
         sampling_seconds: what making the n pictures took, float64.
         images_sha256, reference_sha256, extractor_sha256: scores compare where the last two agree.
         time: UTC.

@@ -44,7 +44,19 @@ STUDIES = ("config",)
 """what study files import; they are on no way from one room to another"""
 ANALYSIS = [
     ("stats",),
-    ("store", "load", "artifacts", "accepted", "study", "margin", "tables", "numbers", "earlier"),
+    (
+        "store",
+        "load",
+        "artifacts",
+        "accepted",
+        "seals",
+        "study",
+        "margin",
+        "judge",
+        "tables",
+        "numbers",
+        "earlier",
+    ),
     ("figures",),
     ("page",),
     ("report",),

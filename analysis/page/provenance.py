@@ -10,6 +10,7 @@ from analysis.accepted import NO_CELL
 from analysis.study import SOURCE, Study, comparable, endpoint_rows
 from rope_dit.words import listed
 
+_MOST = 20  # runs that are named one by one
 _GROUP = ["extractor", "extractor_sha256", "reference_sha256", "n_real", "n", "ema"]
 _NAMES = {
     "extractor": "extractor",
@@ -72,6 +73,7 @@ def cautions(study: Study) -> list[str]:
         *_replaced(study),
         *_unwritten(study),
         *_others(study),
+        *study.elsewhere,
     ]
 
 

@@ -1,8 +1,9 @@
 """Tables as readers see them: frames turned into rows of text, for the page, Markdown and LaTeX alike."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import pandas as pd
 
@@ -61,12 +62,14 @@ _ARM = Column("Arm", number=False)
 
 
 def scores(study: Study, main: pd.DataFrame) -> TextTable:
-    """The main table: the endpoint, each seed, and the other metrics."""
+    """The main table: the endpoint, distances from held-out pictures, each seed, and the other metrics."""
     end, others = study.definition.endpoint, tables.other_metrics(study)
     title = metric_title(end.metric, end.extractor)
+    heads = (Column("From held-out pictures", end.better), Column("Training pictures from those"))
+    held_out = heads if tables.is_distance(study) else ()
     columns = [
         _ARM, Column("Seeds"), Column(title, end.better), Column("Real floor"),
-        Column("Each seed", wraps=True), Column("Diverged"),
+        *held_out, Column("Each seed", wraps=True), Column("Diverged"),
         *(Column(metric_title(value_of(name, end.extractor), ""), better) for name, better in others.items()),
     ]  # fmt: skip
     rows = []
@@ -76,10 +79,17 @@ def scores(study: Study, main: pd.DataFrame) -> TextTable:
         rows.append([
             row["arm"], counted, plus_minus(row["mean"], row["half"]),
             fixed(row["real_floor"], decimals),
+            *(_held_out(row) if held_out else ()),
             _each_seed(study, row["arm"], decimals + 1), f"{row['diverged']} of {row['planned']}",
             *(plus_minus(row[name], row[f"{name}_half"]) for name in others),
         ])  # fmt: skip
     return TextTable(columns, rows, list(main["arm"]))
+
+
+def _held_out(row: Mapping[Hashable, Any]) -> tuple[str, str]:
+    """Distance from held-out pictures, and that of training pictures."""
+    decimals = decimals_of(row["held_out_half"], row["held_out"])
+    return plus_minus(row["held_out"], row["held_out_half"]), fixed(row["held_out_floor"], decimals)
 
 
 def costs(main: pd.DataFrame) -> TextTable:

@@ -22,8 +22,9 @@ from analysis.stats.intervals import (
     paired_contrast,
     welch_contrast,
 )
+from analysis.stats.pairing import pairing_gain
 from analysis.stats.power import Needed, chance, seeds_needed
-from analysis.stats.verdicts import Evidence, evidence, fragile, verdicts
+from analysis.stats.verdicts import evidence, fragile, verdicts
 from rope_dit.errors import UserError, nearest
 
 Pair = tuple[str, str]
@@ -54,6 +55,7 @@ class Comparison:
             `verdicts.Evidence`; nan outside of a family and where there is none.
         sign_flip_floor: the least that the sign-flip p can be, m * 2**(1 - n) and at most 1; nan unpaired.
         spread_ratio: of the larger standard deviation over seeds to the smaller.
+        gain: what pairing was worth, see `pairing_gain`; None where unpaired.
         level, share: of this look, see `looks.levels`, and of it for this comparison.
         look: at which the verdict was reached, or the last; counts from 1.
         seeds: that each arm should have.
@@ -84,6 +86,7 @@ class Comparison:
     sign_flip_p: float = math.nan
     sign_flip_floor: float = math.nan
     spread_ratio: float = math.nan
+    gain: Interval | None = None
     level: float = 0.05
     share: float = 0.05
     look: int = 1
@@ -169,6 +172,13 @@ class _Pair:
             return math.nan
         small, large = sorted(float(values.std(ddof=1)) for values in self.values)
         return large / small if small > 0 else math.nan
+
+    @property
+    def gain(self) -> Interval | None:
+        if not self.paired or self.n < 2:
+            return None
+        unpaired = sum(float(values.var(ddof=1)) for values in self.values) / self.n
+        return pairing_gain(unpaired, float(self.contrast.error) ** 2, self.n)
 
 
 def compare(
@@ -273,7 +283,7 @@ def _told(pair: _Pair, rules: Rules, verdict: str, share: float, **more: object)
         arm=pair.arm, reference=pair.reference, n=pair.n, paired=pair.paired,
         difference=interval(pair.contrast, 1 - rules.level, pair.n),
         equivalence=interval(pair.contrast, 1 - 2 * share, pair.n),
-        median=pair.median, margin=pair.margin, verdict=verdict, spread_ratio=pair.spread_ratio,
+        median=pair.median, margin=pair.margin, verdict=verdict, spread_ratio=pair.spread_ratio, gain=pair.gain,
         level=rules.level, share=share, look=rules.look, seeds=rules.seeds, lost=rules.lost.get(pair.arm, {}),
         lost_reference=rules.lost.get(pair.reference, {}), **more,  # type: ignore[arg-type]
     )  # fmt: skip

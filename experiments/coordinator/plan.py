@@ -1,6 +1,6 @@
 """A study as it stands in its folder: what is frozen, what may grow, and which cells follow from it.
 
-study.json      settings, arms, seeds, primary endpoint, looks
+study.json      settings, arms, seeds, primary endpoint, looks, and the chain that seals them
 lock, owner     held by the one coordinator, and which process that is
 cells/ logs/    settings and output of each cell's process
 runs/           run folders: what is true about the study
@@ -24,6 +24,7 @@ from experiments.coordinator.arm import Arm
 from experiments.coordinator.cell import Cell
 from experiments.coordinator.endpoint import endpoint_of, in_front
 from experiments.coordinator.replacing import check_unchanged, decided
+from experiments.records.chain import LOOK, Chain, extended
 from experiments.records.definition import Definition, Endpoint, Look, Replacement, in_common
 from experiments.records.seal import sealed, unsealed
 from rope_dit.config import NOT_WEIGHTS, Neutral
@@ -56,11 +57,15 @@ class Plan:
         baseline: label of the arm that the others are compared with.
         margin: difference too small to matter.
         comparisons: (arm, reference), on which verdicts stand.
+        explored: the other ones, which get no verdict.
         facts: more that is frozen: the extractor's name and hash, the data's fingerprint, what tuning may do.
         planned_seeds: as many as at the first start.
-        looks: when the whole study was reported, and with how many seeds.
+        looks: when verdicts were drawn, and from what.
         created: seconds since 1970.
         chosen: what of the primary endpoint was chosen; the rest is as usual.
+        planned_looks: numbers of seeds at which verdicts are drawn before the last.
+        confirmed: arms to whose comparisons the family was confined at the first start; none: all.
+        chain: what seals it, see `experiments.records.chain`.
         samplings: of each network over which the primary endpoint is the mean, those of the first start;
             more are exploratory.
         margin_unit: gap (a share of the baseline's distance from the real floor), absolute, or mean (a share
@@ -83,6 +88,10 @@ class Plan:
     looks: tuple[Look, ...] = ()
     created: float = field(default_factory=time.time)
     chosen: EndpointConfig = field(default_factory=EndpointConfig)
+    planned_looks: tuple[int, ...] = ()
+    confirmed: tuple[str, ...] = ()
+    explored: tuple[tuple[str, str], ...] = ()
+    chain: Chain = ()
     samplings: int = 1
     margin_unit: str = "gap"
     identities: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
@@ -127,6 +136,8 @@ class Plan:
             comparisons=self.comparisons, planned_seeds=self.planned_seeds, looks=self.looks,
             margin_unit=self.margin_unit,
             identity=shared, replaced=self.replaced,
+            planned_looks=self.planned_looks, confirmed=self.confirmed, explored=self.explored,
+            chain=self.chain,
         )  # fmt: skip
 
     def identity(self) -> dict[str, str]:
@@ -138,6 +149,8 @@ class Plan:
             **frozen, **endpoint, **self.facts, "kind": self.kind, "preset": self.base.preset,
             "device": self.base.device, "baseline": self.baseline, "margin": str(self.margin),
             "margin unit": self.margin_unit,
+            "looks": " ".join(map(str, self.planned_looks)) or "none planned",
+            "confirm": " ".join(sorted(self.confirmed)) or "all arms",
         }  # fmt: skip
 
     def save(self) -> None:
@@ -147,16 +160,23 @@ class Plan:
             arms=tuple(map(str, self.arms.values())), baseline=self.baseline, margin=self.margin,
             comparisons=self.comparisons, facts=self.facts, planned_seeds=self.planned_seeds,
             looks=self.looks, chosen=self.chosen, samplings=self.samplings, margin_unit=self.margin_unit,
-            identities=self.identities, replaced=self.replaced,
+            identities=self.identities, replaced=self.replaced, planned_looks=self.planned_looks,
+            confirmed=self.confirmed, explored=self.explored, chain=self.chain,
         )  # fmt: skip
         self.path.mkdir(parents=True, exist_ok=True)
         write_durably(self.path / "study.json", json.dumps(sealed(to_json(saved)), indent=1).encode())
 
-    def looked(self) -> "Plan":
-        """The plan after its whole was reported: one look more, if it has grown since the last."""
-        if self.looks and self.looks[-1].seeds == len(self.seeds):
+    def looked(self, scored: int) -> "Plan":
+        """The plan after verdicts were drawn: one look more, unless the last one was at the same.
+
+        Args:
+            scored: cells whose run ended with its scores.
+        """
+        look = Look(time.time(), len(self.seeds), tuple(self.arms), scored, len(self.replaced))
+        if self.looks and self.looks[-1].is_of(look):
             return self
-        return replace(self, looks=(*self.looks, Look(time.time(), len(self.seeds))))
+        chain = extended(self.chain, LOOK, look.says(), look.time) if self.chain else ()
+        return replace(self, looks=(*self.looks, look), chain=chain)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -175,6 +195,10 @@ class SavedPlan:
     planned_seeds: int
     looks: tuple[Look, ...]
     chosen: EndpointConfig = field(default_factory=EndpointConfig)
+    planned_looks: Annotated[tuple[int, ...], Neutral(())] = ()
+    confirmed: Annotated[tuple[str, ...], Neutral(())] = ()
+    explored: Annotated[tuple[tuple[str, str], ...], Neutral(())] = ()
+    chain: Annotated[Chain, Neutral(())] = ()
     samplings: Annotated[int, Neutral(1)] = 1
     margin_unit: Annotated[str, Neutral("mean")] = "gap"
     identities: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
@@ -214,7 +238,8 @@ def read_plan(path: Path) -> Plan | None:
         base = read_settings(saved.base)
         if not saved.chosen.guidance:  # earlier versions wrote guidances as they were given
             base = replace(base, eval=in_front(base.eval, EndpointConfig(), None))
-        for label in (saved.baseline, *(one for pair in saved.comparisons for one in pair)):
+        pairs = (*saved.comparisons, *saved.explored)
+        for label in (saved.baseline, *saved.confirmed, *(one for pair in pairs for one in pair)):
             check(label in arms, "baseline and comparisons", label, f"one of the arms {', '.join(arms)}")
     except UserError as error:
         raise UserError(f"{path / 'study.json'}: {error}", error.details) from None
@@ -223,7 +248,8 @@ def read_plan(path: Path) -> Plan | None:
         seeds=saved.seeds, baseline=saved.baseline, margin=saved.margin, comparisons=saved.comparisons,
         facts=saved.facts, planned_seeds=saved.planned_seeds, looks=saved.looks, created=saved.created,
         chosen=saved.chosen, samplings=saved.samplings, margin_unit=saved.margin_unit,
-        identities=saved.identities, replaced=saved.replaced,
+        identities=saved.identities, replaced=saved.replaced, planned_looks=saved.planned_looks,
+        confirmed=saved.confirmed, explored=saved.explored, chain=saved.chain,
     )  # fmt: skip
 
 
@@ -260,10 +286,12 @@ def grow(saved: Plan, asked: Plan) -> Plan:
         arms={**saved.arms, **asked.arms},
         seeds=_join([*saved.seeds, *asked.seeds]),
         comparisons=_join([*saved.comparisons, *asked.comparisons]),
+        explored=_join([*saved.explored, *asked.explored]),
         planned_seeds=saved.planned_seeds,
         looks=saved.looks,
         created=saved.created,
         chosen=asked.chosen,
+        chain=saved.chain,
         samplings=saved.samplings,
         identities={**kept, **{label: asked.identities[label] for label in added & asked.identities.keys()}},
         replaced=(*saved.replaced, *fresh),

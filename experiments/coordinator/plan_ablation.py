@@ -12,8 +12,9 @@ from experiments.config.run import RunConfig
 from experiments.config.study import StudyConfig, study
 from experiments.coordinator.arm import Arm, parse_arms
 from experiments.coordinator.endpoint import check_endpoint, in_front, said
-from experiments.coordinator.plan import Plan, grow, read_plan, read_saved
+from experiments.coordinator.plan import Plan, read_plan, read_saved
 from experiments.coordinator.replacing import Identities, check_runs, decided, replacements
+from experiments.coordinator.seals import joined
 from experiments.records.paths import located
 from experiments.runner.resolve import Resolved, resolve
 from rope_dit.errors import UserError, check, nearest
@@ -40,11 +41,11 @@ def plan_ablation(config: StudyConfig) -> tuple[Plan, Resolved]:
         path, "ablate", base, arms, tuple(range(config.seeds)), baseline_of(config, saved, arms),
         comparisons=(), facts=facts(first), planned_seeds=config.seeds,
         chosen=said(config.endpoint, saved), **margin_of(config, saved),
+        planned_looks=config.looks or (saved.planned_looks if saved else ()),
         samplings=saved.samplings if saved else base.eval.sampling_seeds,
         identities=now, replaced=replacements(config.replace, saved, now),
     )  # fmt: skip
-    plan = replace(plan, comparisons=comparisons(plan, config))
-    plan = grow(saved, plan) if saved else plan
+    plan = joined(with_comparisons(plan, config, saved))
     check_endpoint(plan, config.endpoint.extractor, first.extractor)
     check_runs(plan, now)
     return plan, first
@@ -149,8 +150,24 @@ def margin_of(config: StudyConfig, saved: Plan | None) -> dict[str, Any]:
     return {key: before[key] if asked[key] == getattr(StudyConfig, key) else asked[key] for key in asked}
 
 
+def with_comparisons(plan: Plan, config: StudyConfig, saved: Plan | None) -> Plan:
+    """The plan with its comparisons: verdicts stand on those of the arms to confirm, or on all.
+
+    Raises UserError for one to confirm that is compared with nothing.
+    """
+    pairs, before = comparisons(plan, config), saved.comparisons + saved.explored if saved else ()
+    confirmed = tuple(sorted(config.confirm)) or (saved.confirmed if saved else ())
+    known = list(dict.fromkeys(arm for arm, _ in (*before, *pairs)))
+    for label in confirmed:
+        expected = f"arms that are compared: {', '.join(known) or 'there are none'}.{nearest(label, known)}"
+        check(label in known, "confirm", label, expected.rstrip("."))
+    family = tuple(pair for pair in pairs if not confirmed or pair[0] in confirmed)
+    rest = tuple(pair for pair in pairs if pair not in family)
+    return replace(plan, comparisons=family, explored=rest, confirmed=confirmed)
+
+
 def comparisons(plan: Plan, config: StudyConfig) -> tuple[tuple[str, str], ...]:
-    """Which differences get a verdict: each arm's from the baseline; after tuning also what tuning gained."""
+    """All differences of interest: each arm's from the baseline; after tuning also what tuning gained."""
     if not config.from_tuned:
         return tuple((label, plan.baseline) for label in plan.arms if label != plan.baseline)
     tuned = [label for label in plan.arms if label.endswith("-tuned")]

@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 from experiments.cli.commands import typed
 from experiments.cli.imports import heavy_imports
 from experiments.records.definition import is_study
-from experiments.records.locks import hold
+from experiments.records.folders.locks import hold
 from experiments.records.stores import local_store
 from experiments.records.stores.sqlite_uri import absolute, sqlite_file, sqlite_uri
 from experiments.records.stores.store_errors import hidden, passes, reason

@@ -205,14 +205,15 @@ def _scores(wanted: Definition, arm: str, seed: int, value: float, alike: bool) 
         key = ScoreKey(**{**end.fields(), **here})
         score = Score(
             key=key, value=value + 0.1 * draw + 20 / n + (sampler != end.sampler) * 0.3 + 5 / step,
-            better=end.better, real_floor=1.4, untrained=UNTRAINED, reference_sha256="r" * 64,
-            images_sha256=f"{picture} {seed} {sampler} {n} {draw} {step}", extractor_sha256="e" * 64,
-            sampling_seconds=0.5, time=1.8e9 + 30,
+            better=end.better, real_floor=1.4, untrained=UNTRAINED, held_out=value + 2, held_out_floor=1.9,
+            images_sha256=f"{picture} {seed} {sampler} {n} {draw} {step}", reference_sha256="r" * 64,
+            extractor_sha256="e" * 64, sampling_seconds=0.5, time=1.8e9 + 30,
         )  # fmt: skip
         yield score
         other = {"precision": ("higher", 0.5), "recall": ("higher", 0.4), "kid": ("lower", 0.1)}
         for name, (better, number) in other.items():
-            yield replace(score, key=replace(key, metric=f"{name}_digits"), better=better, value=number)
+            yield replace(score, key=replace(key, metric=f"{name}_digits"), better=better, value=number,
+                          held_out=None, held_out_floor=None)  # fmt: skip
 
 
 def _points(wanted: Definition) -> list[tuple[str, int, int, int]]:

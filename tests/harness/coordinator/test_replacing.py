@@ -12,7 +12,7 @@ from report_pages import texts
 from report_stores import study_in
 from studies import call_study, studies_in, unsealed_json
 
-from analysis import tables
+from analysis.judge import judge
 from experiments.coordinator import replacing
 from experiments.records.run_folder import Ending, RunFolder
 
@@ -205,11 +205,11 @@ def test_a_run_by_itself_does_not_enter_a_study_unasked(study):
 
 def test_a_run_of_other_settings_that_joins_a_study_is_named_and_changes_no_verdict(study):
     folder = study.parents[1]
-    [before] = tables.comparisons(study_in(folder, "s"))
+    [before] = judge(study_in(folder, "s"))
     made = lone("--seed", 0, "--train.lr", "0.01", "--join")
     assert made.code == 0, made.err
     found, text = study_in(folder, "s"), texts(folder, "s")[1]
-    [after] = tables.comparisons(found)
+    [after] = judge(found)
     assert (after.verdict, after.n, after.difference) == (before.verdict, 2, before.difference)
     assert list(found.others["why"]) == ["train.lr 0.01, expected 0.002"]
     run_id = found.others["run_id"][0]
