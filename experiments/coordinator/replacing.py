@@ -14,6 +14,7 @@ from experiments.cli.commands import python
 from experiments.config.identity import SOURCE, read_identity
 from experiments.config.run import RunConfig
 from experiments.records.definition import Replacement
+from experiments.records.run_folder import RunFolder
 from rope_dit.errors import UserError, check
 from rope_dit.words import differing, listed
 
@@ -128,12 +129,13 @@ def set_aside(plan: "Plan") -> None:
 
     Raises UserError where a process is at work on one of them.
     """
-    for cell in plan.cells():
-        if is_aside(plan, cell) and (record := cell.folder.record):
-            place = plan.path / FOLDER / f"{cell.name}-{record.id[:8]}"
+    aside = _aside(plan)
+    for folder in map(RunFolder, sorted(plan.runs.glob("*")) if aside else ()):
+        if (record := folder.record) and record.id in aside:
+            place = plan.path / FOLDER / f"{folder.path.name}-{record.id[:8]}"
             place.parent.mkdir(exist_ok=True)
-            with cell.folder.lock():
-                os.rename(cell.folder.path, place)
+            with folder.lock():
+                os.rename(folder.path, place)
 
 
 def _aside(plan: "Plan") -> Collection[str]:
