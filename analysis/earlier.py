@@ -32,7 +32,8 @@ def check_keeps(study: Study, folder: Path) -> None:
     now = json.loads(record(study))["scores"]
     mended = {one.arm for one in study.definition.replaced[before["replaced"] :]}
     why = {f"{c.arm}, seed {c.seed}": f"{c.state} ({c.message})" for c in study.cells.itertuples()}
-    changed = {f"{c.arm}, seed {c.seed}" for c in study.cells.itertuples() if c.arm in mended}
+    cells = study.cells[["arm", "seed"]].to_dict("records")
+    changed = {f"{cell['arm']}, seed {cell['seed']}" for cell in cells if cell["arm"] in mended}
     lost = [
         f"{cell}: had {count} scores, now {now[cell] if cell in now else why.get(cell, 'no such cell')}"
         for cell, count in before["scores"].items()

@@ -212,15 +212,14 @@ def load_study(name: str, uri: str | None = None) -> Study:
 
 def _check_sizes(scores: pd.DataFrame) -> None:
     """Refuse numbers that overflow: no mean, difference or interval of them could be had."""
-    numbers = scores.select_dtypes("float64")
-    large = (numbers.abs() > _LARGEST) & (numbers.abs() < math.inf)
-    if large.any(axis=None):
-        row = scores[large.any(axis=1)].iloc[0]
-        name = large.columns[large.loc[row.name]][0]
-        raise UserError(
-            f"run {row['run_id']} ({row['arm']}, seed {row['seed']}): {name} of {row['metric']} got "
-            f"{row[name]:g}, expected at most {_LARGEST:g}; move its run folder away and train it again."
-        )
+    for name in scores.select_dtypes("float64").columns:
+        large = scores[(scores[name].abs() > _LARGEST) & (scores[name].abs() < math.inf)]
+        for row in large.to_dict("records"):
+            raise UserError(
+                f"run {row['run_id']} ({row['arm']}, seed {row['seed']}): {name} of {row['metric']} got "
+                f"{row[str(name)]:g}, expected at most {_LARGEST:g}; move its run folder away and train it "
+                "again."
+            )
 
 
 def endpoint_rows(

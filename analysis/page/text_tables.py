@@ -116,7 +116,8 @@ def comparisons(compared: Sequence[Comparison]) -> TextTable:
     """The numbers behind the verdicts."""
     levels = sorted({f"{100 * (1 - c.level):.4g}" for c in compared}, key=float)
     columns = [
-        _ARM, Column("against", number=False), Column("Difference"), Column(f"{' or '.join(levels)} % interval"),
+        _ARM, Column("against", number=False), Column("Difference"),
+        Column(f"{' or '.join(levels)} % interval"),
         Column("Median"), Column("Margin"), Column("p"), Column("Adjusted p"), Column("Skewness p"),
         Column("Sign-flip p (least)"), Column("Equivalence p"), Column("Seeds"),
         Column("Seeds to equivalence"), Column("Seeds to tell apart"), Column("Verdict", number=False),

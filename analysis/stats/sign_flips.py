@@ -7,6 +7,8 @@ import numpy as np
 from analysis.stats.intervals import Array
 
 _MOST = 40  # seeds; half of them give 2**20 sums, which is 8 MB
+_AT_ONCE = 14  # seeds up to which all sums of many studies are counted at once
+_BLOCK = 2**16  # sums held at a time
 
 
 def sign_flip_p(differences: Array) -> float:
@@ -25,6 +27,23 @@ def sign_flip_p(differences: Array) -> float:
     left, right = _signed_sums(differences[: n // 2]), np.sort(_signed_sums(differences[n // 2 :]))
     above = right.size - np.searchsorted(right, reach - left)
     return 2 * float(above.sum()) / 2.0**n  # the sums are symmetric around 0
+
+
+def sign_flip_ps(differences: Array) -> Array:
+    """`sign_flip_p` of many studies at once: p-values [...] of differences [..., n]."""
+    n = differences.shape[-1]
+    rows = differences.reshape(math.prod(differences.shape[:-1]), n)
+    if not 0 < n <= _AT_ONCE:
+        return np.array([sign_flip_p(row) for row in rows]).reshape(differences.shape[:-1])
+    signs = 1.0 - 2 * (
+        (np.arange(2 ** (n - 1)) >> np.arange(n)[:, None]) & 1
+    )  # the last number keeps its own
+    reach = abs(rows.sum(-1, keepdims=True)) - 1e-9 * abs(rows).sum(-1, keepdims=True)
+    blocks = max(1, rows.shape[0] * signs.shape[1] // _BLOCK)
+    pairs = zip(np.array_split(rows, blocks), np.array_split(reach, blocks), strict=True)
+    above = np.concatenate([np.count_nonzero(abs(some @ signs) >= least, axis=-1) for some, least in pairs])
+    p: Array = 2 * above / 2.0**n
+    return p.reshape(differences.shape[:-1])
 
 
 def _signed_sums(numbers: Array) -> Array:

@@ -6,10 +6,10 @@ import numpy as np
 import pandas as pd
 import pytest
 import scipy.stats
-from compared import BASE, JITTER, MARGIN, PAIR, two
-from simulated import ARMS, FAMILY, draw, frame
+from compared import ARMS, BASE, FAMILY, JITTER, MARGIN, PAIR, frame, two
 from statsmodels.stats.multitest import multipletests
 
+from analysis.rates.draw import draw
 from analysis.stats import Rules, compare
 from analysis.stats.intervals import holm
 from rope_dit.errors import UserError
