@@ -32,8 +32,8 @@ def accepted(
         refused: runs that are not the study's whatever they are, by their id, and why.
     """
     why = _foreign(runs, definition, uri)
-    other = [refused.get(run_id, "") for run_id in runs["run_id"]]
-    why = why.mask(why == "", pd.Series(other, index=runs.index, dtype="str"))
+    also = pd.Series([refused.get(run_id, "") for run_id in runs["run_id"]], index=runs.index, dtype="str")
+    why = why.mask(why == "", also)
     fitting = runs[why == ""].sort_values("started", kind="stable")
     newest = fitting.drop_duplicates(["arm", "seed"], keep="last").index
     why = why.mask((why == "") & ~runs.index.isin(newest), _OLDER)

@@ -99,10 +99,10 @@ class Study:
     def lost(self) -> dict[str, dict[str, int]]:
         """Of each arm that lacks some, the seeds without a value by state: diverged, failed or missing."""
         gone = self.cells[self.cells["state"].isin(["diverged", "failed", "missing"])]
-        counts: dict[str, dict[str, int]] = {}
-        for arm, state in zip(gone["arm"], gone["state"], strict=True):
-            counts.setdefault(arm, dict.fromkeys(("diverged", "failed", "missing"), 0))[state] += 1
-        return counts
+        return {
+            str(arm): {str(state): int(count) for state, count in states.value_counts().items()}
+            for arm, states in gone.groupby("arm", sort=False)["state"]
+        }
 
     def endpoint(self) -> pd.DataFrame:
         """The primary endpoint: arm, seed, value, real_floor, untrained; only of scores that compare.

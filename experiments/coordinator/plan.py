@@ -23,7 +23,7 @@ from experiments.config.text import flatten, from_json, read_json, to_json
 from experiments.coordinator.arm import Arm
 from experiments.coordinator.cell import Cell
 from experiments.coordinator.endpoint import endpoint_of, in_front
-from experiments.coordinator.replacing import check_unchanged
+from experiments.coordinator.replacing import check_unchanged, decided
 from experiments.records.chain import LOOK, Chain, extended
 from experiments.records.definition import Definition, Endpoint, Look, Replacement, in_common
 from experiments.records.seal import sealed, unsealed
@@ -109,7 +109,8 @@ class Plan:
 
     def cells(self) -> list[Cell]:
         """All cells, seed by seed, so that an unfinished study has whole pairs."""
-        configs = [arm.config(self.base) for arm in self.arms.values()]
+        found = self.identities
+        configs = [decided(arm.config(self.base), found.get(label, {})) for label, arm in self.arms.items()]
         return [self.cell(config, seed) for seed in self.seeds for config in configs]
 
     def cell(self, config: RunConfig, seed: int) -> Cell:

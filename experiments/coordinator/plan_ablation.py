@@ -13,7 +13,7 @@ from experiments.config.study import StudyConfig, study
 from experiments.coordinator.arm import Arm, parse_arms
 from experiments.coordinator.endpoint import check_endpoint, in_front, said
 from experiments.coordinator.plan import Plan, read_plan, read_saved
-from experiments.coordinator.replacing import check_runs, replacements
+from experiments.coordinator.replacing import Identities, check_runs, decided, replacements
 from experiments.coordinator.seals import joined
 from experiments.records.paths import located
 from experiments.runner.resolve import Resolved, resolve
@@ -32,7 +32,8 @@ def plan_ablation(config: StudyConfig) -> tuple[Plan, Resolved]:
     saved = read_plan(path)
     base = shared_settings(config, path, saved)
     arms = as_saved(parse_arms(config.specs, base), config.specs, saved)
-    resolved = resolve_arms({**(saved.arms if saved else {}), **arms}, base, path)
+    known = saved.identities if saved else {}
+    resolved = resolve_arms({**(saved.arms if saved else {}), **arms}, base, path, known)
     now = {label: without_seed(one.identity) for label, one in resolved.items()}
     first = resolved[next(iter(arms))]
     base = replace(base, device=first.config.device)
@@ -96,13 +97,16 @@ def threads_of_a_run(config: StudyConfig) -> int:
     return max(1, usable_cores() // (config.launch.workers or usable_cores()))
 
 
-def resolve_arms(arms: Mapping[str, Arm], base: RunConfig, path: Path) -> dict[str, Resolved]:
-    """Check each arm as `experiments.run` would; by label. Raises UserError."""
+def resolve_arms(
+    arms: Mapping[str, Arm], base: RunConfig, path: Path, known: Identities
+) -> dict[str, Resolved]:
+    """Check each arm as `experiments.run` would, with what is `known` of it; by label. Raises UserError."""
     found: dict[str, Resolved] = {}
     for label, arm in arms.items():
         try:
             images = next((one.images for one in found.values()), None)  # all arms have the same
-            found[label] = resolve(replace(arm.config(base), out=path / "runs" / ".new"), images=images)
+            config = decided(arm.config(base), known.get(label, {}))
+            found[label] = resolve(replace(config, out=path / "runs" / ".new"), images=images)
         except UserError as error:
             raise UserError(f"arm {label}: {error}", error.details) from None
     return found

@@ -7,11 +7,14 @@ not: with a formula edited between two seeds, its cells would be of two models.
 import os
 import time
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from experiments.cli.commands import python
 from experiments.config.identity import SOURCE, read_identity
+from experiments.config.run import RunConfig
 from experiments.records.definition import Replacement
+from experiments.records.run_folder import RunFolder
 from rope_dit.errors import UserError, check
 from rope_dit.words import differing, listed
 
@@ -23,6 +26,13 @@ FOLDER = "replaced"
 """of a study's folder, where runs are set aside"""
 Identities = Mapping[str, Mapping[str, str]]
 """by the arm's label, all of an identity but the seed"""
+
+
+def decided(config: RunConfig, identity: Mapping[str, str]) -> RunConfig:
+    """Settings of an arm's runs with what is open decided as it was at first, whichever machine it is now."""
+    names = ("precision", "compile")
+    known = {name: identity[f"train.{name}"] for name in names if f"train.{name}" in identity}
+    return replace(config, train=replace(config.train, **known))  # type: ignore[arg-type]
 
 
 def check_unchanged(written: Identities, now: Identities) -> None:
@@ -119,12 +129,13 @@ def set_aside(plan: "Plan") -> None:
 
     Raises UserError where a process is at work on one of them.
     """
-    for cell in plan.cells():
-        if is_aside(plan, cell) and (record := cell.folder.record):
-            place = plan.path / FOLDER / f"{cell.name}-{record.id[:8]}"
+    aside = _aside(plan)
+    for folder in map(RunFolder, sorted(plan.runs.glob("*")) if aside else ()):
+        if (record := folder.record) and record.id in aside:
+            place = plan.path / FOLDER / f"{folder.path.name}-{record.id[:8]}"
             place.parent.mkdir(exist_ok=True)
-            with cell.folder.lock():
-                os.rename(cell.folder.path, place)
+            with folder.lock():
+                os.rename(folder.path, place)
 
 
 def _aside(plan: "Plan") -> Collection[str]:

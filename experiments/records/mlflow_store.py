@@ -159,7 +159,7 @@ def check_experiment(name: str, *, join: bool = True) -> None:
     if found and is_study(found) and not join:
         raise UserError(
             f"experiment '{name}' is a study, which a run by itself does not enter unasked; choose another "
-            "--study, or --join it: its report uses no run that is not one of its cells."
+            "--study, or --join it: its report names such runs, and uses only its own."
         )
 
 

@@ -74,7 +74,7 @@ def plan_tuning(config: StudyConfig, space: Space) -> tuple[Plan, TuneConfig, Im
                                       n=first.n[:1], sampling_seeds=1, every=0))  # fmt: skip
     base = scoring(base, [base.main_average])
     arms = as_saved(parse_arms(config.specs, base), config.specs, saved)
-    resolved = next(iter(resolve_arms(arms, base, path).values()))
+    resolved = next(iter(resolve_arms(arms, base, path, {}).values()))
     images = resolved.images
     text = searched(space, arms, saved)
     check_space(read_space(text), arms.values(), base, images)

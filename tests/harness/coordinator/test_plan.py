@@ -20,6 +20,7 @@ from experiments.coordinator.tuning.tune import plan_tuning
 from experiments.coordinator.worker import read_cell
 from experiments.records.definition import Look
 from experiments.records.seal import sealed
+from experiments.runner import resolve
 from rope_dit.errors import UserError
 
 SMALL = {"variants": ("learned", "rope2d"), "eval": {"n": (100,)}, "name": "s"}
@@ -122,6 +123,19 @@ def test_what_is_no_record_of_a_study_is_refused_in_one_line(text):
     result = call_study("smoke", "--name", "s", "--dry-run")
     assert (result.code, result.err.count("\n")) == (2, 1)
     assert "study.json" in result.err
+
+
+def test_what_was_open_is_decided_once_on_whichever_machine_the_study_goes_on(monkeypatch):
+    wide = {**SMALL, "model": {"dim": 128}}
+    monkeypatch.setattr(resolve, "_cpu_has_bf16", lambda: True)
+    first = plan_ablation(study("smoke", **wide))[0]
+    first.save()
+    monkeypatch.setattr(resolve, "_cpu_has_bf16", lambda: False)
+    again = plan_ablation(study("smoke", **wide))[0]
+    decided = {cell.config.train.precision for plan in (first, again) for cell in plan.cells()}
+    assert decided == {"bf16"}
+    new = plan_ablation(study("smoke", **{**wide, "name": "new"}))[0]
+    assert new.cells()[0].config.train.precision == "fp32"
 
 
 def test_a_look_of_another_process_is_kept():

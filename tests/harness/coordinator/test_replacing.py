@@ -9,10 +9,9 @@ import pytest
 from commands import SMOKE, Result, call, snapshot
 from mirrors import tables_fixture  # noqa: F401
 from report_pages import texts
-from report_stores import study_in
+from report_stores import redefine, study_in
 from studies import call_study, studies_in, unsealed_json
 
-from analysis.judge import judge
 from experiments.coordinator import replacing
 from experiments.records.run_folder import Ending, RunFolder
 
@@ -203,26 +202,30 @@ def test_a_run_by_itself_does_not_enter_a_study_unasked(study):
     assert not list(Path("runs").rglob("config.json"))
 
 
-def test_a_run_of_other_settings_that_joins_a_study_is_named_and_changes_no_verdict(study):
+def test_a_run_of_other_settings_that_joins_a_study_is_named_and_changes_no_value(study):
     folder = study.parents[1]
-    [before] = judge(study_in(folder, "s"))
+    before = study_in(folder, "s")
     made = lone("--seed", 0, "--train.lr", "0.01", "--join")
     assert made.code == 0, made.err
     found, text = study_in(folder, "s"), texts(folder, "s")[1]
-    [after] = judge(found)
-    assert (after.verdict, after.n, after.difference) == (before.verdict, 2, before.difference)
+    assert len(before.endpoint()) == 4
+    assert found.endpoint().equals(before.endpoint())  # on which verdicts stand
+    assert list(found.runs["run_id"]) == list(before.runs["run_id"])
     assert list(found.others["why"]) == ["train.lr 0.01, expected 0.002"]
     run_id = found.others["run_id"][0]
     assert f"Run {run_id} of none, seed 0, is not used: train.lr 0.01, expected 0.002." in text
 
 
-def test_a_run_that_joins_a_study_counts_where_it_is_the_cell(study):
-    folder, seed = study.parents[1], 1
+def test_a_run_that_joins_a_study_takes_the_place_of_its_cell_only_where_nothing_is_sealed(study):
+    folder = study.parents[1]
     before = used(folder)
-    made = lone("--seed", seed, "--join")
+    made = lone("--seed", 1, "--join")
     assert made.code == 0, made.err
+    assert used(folder) == before
+    [why] = study_in(folder, "s").others["why"]
+    assert why == "begun outside of the study, which is sealed"
+    redefine(folder, "s", chain=())  # as versions without seals left it
     now = used(folder)
-    assert now["mine"] == before["mine"]
-    assert now["none"][0] == before["none"][0]
+    assert (now["mine"], now["none"][0]) == (before["mine"], before["none"][0])
     assert now["none"][1] != before["none"][1]
     assert list(study_in(folder, "s").others["why"]) == ["a newer run of the cell is there"]

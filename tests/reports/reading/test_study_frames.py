@@ -219,6 +219,28 @@ def test_lost_seeds_do_not_make_an_arm_better(store):
     assert [c.verdict for c in judge(found)] == ["inconclusive"]
 
 
+@pytest.mark.parametrize(
+    ("status", "outcome", "state"),
+    [("FAILED", "diverged", "diverged"), ("FAILED", "error", "failed"), ("KILLED", "killed", "missing")],
+)
+def test_a_seed_that_is_not_done_is_lost_and_counts_by_what_became_of_it(store, status, outcome, state):
+    assert study_in(store).lost == {}
+    end_as(store, "rope2d", 1, status, outcome)
+    assert study_in(store).lost == {"rope2d": {state: 1}}
+    end_as(store, "rope2d", 0, "FAILED", "error")
+    end_as(store, "twin", 0, "FAILED", "error")
+    both = {state: 2} if state == "failed" else {state: 1, "failed": 1}
+    assert study_in(store).lost == {"rope2d": both, "twin": {"failed": 1}}
+
+
+@pytest.mark.parametrize("outcome", ["diverged", "error"])
+def test_a_run_that_failed_after_it_was_scored_has_no_value(store, outcome):
+    end_as(store, "rope2d", 1, "FAILED", outcome)
+    values = study_in(store).endpoint()
+    assert list(values.loc[values["arm"] == "rope2d", "seed"]) == [0]
+    assert len(values) == 5
+
+
 # What cannot be read
 
 
