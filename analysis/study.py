@@ -184,7 +184,7 @@ def _check_sizes(scores: pd.DataFrame) -> None:
     large = (numbers.abs() > _LARGEST) & (numbers.abs() < math.inf)
     if large.any(axis=None):
         row = scores[large.any(axis=1)].iloc[0]
-        name = large.columns[large.loc[row.name]][0]
+        name = next(name for name in numbers if _LARGEST < abs(row[name]) < math.inf)
         raise UserError(
             f"run {row['run_id']} ({row['arm']}, seed {row['seed']}): {name} of {row['metric']} got "
             f"{row[name]:g}, expected at most {_LARGEST:g}; move its run folder away and train it again."
