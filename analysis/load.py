@@ -22,7 +22,8 @@ from experiments.records.score import KEY_COLUMNS, SCORE_COLUMNS, Score, ScoreKe
 from rope_dit.errors import UserError
 
 TAGS = (
-    *("outcome", "study", "arm", "variant", "seed", "fingerprint", "inputs_sha256", "shared_weights_sha256"),
+    *("run_uid", "outcome", "study", "arm", "variant", "seed", "fingerprint"),
+    *("inputs_sha256", "shared_weights_sha256"),
     *("device", "git_commit", "torch", "command", "host", "folder", "message"),
 )
 Point = tuple[str, int, float, int]
@@ -44,7 +45,7 @@ def runs(experiment: str, uri: str | None = None) -> pd.DataFrame:
     """One row a run, sorted by arm, seed and start.
 
     Columns:
-        run_id, name: MLflow's id; the name of the run folder.
+        run_id, run_uid, name: MLflow's id; the run folder's own; its name.
         status: RUNNING, FINISHED, FAILED or KILLED.
         outcome: running, finished, diverged, error, stopped (by a signal) or killed (without a word).
         study, arm, variant: name of the study; canonical spec of the arm; its short unique name.
@@ -79,8 +80,9 @@ def curves(experiment: str, uri: str | None = None, contains: str = "") -> pd.Da
         run_id, arm, seed: as in `runs`.
         key: `train/loss` (mean squared error of the velocity), `loss_by_t/0` .. `9` (the same by tenth of t),
             `train/lr`, `train/grad_norm`, `train/images_per_second`, `system/peak_memory_mib`, scores such as
-            `fd_digits/heun-25-cfg1`, their `real_floor/fd_digits`, and `by_nfe/fd_digits/heun-cfg1`. Those of
-            a sampler or guidance of a plug-in that is not here have no such names: they stand in `scores`.
+            `fd_digits/heun-25-cfg1`, their `real_floor/fd_digits` and `untrained/fd_digits`, and
+            `by_nfe/fd_digits/heun-cfg1`. Those of a sampler or guidance of a plug-in that is not here have no
+            such names: they stand in `scores`.
         step: training step, int64; for `by_nfe/...` the network evaluations an image.
         value: float64.
         time: UTC.
@@ -110,7 +112,8 @@ def scores(experiment: str, uri: str | None = None) -> pd.DataFrame:
             without one; numbers are missing then, and a column of whole numbers is Int64, else int64.
         value: float64; `better` says whether 'lower' or 'higher' is better.
         real_floor: what real pictures would score at this n, float64.
-        held_out, held_out_floor: the same against held-out pictures, and what training pictures score
+        untrained: what pictures of an untrained network score, float64; nan where it was not measured.
+        held_out, held_out_floor: value and real floor against held-out pictures: what training pictures score
             against those, float64; missing where they were not measured.
         sampling_seconds: what making the n pictures took, float64.
         images_sha256, reference_sha256, extractor_sha256: scores compare where the last two agree.

@@ -9,11 +9,12 @@ from typing import Any
 
 import pandas as pd
 
-from analysis import load, store
+from analysis import load, seals, store
+from analysis.accepted import accepted
 from experiments.cli.commands import python
-from experiments.records.definition import Definition, read_definition
+from experiments.records.definition import Definition, is_whole, read_definition
 from experiments.records.plausible import doubts
-from experiments.records.score import NOTHING, SCORE_COLUMNS
+from experiments.records.score import KEY_COLUMNS, NOTHING, SCORE_COLUMNS
 from rope_dit.errors import UserError
 from rope_dit.words import listed
 
@@ -28,6 +29,14 @@ _SHARED = {  # what paired runs have in common: the tag that says it, and words 
     "weights": ("shared_weights_sha256", "shared initial weights"),
 }
 
+_NETWORK = [  # what the samplings of one network under one sampler share
+    *("run_id", *(name for name in KEY_COLUMNS if name not in ("nfe", "n_real", "sampling_seed"))),
+    *("better", *SOURCE),
+]
+_MEANS = (  # of samplings
+    *("value", "real_floor", "untrained", "held_out", "held_out_floor", "nfe", "sampling_seconds"),
+)
+
 
 @dataclass(frozen=True)
 class Study:
@@ -39,9 +48,11 @@ class Study:
         scores: scores of those runs, with the columns of `load.scores`.
         cells: one row an arm and seed: arm, seed, state (done, running, failed, diverged or missing),
             message (why it is not done, '' where it is), run_id ('' where it has none).
-        others: runs of the experiment that are of no cell, or older than the cell's newest; as `runs`.
+        others: runs of the experiment that are not used; as `runs`, with a column `why`.
         doubted: scores of those runs that their metrics cannot have given, which are not in `scores`; why.
         unsealed: how many of those runs have a table of scores that cannot tell if it was changed.
+        withheld: why no verdict is drawn from the study, '' where one is.
+        elsewhere: a sentence for each other study of the store that has the same runs.
     """
 
     definition: Definition
@@ -53,6 +64,8 @@ class Study:
         default_factory=lambda: pd.DataFrame(columns=["run_id", *SCORE_COLUMNS, "why"])
     )
     unsealed: int = 0
+    withheld: str = ""
+    elsewhere: Sequence[str] = ()
 
     @property
     def name(self) -> str:
@@ -67,14 +80,14 @@ class Study:
     @property
     def partial(self) -> bool:
         """Whether a cell still has to begin or to go on; then nothing is concluded."""
-        return bool(self.cells["state"].isin(["running", "missing"]).any())
+        return not is_whole(self.cells["state"])
 
     @property
-    def looks(self) -> int:
-        """How often verdicts were drawn from the study, this time included."""
-        looks = self.definition.looks
-        counted = bool(looks) and looks[-1].seeds == len(self.definition.seeds)
-        return len(looks) + (0 if counted else 1)
+    def scored(self) -> int:
+        """Cells whose run ended with a score at the endpoint, be it one that is left out: as looks count."""
+        ended = self.runs.loc[self.runs["outcome"].isin(["finished", "paused"]), "run_id"]
+        tables = (endpoint_rows(table, self.definition) for table in (self.scores, self.doubted))
+        return len({*ended} & {run_id for rows in tables for run_id in rows["run_id"]})
 
     @property
     def diverged(self) -> dict[str, int]:
@@ -82,10 +95,25 @@ class Study:
         lost = self.cells[self.cells["state"] == "diverged"]
         return {str(arm): int(count) for arm, count in lost["arm"].value_counts().items()}
 
+    @property
+    def lost(self) -> dict[str, dict[str, int]]:
+        """Of each arm that lacks some, the seeds without a value by state: diverged, failed or missing."""
+        gone = self.cells[self.cells["state"].isin(["diverged", "failed", "missing"])]
+        counts: dict[str, dict[str, int]] = {}
+        for arm, state in zip(gone["arm"], gone["state"], strict=True):
+            counts.setdefault(arm, dict.fromkeys(("diverged", "failed", "missing"), 0))[state] += 1
+        return counts
+
     def endpoint(self) -> pd.DataFrame:
-        """The primary endpoint: arm, seed, value, real_floor; only of scores that compare."""
-        rows = comparable(endpoint_rows(self.scores, self.definition))
-        return in_order(rows, self.arms)[["arm", "seed", "value", "real_floor"]]
+        """The primary endpoint: arm, seed, value, real_floor, untrained; only of scores that compare.
+
+        A value is the mean over the endpoint's samplings of one network; one that lacks any has no row, nor
+        has one whose run failed or diverged, even if it was scored before.
+        """
+        rows = endpoint_scores(self.scores, self.definition)
+        ended_badly = self.cells["state"].isin(["failed", "diverged"])
+        rows = rows[~rows["run_id"].isin(self.cells.loc[ended_badly, "run_id"])]
+        return in_order(rows, self.arms)[["arm", "seed", "value", "real_floor", "untrained"]]
 
     @property
     def pairing(self) -> pd.DataFrame:
@@ -155,6 +183,8 @@ def load_study(name: str, uri: str | None = None) -> Study:
     runs = load.runs(name, uri)
     with store.reading(uri) as client:
         definition = read_definition(client, name)
+        foreign = seals.foreign(client, definition, runs) if definition else {}
+        elsewhere = seals.elsewhere(client, definition, runs) if definition else []
     if definition is None:
         raise UserError(
             f"experiment '{name}' has runs but is no study: no arms, seeds and endpoint are fixed. Make one:",
@@ -165,7 +195,8 @@ def load_study(name: str, uri: str | None = None) -> Study:
             f"study '{name}' tunes settings and compares nothing; its report is that of the confirmation:",
             [python("experiments.study", "ablate", "--from-tuned", name)],
         )
-    current, others = _current(runs, definition)
+    current, others = accepted(runs, definition, uri, foreign)
+    current = in_order(current, [arm.label for arm in definition.arms])
     scores = load.scores(name, uri)
     unsealed = len({*scores.attrs["unsealed"]} & {*current["run_id"]})
     scores = scores[scores["run_id"].isin(current["run_id"])].reset_index(drop=True)
@@ -174,30 +205,61 @@ def load_study(name: str, uri: str | None = None) -> Study:
     believed, doubted = scores["why"] == "", scores[scores["why"] != ""].reset_index(drop=True)
     scores = scores[believed].drop(columns="why").reset_index(drop=True)
     columns = ["arm", "seed", "state", "message", "run_id"]
-    cells = pd.DataFrame(_cells(current, scores, doubted, definition), columns=columns)
-    return Study(definition, current, scores, cells, others, doubted, unsealed)
+    cells = pd.DataFrame(_cells(current, others, scores, doubted, definition), columns=columns)
+    withheld = seals.withheld(definition)
+    return Study(definition, current, scores, cells, others, doubted, unsealed, withheld, elsewhere)
 
 
 def _check_sizes(scores: pd.DataFrame) -> None:
     """Refuse numbers that overflow: no mean, difference or interval of them could be had."""
-    numbers = scores.select_dtypes("float64")
-    large = (numbers.abs() > _LARGEST) & (numbers.abs() < math.inf)
-    if large.any(axis=None):
-        row = scores[large.any(axis=1)].iloc[0]
-        name = next(name for name in numbers if _LARGEST < abs(row[name]) < math.inf)
-        raise UserError(
-            f"run {row['run_id']} ({row['arm']}, seed {row['seed']}): {name} of {row['metric']} got "
-            f"{row[name]:g}, expected at most {_LARGEST:g}; move its run folder away and train it again."
-        )
+    for name in scores.select_dtypes("float64").columns:
+        large = scores[(scores[name].abs() > _LARGEST) & (scores[name].abs() < math.inf)]
+        for row in large.to_dict("records"):
+            raise UserError(
+                f"run {row['run_id']} ({row['arm']}, seed {row['seed']}): {name} of {row['metric']} got "
+                f"{row[str(name)]:g}, expected at most {_LARGEST:g}; move its run folder away and train it "
+                "again."
+            )
 
 
-def endpoint_rows(scores: pd.DataFrame, definition: Definition, *free: str) -> pd.DataFrame:
-    """Rows of `scores` that agree with the primary endpoint in all its fields but those named in `free`."""
-    rows = scores
-    for name, wanted in definition.endpoint.fields().items():
+def endpoint_rows(
+    scores: pd.DataFrame, definition: Definition, *free: str, samplings: int = 0
+) -> pd.DataFrame:
+    """Rows of `scores` that agree with the primary endpoint in all its fields but those named in `free`.
+
+    They are of the first so many `samplings` of each network, by default of those that the endpoint averages.
+    """
+    rows, end = scores, definition.endpoint
+    for name, wanted in end.fields().items():
         if name not in free:
             rows = rows[rows[name] == wanted]
-    return rows
+    first = {seed: end.sampling_seeds(seed).start for seed in definition.seeds}
+    index = rows["sampling_seed"] - rows["seed"].map(first)
+    return rows[index.between(0, (samplings or end.samplings) - 1)]
+
+
+def endpoint_scores(
+    scores: pd.DataFrame, definition: Definition, *free: str, samplings: int = 0
+) -> pd.DataFrame:
+    """Means over the samplings of each network, of those rows of `endpoint_rows` that compare."""
+    rows = comparable(endpoint_rows(scores, definition, *free, samplings=samplings))
+    return averaged(rows, samplings or definition.endpoint.samplings)
+
+
+def averaged(rows: pd.DataFrame, samplings: int) -> pd.DataFrame:
+    """One row a network and what it was scored under: means over its samplings; none where it lacks one.
+
+    Args:
+        rows: of `load.scores`, of so many `samplings` at most.
+        samplings: that a row takes.
+
+    Returns:
+        The columns of `load.scores` without sampling_seed and images_sha256; time is that of the last.
+    """
+    means = {name: (name, "mean") for name in _MEANS}
+    groups = rows.groupby(_NETWORK, sort=False, dropna=False)
+    found = groups.agg(**means, time=("time", "max"), samplings=("sampling_seed", "nunique")).reset_index()
+    return found[found["samplings"] == samplings].drop(columns="samplings").reset_index(drop=True)
 
 
 def in_order(rows: pd.DataFrame, arms: Sequence[str]) -> pd.DataFrame:
@@ -217,29 +279,28 @@ def comparable(rows: pd.DataFrame) -> pd.DataFrame:
     return usual
 
 
-def _current(runs: pd.DataFrame, definition: Definition) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """The newest run of each cell, and all other runs."""
-    arms = [arm.label for arm in definition.arms]
-    inside = runs["arm"].isin(arms) & runs["seed"].isin(definition.seeds)
-    newest = runs[inside].sort_values("started").drop_duplicates(["arm", "seed"], keep="last").index
-    return in_order(runs.loc[newest], arms), runs.drop(newest).reset_index(drop=True)
-
-
 def _cells(
-    runs: pd.DataFrame, scores: pd.DataFrame, doubted: pd.DataFrame, definition: Definition
+    runs: pd.DataFrame,
+    others: pd.DataFrame,
+    scores: pd.DataFrame,
+    doubted: pd.DataFrame,
+    definition: Definition,
 ) -> Iterator[tuple[Any, ...]]:
     scored = endpoint_rows(scores, definition)
     wrong = endpoint_rows(doubted, definition)
     reasons = {row.run_id: f"{row.metric} {row.why}" for row in wrong.itertuples()}
-    usable = set(comparable(scored)["run_id"])
+    samplings = definition.endpoint.samplings
+    usable, complete = (set(averaged(rows, samplings)["run_id"]) for rows in (comparable(scored), scored))
     by_cell = {(run["arm"], run["seed"]): run for run in runs.to_dict("records")}
+    refused = {(run["arm"], run["seed"]): f"; run {run['run_id']} is not its own: {run['why']}"
+               for run in others.sort_values("started").to_dict("records")}  # fmt: skip
     cells = itertools.product([arm.label for arm in definition.arms], definition.seeds)
     for arm, seed in cells:
         run = by_cell.get((arm, seed))
         if run is None:
-            yield arm, seed, "missing", "not begun", ""
+            yield arm, seed, "missing", f"not begun{refused.get((arm, seed), '')}", ""
             continue
-        state, message = _state(run, run["run_id"] in usable, run["run_id"] in set(scored["run_id"]))
+        state, message = _state(run, run["run_id"] in usable, run["run_id"] in complete)
         if state == "missing" and run["run_id"] in reasons:
             state, message = "failed", reasons[run["run_id"]]
         yield arm, seed, state, message, run["run_id"]

@@ -7,7 +7,8 @@ import pandas as pd
 
 from analysis import stats
 from analysis.numbers import half_width, value_of
-from analysis.study import Study, comparable, endpoint_rows, in_order
+from analysis.study import Study, averaged, comparable, endpoint_rows, endpoint_scores, in_order
+from experiments.records.score import MOST_SAMPLINGS
 
 _FIRST = ("precision", "recall", "kid")  # the metrics beside the endpoint, in this order; others follow
 _SPEED, _MEMORY = "train/images_per_second", "system/peak_memory_mib"
@@ -17,22 +18,6 @@ def values(study: Study) -> pd.DataFrame:
     """Every seed's score at the primary endpoint: arm, seed, state, value, real_floor, message, run_id."""
     scored = study.cells.merge(study.endpoint(), on=["arm", "seed"], how="left")
     return scored[["arm", "seed", "state", "value", "real_floor", "message", "run_id"]]
-
-
-def comparisons(study: Study) -> list[stats.Comparison]:
-    """Each comparison of the study; none while it is partial."""
-    if study.partial:
-        return []
-    return stats.compare(
-        study.endpoint(),
-        study.definition.comparisons,
-        paired=all(study.is_paired(*pair) for pair in study.definition.comparisons),
-        margin=study.definition.margin,
-        better=study.definition.endpoint.better,
-        looks=study.looks,
-        diverged=study.diverged,
-        same=study.same_models,
-    )
 
 
 def comparison_table(compared: list[stats.Comparison]) -> pd.DataFrame:
@@ -111,8 +96,11 @@ def ranking_table(study: Study) -> pd.DataFrame:
 
 
 def spread_table(study: Study) -> pd.DataFrame:
-    """Retraining spread and resampling spread of each arm at the endpoint, as `stats.spreads` gives them."""
-    rows = comparable(endpoint_rows(study.scores, study.definition, "sampling_seed"))
+    """Retraining spread and resampling spread of each arm at the endpoint, as `stats.spreads` gives them.
+
+    Of all samplings that there are, those that were added after the study's first start too.
+    """
+    rows = comparable(endpoint_rows(study.scores, study.definition, samplings=MOST_SAMPLINGS))
     return stats.spreads(in_order(rows, study.arms)[["arm", "seed", "sampling_seed", "value"]])
 
 
@@ -140,7 +128,7 @@ def average_table(study: Study) -> pd.DataFrame:
 
     The endpoint's own average comes first.
     """
-    rows = comparable(endpoint_rows(study.scores, study.definition, "ema"))
+    rows = endpoint_scores(study.scores, study.definition, "ema")
     names = sorted(set(rows["ema"]), key=lambda name: (name != study.definition.endpoint.ema, name))
     found = []
     for name in names if len(names) > 1 else ():
@@ -151,18 +139,21 @@ def average_table(study: Study) -> pd.DataFrame:
 
 
 def final_scores(study: Study) -> pd.DataFrame:
-    """Scores of the endpoint's metric, n and guidance at the last step, under every sampler."""
-    return comparable(endpoint_rows(study.scores, study.definition, "sampler"))
+    """Scores of the endpoint's metric, n and guidance at the last step, by sampler; means of samplings."""
+    return endpoint_scores(study.scores, study.definition, "sampler")
 
 
 def size_scores(study: Study) -> pd.DataFrame:
-    """Scores at the endpoint in all but n."""
-    return comparable(endpoint_rows(study.scores, study.definition, "n"))
+    """Scores at the endpoint in all but n; means of samplings."""
+    return endpoint_scores(study.scores, study.definition, "n")
 
 
 def curve_scores(study: Study) -> pd.DataFrame:
-    """Scores of the endpoint's metric and sampler over training, at the n with the most steps."""
-    rows = comparable(endpoint_rows(study.scores, study.definition, "train_step", "n"))
+    """Scores of the endpoint's metric and sampler over training, at the n with the most steps.
+
+    Of the first sampling of each network, for on the way there is no other.
+    """
+    rows = endpoint_scores(study.scores, study.definition, "train_step", "n", samplings=1)
     if rows.empty:
         return rows
     steps = rows.groupby("n")["train_step"].nunique()
@@ -178,7 +169,7 @@ def _limits(own: pd.DataFrame) -> Iterator[float]:
 
 
 def _other_metrics(study: Study) -> pd.DataFrame:
-    rows = comparable(endpoint_rows(study.scores, study.definition, "metric"))
+    rows = endpoint_scores(study.scores, study.definition, "metric")
     extractor = study.definition.endpoint.extractor
     places = rows["metric"].map(lambda name: (_place(value_of(name, extractor)), name))
     places = places.sort_values(kind="stable")
@@ -213,7 +204,7 @@ def _held_out(study: Study, arm: str) -> dict[str, float]:
 
 def _cost(study: Study, arm: str, curves: pd.DataFrame) -> dict[str, float]:
     runs = study.runs[study.runs["arm"] == arm]
-    rows = endpoint_rows(study.scores, study.definition)
+    rows = averaged(endpoint_rows(study.scores, study.definition), study.definition.endpoint.samplings)
     rows = rows[rows["arm"] == arm]
     own = curves[curves["run_id"].isin(runs["run_id"])]
     speed = own[own["key"] == _SPEED].groupby("run_id")["value"].median()

@@ -42,7 +42,7 @@ class SampleConfig:
     """guidance spec; a number is the weight of cfg"""
     average: Annotated[str | None, _first("SPEC")] = None
     """average of the weights, of those that the run kept, or raw"""
-    sampling_seed: int = 0
+    sampling_seed: Annotated[int | None, _first("INT")] = None
     """seed of noise and classes"""
     plugins: PathOrNone = None
     """folder of your own files, where the run was made with one"""
@@ -50,7 +50,7 @@ class SampleConfig:
 
     def __post_init__(self) -> None:
         check(1 <= self.n <= 10**8, "n", self.n, "1 to 100,000,000")
-        check(self.sampling_seed >= 0, "sampling-seed", self.sampling_seed, "0 or more")
+        check((self.sampling_seed or 0) >= 0, "sampling-seed", self.sampling_seed, "0 or more")
         check(
             self.out.suffix in ("", ".npz"),
             "out",
@@ -82,7 +82,8 @@ def command(args: list[str], stop: StopFlag) -> int:
     job = final_jobs(resolved.config)[0]
     check_free(wanted.out.absolute().parent, wanted.n * prod(generator.shape), "the pictures", "--out")
     generator.load(training.profiles()[job.average], training.step)
-    pictures, labels = sampled(generator, job, wanted.n, wanted.sampling_seed, stop)
+    seed = job.sampling_seed if wanted.sampling_seed is None else wanted.sampling_seed
+    pictures, labels = sampled(generator, job, wanted.n, seed, stop)
     write(wanted.out, pictures, labels)
     print(f"{wanted.n} pictures in {wanted.out}")
     return OK

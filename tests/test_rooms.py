@@ -44,7 +44,9 @@ STUDIES = ("config",)
 """what study files import; they are on no way from one room to another"""
 ANALYSIS = [
     ("stats",),
-    ("store", "load", "artifacts", "study", "tables", "numbers", "earlier"),
+    ("rates",),
+    ("store", "load", "artifacts", "accepted", "seals", "study", "looks", "margin", "judge", "tables")
+    + ("numbers", "earlier"),
     ("figures",),
     ("page",),
     ("report",),

@@ -10,8 +10,9 @@ import numpy as np
 import pandas as pd
 from matplotlib.image import imsave
 
-from analysis import load, tables
+from analysis import load
 from analysis.figures.base import Material
+from analysis.judge import judge
 from analysis.study import Study
 from experiments.records.definition import ArmRecord, Definition, Endpoint
 from experiments.records.score import Score, ScoreKey
@@ -36,11 +37,11 @@ def example(arms: Sequence[str] = ARMS, seeds: int = 3, better: str = "lower") -
     scores = [score for cell in cells.to_dict("records") for score in _scores(definition, cell)]
     frame = load.score_frame([f"{score.key.arm}-{score.key.seed}" for score in scores], scores)
     runs = _runs(cells)
-    study = Study(definition, runs, frame, cells, runs.head(0))
+    study = Study(definition, runs, frame, cells, runs.head(0).assign(why=""))
     picture = io.BytesIO()
     imsave(picture, np.arange(256, dtype=np.uint8).reshape(16, 16), cmap="gray", format="png")
     pictures = dict.fromkeys(arms, picture.getvalue())
-    return Material(study, _curves(cells), tables.comparisons(study), pictures, 0)
+    return Material(study, _curves(cells), judge(study), pictures, 0)
 
 
 def nothing() -> Material:
@@ -59,13 +60,13 @@ def _definition(arms: Sequence[str], seeds: int, better: str) -> Definition:
     end = Endpoint(
         metric="fd_digits" if better == "lower" else "recall_digits", extractor="digits",
         sampler=next(iter(_SAMPLERS)), guidance="cfg:weight=1", ema="0.999", n=_N, train_step=_STEPS[-1],
-        sampling_seed=0, better=better,
+        better=better, learned=0.1 if better == "lower" else 0.5,
     )  # fmt: skip
     return Definition(
         name="example", kind="ablate", created=0.0, preset="digits", data="digits", endpoint=end,
         arms=tuple(ArmRecord(arm, arm, {}) for arm in arms), seeds=tuple(range(seeds)),
         samplers=tuple(_SAMPLERS), guidances=("cfg:begin=0,end=1,weight=1",), sampling_seeds=1,
-        baseline=first, margin=0.02,
+        baseline=first, margin=0.05,
         comparisons=tuple((arm, first) for arm in others), planned_seeds=seeds,
     )  # fmt: skip
 
@@ -80,11 +81,17 @@ def _scores(definition: Definition, cell: Mapping[Hashable, Any]) -> Iterator[Sc
         nfe = _SAMPLERS[sampler]
         cost = 20 - 2 * place + 0.3 * seed**2 + 0.2 * place * seed + 8 / nfe + 40 / n + 2000 / step
         here: dict[str, Any] = {"arm": arm, "seed": seed, "sampler": sampler, "n": n, "train_step": step}
-        here |= {"nfe": float(nfe), "grid": "uniform", "n_real": 1437}
+        here |= {
+            "nfe": float(nfe),
+            "grid": "uniform",
+            "n_real": 1437,
+            "sampling_seed": end.sampling_seeds(seed).start,
+        }
         yield Score(
             key=ScoreKey(**{**end.fields(), **here}),
             value=cost if end.better == "lower" else 1 - cost / 100, better=end.better,
-            real_floor=15.0 if end.better == "lower" else 0.9, images_sha256=f"{arm} {seed} {sampler}",
+            real_floor=15.0 if end.better == "lower" else 0.9,
+            untrained=300.0 if end.better == "lower" else 0.1, images_sha256=f"{arm} {seed} {sampler}",
             reference_sha256="r", extractor_sha256="e", sampling_seconds=0.1, time=0.0,
         )  # fmt: skip
 

@@ -23,7 +23,8 @@ class Forest(StudyFigure):
         return (
             f"{material.metric} of each arm minus that of its reference; {side} of 0 the arm is better. "
             "Thin lines are intervals of the difference. Grey is the margin, differences too small to "
-            "matter: an arm whose thick line lies inside is equivalent."
+            "matter: an arm whose thick line lies inside may be equivalent; that line shares its level with "
+            "the other arms."
         )
 
     def draw(self, material: Material) -> Figure | None:
@@ -36,8 +37,8 @@ class Forest(StudyFigure):
 def forest(comparisons: Sequence[stats.Comparison], better: str = "lower", palette: Palette = None) -> Figure:
     """Difference of each arm from its reference, with the margin and the verdict.
 
-    The thin line is the interval of the difference (95 % at one look), the thick one the 90 % interval that
-    lies inside the grey margin where an arm is equivalent. No line: one seed.
+    The thin line is the interval of the difference (95 % at one look), the thick one that which lies inside
+    the grey margin where an arm is equivalent. No line: one seed.
 
     Args:
         comparisons: what `stats.compare` gave, drawn from top to bottom.

@@ -78,7 +78,9 @@ def _difference(values: pd.DataFrame, row: str, column: str, paired: bool) -> st
     mine = values[values["arm"].isin([row, column])]
     if paired and mine["seed"].is_unique:  # no seed has both
         return None
-    return stats.compare(mine, [(row, column)], paired=paired, margin=0.02)[0].difference
+    pair = (row, column)
+    rules = stats.Rules(paired=[pair] if paired else (), margins={})
+    return stats.compare(mine, (), rules, explored=[pair])[0].difference
 
 
 def _interval_text(found: stats.Interval) -> str:

@@ -67,21 +67,22 @@ def sample_grids(pictures: Mapping[str, Path | bytes], columns: int = 2) -> Figu
 
 def sample_pictures(study: Study, uri: str | None) -> tuple[dict[str, bytes], int]:
     """Sample grids at the endpoint, arm by arm, of the first seed that has most of them; and that seed."""
-    name = _picture_name(study.definition.endpoint)
     done = study.cells[study.cells["state"] == "done"]
-    if done.empty or not name:
+    if done.empty:
         return {}, 0
     counts = done["seed"].value_counts()
     seed = min(int(s) for s in done["seed"] if counts[s] == counts.max())
     of_seed = done[done["seed"] == seed]
-    found = load.files(list(of_seed["run_id"]), name, uri)
+    name = _picture_name(study.definition.endpoint, seed)
+    found = load.files(list(of_seed["run_id"]), name, uri) if name else {}
     pairs = zip(of_seed["arm"], of_seed["run_id"], strict=True)
     return {arm: found[run_id] for arm, run_id in pairs if run_id in found}, seed
 
 
-def _picture_name(end: Endpoint) -> str:
+def _picture_name(end: Endpoint, seed: int) -> str:
+    """File of the first sampling of a network of this training seed."""
     try:
         slug, guidance = SamplerSpec.parse(end.sampler).slug, GuidanceSpec.parse(end.guidance).slug
     except UserError:  # of a plugin that is not here
         return ""
-    return f"pictures/{end.train_step:08d}-{slug}-{guidance}-seed{end.sampling_seed}.png"
+    return f"pictures/{end.train_step:08d}-{slug}-{guidance}-seed{end.sampling_seeds(seed).start}.png"

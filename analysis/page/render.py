@@ -13,9 +13,10 @@ from typing import Any
 import jinja2
 import pandas as pd
 
-from analysis import tables
+from analysis import seals, tables
 from analysis.figures.base import Drawing
 from analysis.figures.palette import colors
+from analysis.margin import nothing_learned
 from analysis.numbers import NONE, metric_title, significant
 from analysis.page import provenance, text_tables, words
 from analysis.page.text_tables import Column, TextTable
@@ -109,11 +110,14 @@ def _identity(c: Contents) -> dict[str, Any]:
         "palette": colors(study.arms),
         "seeds": len(definition.seeds),
         "seed_list": listed([str(seed) for seed in definition.seeds]),
-        **{key: getattr(definition, key) for key in ("planned_seeds", "data", "margin", "sampling_seeds")},
+        **{key: getattr(definition, key) for key in ("planned_seeds", "data", "sampling_seeds")},
+        "margin": definition.margin_text,
         "devices": study.runs["device"].nunique(),
         "figures": c.figures,
         "partial": study.partial,
         "is_distance": tables.is_distance(study),
+        "withheld": study.withheld,
+        "seal": seals.words(definition),
     }
 
 
@@ -129,6 +133,7 @@ def _words(c: Contents) -> dict[str, Any]:
     return {
         "headline": words.headline(c.study, c.compared),
         "unfinished": words.unfinished(c.study) if c.study.partial else "",
+        "nothing_learned": nothing_learned(c.study),
         "lost": words.lost(c.study),
         "lost_heading": words.lost_heading(c.study),
         "below_floor": words.below_floor(c.study, c.main),

@@ -22,7 +22,7 @@ from analysis.numbers import (
     value_of,
 )
 from analysis.page import provenance
-from analysis.stats import Comparison
+from analysis.stats import Comparison, Needed
 from analysis.study import Study
 
 
@@ -114,22 +114,34 @@ def costs(main: pd.DataFrame) -> TextTable:
 
 def comparisons(compared: Sequence[Comparison]) -> TextTable:
     """The numbers behind the verdicts."""
-    level = f"{100 * (1 - compared[0].alpha):g}" if compared else "95"
+    levels = sorted({f"{100 * (1 - c.level):.4g}" for c in compared}, key=float)
     columns = [
-        _ARM, Column("against", number=False), Column("Difference"), Column(f"{level} % interval"),
-        Column("Margin"), Column("p"), Column("Holm p"), Column("Sign-flip p (least Holm)"), Column("Seeds"),
-        Column("Seeds needed"), Column("Verdict", number=False),
+        _ARM, Column("against", number=False), Column("Difference"),
+        Column(f"{' or '.join(levels)} % interval"),
+        Column("Median"), Column("Margin"), Column("p"), Column("Adjusted p"), Column("Skewness p"),
+        Column("Sign-flip p (least)"), Column("Equivalence p"), Column("Seeds"),
+        Column("Seeds to equivalence"), Column("Seeds to tell apart"), Column("Verdict", number=False),
     ]  # fmt: skip
     rows = []
     for c in compared:
-        half = (c.difference.high - c.difference.low) / 2
-        flips = f"{p_value(c.sign_flip_p)} ({p_value(c.sign_flip_floor)})" if c.paired else NONE
+        decimals = decimals_of((c.difference.high - c.difference.low) / 2, c.difference.value)
+        flips = (
+            NONE if math.isnan(c.sign_flip_p) else f"{p_value(c.sign_flip_p)} ({p_value(c.sign_flip_floor)})"
+        )
         rows.append([
-            c.arm, c.reference, fixed(c.difference.value, decimals_of(half, c.difference.value)),
-            bounds(c.difference), significant(c.margin, 2), p_value(c.p), p_value(c.p_adjusted), flips,
-            str(c.n), str(c.seeds_needed or NONE), c.verdict,
+            c.arm, c.reference, fixed(c.difference.value, decimals), bounds(c.difference),
+            fixed(c.median, decimals), significant(c.margin, 2), p_value(c.p), p_value(c.p_difference),
+            p_value(c.p_skewed), flips, p_value(c.p_inside), str(c.n), _needed(c.for_equivalence),
+            _needed(c.for_difference), c.verdict,
         ])  # fmt: skip
     return TextTable(columns, rows, [c.arm for c in compared])
+
+
+def _needed(needed: Needed | None) -> str:
+    """Seeds, with their range."""
+    if needed is None or needed.seeds is None:
+        return NONE
+    return f"{needed.seeds:,} ({needed.low:,} to {'more' if needed.high is None else f'{needed.high:,}'})"
 
 
 def samplers(table: pd.DataFrame, study: Study) -> TextTable:

@@ -6,10 +6,12 @@ from typing import Any
 
 import pandas as pd
 
-from analysis import tables
+from analysis import looks as study_looks
+from analysis import stats, tables
+from analysis.margin import nothing_learned
 from analysis.numbers import fixed, metric_title, significant
 from analysis.page.verdict_sentences import verdict_sentence
-from analysis.stats import Comparison, Interval, pairing_gain
+from analysis.stats import Comparison, Interval
 from analysis.study import Study
 from rope_dit.words import listed
 
@@ -20,8 +22,12 @@ _PUBLISHED_RATIO, _PUBLISHED_CV = "3.2", "1.3 %"  # arXiv:2606.20536
 
 def headline(study: Study, compared: Sequence[Comparison]) -> str:
     """The verdict in one sentence."""
+    if study.withheld:
+        return f"Withheld: {study.withheld}. Nothing is concluded from it."
     if study.partial:
         return f"Partial: {unfinished(study)}. Nothing is concluded before the study is whole."
+    if said := nothing_learned(study):
+        return said
     if not compared:
         return "Nothing is compared: the study has one arm."
     references = list(dict.fromkeys(c.reference for c in compared))
@@ -103,13 +109,18 @@ def _below(row: Mapping[Hashable, Any], title: str) -> str:
 
 
 def looks(study: Study, compared: Sequence[Comparison]) -> str:
-    """What growing the study costs; empty at the first look."""
-    if study.looks == 1 or not compared:
+    """Which look this is, and how strict each is; empty where one look spends all."""
+    counted, planned = [look.seeds for look in study_looks.counted(study)], study_looks.planned_seeds(study)
+    if not compared or counted == [planned]:
         return ""
-    return (
-        f"This is look {study.looks} at a study that grew: to be better or worse, the adjusted p must lie "
-        f"below {compared[0].alpha:g}."
-    )
+    levels = stats.levels(counted, planned)
+    strict = listed(f"{level:.2g} with {n} seeds" for n, level in zip(counted, levels, strict=True))
+    said = f"This is look {len(counted)}."
+    if plans := study.definition.planned_looks:
+        said += f" Planned were looks at {listed(map(str, plans))} seeds, which share an alpha of 0.05."
+    if counted[-1] > planned or len({*counted}) < len(counted):
+        said += " Looks that were not planned are strict, for they come on top."
+    return f"{said} Adjusted p-values must lie below {strict}; a verdict that was reached stays."
 
 
 def pairing(study: Study, compared: Sequence[Comparison]) -> str:
@@ -129,8 +140,7 @@ def pairing(study: Study, compared: Sequence[Comparison]) -> str:
 
 def _gains(compared: Sequence[Comparison]) -> Iterator[str]:
     """What pairing was worth to those comparisons that are paired and vary."""
-    gains = [(c, pairing_gain(c.variance_unpaired, c.variance_paired, c.n)) for c in compared if c.paired]
-    known = [(c, gain) for c, gain in gains if math.isfinite(gain.low)]
+    known = [(c, c.gain) for c in compared if c.gain and math.isfinite(c.gain.low)]
     sorted_out = {
         "Pairing was worth so many times as many seeds (95 % interval)": lambda gain: gain.low > 1,
         "Pairing gained nothing that these seeds can tell": lambda gain: gain.low <= 1 <= gain.high,

@@ -3,21 +3,26 @@
 Numbers only, no words for readers and no store: files here import numpy, pandas, scipy and each other.
 """
 
-from analysis.stats.comparisons import Comparison, compare
+from analysis.stats.comparisons import CALLED, Comparison, Rules, compare
 from analysis.stats.intervals import Interval, mean_interval
-from analysis.stats.looks import alpha_at_look, seeds_needed
+from analysis.stats.looks import levels
 from analysis.stats.pairing import pairing_gain
+from analysis.stats.power import Needed
 from analysis.stats.scaling import at_infinity, kendall_tau, spreads
+from analysis.stats.verdicts import FEWEST
 
 __all__ = [
+    "CALLED",
+    "FEWEST",
     "Comparison",
     "Interval",
-    "alpha_at_look",
+    "Needed",
+    "Rules",
     "at_infinity",
     "compare",
     "kendall_tau",
+    "levels",
     "mean_interval",
     "pairing_gain",
-    "seeds_needed",
     "spreads",
 ]

@@ -1,37 +1,39 @@
 """Which arm is better: verdicts on the primary endpoint of a study. The unit is the training seed.
 
-A family is all comparisons of one call. Their p-values are Holm-adjusted; "better" and "worse" need an
-adjusted p below alpha. Measured over 20,000 studies of four equal arms with 3 to 10 seeds, some wrong verdict
-appears in at most 5.1 % of them for normal values of equal or unequal spread, and in less for skewed values
-of equal spread, whose differences are symmetric. Values that are strongly skewed and also several times more
-spread in one arm than in another are beyond any test of means on so few seeds: up to 23 % for lognormal
-values with standard deviations 1 and 4. So reports show every seed beside a verdict.
+A family is all comparisons of one call. How often verdicts are wrong, and what they find, stands in
+docs/statistics.md, which `python -m analysis.rates` makes.
 """
 
 import math
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field
 
 import numpy as np
 import pandas as pd
 
+from analysis.stats import sign_flips
 from analysis.stats.checks import check_values
 from analysis.stats.intervals import (
     Array,
     Contrast,
     Interval,
-    holm,
     interval,
     p_values,
     paired_contrast,
-    sign_flip_p,
     welch_contrast,
 )
-from analysis.stats.looks import alpha_at_look, seeds_needed
+from analysis.stats.pairing import pairing_gain
+from analysis.stats.power import Needed, chance, seeds_needed
+from analysis.stats.verdicts import evidence, fragile, verdicts
 from rope_dit.errors import UserError, nearest
 
+Pair = tuple[str, str]
+Lost = Mapping[str, int]
+CALLED = ("better", "worse", "equivalent")
+"""the verdicts that stay once they are reached"""
 
-@dataclass(frozen=True)
+
+@dataclass(frozen=True, kw_only=True)
 class Comparison:
     """One arm against a reference, on one endpoint.
 
@@ -39,21 +41,29 @@ class Comparison:
         arm, reference: labels.
         n: seeds used: pairs, or the smaller group where unpaired.
         paired: whether differences were taken seed by seed.
-        difference: arm minus reference, in the endpoint's units, with its plain interval of level 1 - `alpha`
-            (95 % at the first look). It is not widened for the family: `p_adjusted` carries that.
-        equivalence: the same with the interval that must lie inside the margin: level 1 - 2 * `alpha` (90 %).
+        difference: arm minus reference, in the endpoint's units, with its plain interval of level 1 - `level`
+            (95 % at an only look). It is not widened for the family: the adjusted p-values carry that.
+        equivalence: the same at level 1 - 2 * `share`, which lies inside the margin of what is equivalent.
+        median: of the paired differences; of unpaired arms the difference of their medians.
         margin: difference too small to matter, absolute, in the endpoint's units.
-        p, p_adjusted: raw and Holm-adjusted over the family; nan below two seeds or for one model.
-        sign_flip_p: exact p of the sign flips, raw; nan where unpaired.
-        sign_flip_floor: the least that its Holm-adjusted value can be, m * 2**(1 - n) and at most 1.
-        alpha: level of this look, see `looks.alpha_at_look`.
-        looks: how often verdicts were drawn from this study, this one included.
-        verdict: better, worse, equivalent, inconclusive or same model.
-        diverged, diverged_reference: seeds of either that diverged and so have no value.
-        seeds_needed: seeds an arm at which the half-width of the 95 % interval reaches the margin if the
-            spread stays as measured; the observed difference plays no part. None where it cannot be computed.
-        variance_paired, variance_unpaired: of the mean difference, on the seeds used; their ratio is what
-            pairing gained. nan below two seeds, the first also where unpaired.
+        verdict: better, worse, equivalent, inconclusive, exploratory (of no family) or same model.
+        by_more: whether better or worse is by more than the margin.
+        fragile: better or worse where t alone calls it so, and that rests on normality; else ''.
+        withheld: why what the numbers say is not called; '' where nothing is held back.
+        p: raw, by t, of no difference; nan below two seeds.
+        p_difference, p_skewed, p_beyond, p_inside, sign_flip_p: adjusted for the family, see
+            `verdicts.Evidence`; nan outside of a family and where there is none.
+        sign_flip_floor: the least that the sign-flip p can be, m * 2**(1 - n) and at most 1; nan unpaired.
+        spread_ratio: of the larger standard deviation over seeds to the smaller.
+        gain: what pairing was worth, see `pairing_gain`; None where unpaired.
+        level, share: of this look, see `looks.levels`, and of it for this comparison.
+        look: at which the verdict was reached, or the last; counts from 1.
+        seeds: that each arm should have.
+        lost, lost_reference: seeds of either without a value, by what became of them.
+        later: the difference at the last look, where the verdict was reached before.
+        for_equivalence, for_difference: seeds that a verdict needs: equivalent where the arms do not differ,
+            better or worse where they differ by the margin. None where a verdict stands or it cannot be said.
+        chance: of a verdict at the planned seeds if it goes on so; nan where no more are planned.
     """
 
     arm: str
@@ -62,31 +72,71 @@ class Comparison:
     paired: bool
     difference: Interval
     equivalence: Interval
+    median: float
     margin: float
-    p: float
-    p_adjusted: float
-    sign_flip_p: float
-    sign_flip_floor: float
-    alpha: float
-    looks: int
     verdict: str
-    diverged: int
-    seeds_needed: int | None
-    variance_paired: float
-    variance_unpaired: float
-    diverged_reference: int = 0
+    by_more: bool = False
+    fragile: str = ""
+    withheld: str = ""
+    p: float = math.nan
+    p_difference: float = math.nan
+    p_skewed: float = math.nan
+    p_beyond: float = math.nan
+    p_inside: float = math.nan
+    sign_flip_p: float = math.nan
+    sign_flip_floor: float = math.nan
+    spread_ratio: float = math.nan
+    gain: Interval | None = None
+    level: float = 0.05
+    share: float = 0.05
+    look: int = 1
+    seeds: int = 0
+    lost: Lost = field(default_factory=dict)
+    later: Interval | None = None
+    lost_reference: Lost = field(default_factory=dict)
+    for_equivalence: Needed | None = None
+    for_difference: Needed | None = None
+    chance: float = math.nan
 
 
-@dataclass(frozen=True)
-class _Rules:
-    """What holds for every comparison of a family."""
+@dataclass(frozen=True, kw_only=True)
+class Rules:
+    """What holds for all comparisons of a study.
 
-    paired: bool
-    margin: float
-    better: str
-    alpha: float
-    looks: int
-    diverged: Mapping[str, int]
+    Attributes:
+        paired: comparisons whose differences are taken by common seed (paired t); the others' by all seeds
+            (Welch's t, tested with the degrees of freedom of the smaller group).
+        margins: of each reference, absolute; nan where there is none.
+        better: 'lower' or 'higher'.
+        level: of this look for the whole family.
+        look: which it is, counted from 1.
+        seeds: that each arm has at this look, with or without a value.
+        planned: seeds an arm at the last planned look; 0 where it does not matter.
+        lost: seeds of each arm that have no value, by what became of them.
+        too_far: references to which nothing is called equivalent, and why.
+        same: sets of arms that are one model.
+    """
+
+    paired: Collection[Pair] = ()
+    margins: Mapping[str, float]
+    better: str = "lower"
+    level: float = 0.05
+    look: int = 1
+    seeds: int = 0
+    planned: int = 0
+    lost: Mapping[str, Lost] = field(default_factory=dict)
+    too_far: Mapping[str, str] = field(default_factory=dict)
+    same: Collection[frozenset[str]] = ()
+
+    def __post_init__(self) -> None:
+        if self.better not in ("lower", "higher"):
+            hint = nearest(self.better, ["lower", "higher"])
+            raise UserError(f"better is 'lower' or 'higher'; got '{self.better}'.{hint}")
+        for reference, margin in self.margins.items():
+            if margin < 0 or margin == math.inf:
+                raise UserError(f"margins are absolute and at least 0; got {margin:g} for {reference}.")
+        if not 0 < self.level < 0.5:
+            raise UserError(f"the level lies between 0 and 0.5, such as 0.05; got {self.level:g}.")
 
 
 @dataclass(frozen=True)
@@ -95,136 +145,172 @@ class _Pair:
 
     arm: str
     reference: str
+    paired: bool
     values: tuple[Array, Array]
     contrast: Contrast
     margin: float
-    same: bool
 
     @property
     def n(self) -> int:
         return min(map(len, self.values))
 
+    @property
+    def median(self) -> float:
+        if not self.n:
+            return math.nan
+        arm, reference = self.values
+        return float(np.median(arm - reference) if self.paired else np.median(arm) - np.median(reference))
+
+    @property
+    def flips(self) -> float:
+        return sign_flips.sign_flip_p(self.values[0] - self.values[1]) if self.paired else math.nan
+
+    @property
+    def spread_ratio(self) -> float:
+        """Of the standard deviations over seeds, the larger to the smaller."""
+        if self.n < 2:
+            return math.nan
+        small, large = sorted(float(values.std(ddof=1)) for values in self.values)
+        return large / small if small > 0 else math.nan
+
+    @property
+    def gain(self) -> Interval | None:
+        if not self.paired or self.n < 2:
+            return None
+        unpaired = sum(float(values.var(ddof=1)) for values in self.values) / self.n
+        return pairing_gain(unpaired, float(self.contrast.error) ** 2, self.n)
+
 
 def compare(
-    values: pd.DataFrame,
-    comparisons: Sequence[tuple[str, str]],
-    *,
-    paired: bool,
-    margin: float,
-    better: str = "lower",
-    alpha: float = 0.05,
-    looks: int = 1,
-    diverged: Mapping[str, int] = {},
-    same: Collection[frozenset[str]] = (),
+    values: pd.DataFrame, family: Sequence[Pair], rules: Rules, explored: Sequence[Pair] = ()
 ) -> list[Comparison]:
-    """Compare arms on one endpoint; the list of comparisons is one family.
+    """Compare arms on one endpoint.
 
-    The first of these that holds is the verdict. Same model: said by `same`. Better or worse: adjusted p
-    below `alpha_at_look`. Equivalent: the interval of level 1 - 2 * alpha lies inside the margin. Else
-    inconclusive. Scores of surviving seeds flatter an arm. So one with a diverged seed is not found better,
-    nor is the other found worse than it, and neither is equivalent.
+    The first of these that holds is the verdict of a comparison of the family. Same model: said by the rules.
+    Equivalent: the difference lies inside the margin, p_inside below the level. Better or worse: p_difference
+    is, and neither skewness nor sign flips speak against it. Else, and below three seeds, inconclusive.
+
+    Scores of surviving seeds flatter an arm. So one that lost a seed is not found better, nor is the other
+    found worse than it, and neither is equivalent.
 
     Args:
         values: columns arm, seed, value; one row an arm and seed. A missing row is a seed without a score.
-        comparisons: (arm, reference); an arm without rows gets a verdict of inconclusive.
-        paired: take differences by common seed, paired t; else by all seeds, Welch's t, tested with the
-            degrees of freedom of the smaller group.
-        margin: as a share of the absolute mean of the reference, such as 0.02.
-        better: 'lower' or 'higher'.
-        alpha: level of the family at the first look.
-        looks: how often verdicts were drawn from this study, this one included.
-        diverged: arm to number of diverged seeds.
-        same: sets of arms that are one model; their comparisons do not count in the family.
+        family: (arm, reference); an arm without rows gets a verdict of inconclusive.
+        rules: see there.
+        explored: more comparisons, which get intervals and no verdict.
 
     Raises:
-        UserError: a value that is not finite, two rows of one arm and seed, a missing column, a comparison
-            of an arm with itself, or a setting out of its range.
+        UserError: a value that is not finite, two rows of one arm and seed, a missing column, or a comparison
+            of an arm with itself.
     """
-    rules = _Rules(paired, margin, better, alpha, looks, diverged)
-    _check_rules(rules, comparisons)
+    for arm, reference in (*family, *explored):
+        if arm == reference:
+            raise UserError(f"'{arm}' is compared with itself; give two different arms.")
     check_values(values, ["arm", "seed"])
-    rules = replace(rules, alpha=alpha_at_look(alpha, looks))
     arms = _by_arm(values)
-    pairs = [_pair(arms, arm, reference, rules, same) for arm, reference in comparisons]
-    raw = np.array([math.nan if pair.same else float(p_values(pair.contrast)) for pair in pairs])
-    family = sum(not pair.same for pair in pairs)
-    return [
-        _comparison(pair, rules, family, p, adjusted)
-        for pair, p, adjusted in zip(pairs, raw.tolist(), _adjusted(raw, pairs), strict=True)
-    ]
+    pairs = [_pair(arms, pair, rules) for pair in family]
+    found = dict(_judged([pair for pair in pairs if not _is_same(pair, rules)], rules))
+    level = rules.level
+    alike = {(p.arm, p.reference): _told(p, rules, "same model", level) for p in pairs if _is_same(p, rules)}
+    others = [_told(_pair(arms, pair, rules), rules, "exploratory", level) for pair in explored]
+    return [*({**found, **alike}[pair] for pair in family), *others]
 
 
-def _comparison(pair: _Pair, rules: _Rules, family: int, p: float, adjusted: float) -> Comparison:
-    equivalence = interval(pair.contrast, 1 - 2 * rules.alpha, pair.n)
-    of_pairs, of_groups = _variances(pair, rules.paired)
-    flips = rules.paired and pair.n > 0
-    return Comparison(
-        arm=pair.arm,
-        reference=pair.reference,
-        n=pair.n,
-        paired=rules.paired,
-        difference=interval(pair.contrast, 1 - rules.alpha, pair.n),
-        equivalence=equivalence,
-        margin=pair.margin,
-        p=p,
-        p_adjusted=adjusted,
-        sign_flip_p=sign_flip_p(pair.values[0] - pair.values[1]) if flips else math.nan,
-        sign_flip_floor=min(1.0, max(1, family) * 2.0 ** (1 - pair.n)) if flips else math.nan,
-        alpha=rules.alpha,
-        looks=rules.looks,
-        verdict=_verdict(pair, rules, adjusted, equivalence),
-        diverged=rules.diverged.get(pair.arm, 0),
-        seeds_needed=seeds_needed((of_pairs, 0.0) if rules.paired else of_groups, pair.margin),
-        variance_paired=of_pairs / max(1, pair.n),
-        variance_unpaired=sum(v / max(1, len(x)) for v, x in zip(of_groups, pair.values, strict=True)),
-        diverged_reference=rules.diverged.get(pair.reference, 0),
-    )
+def _judged(pairs: Sequence[_Pair], rules: Rules) -> list[tuple[Pair, Comparison]]:
+    """The comparisons of a family."""
+    if not pairs:
+        return []
+    contrast = _stacked([pair.contrast for pair in pairs])
+    margin, n = np.array([pair.margin for pair in pairs]), np.array([pair.n for pair in pairs])
+    floor = np.array([sign_flips.floor(p.n, len(pairs)) if p.paired and p.n else math.nan for p in pairs])
+    found = evidence(contrast, margin, np.array([pair.flips for pair in pairs]))
+    sides = verdicts(contrast, found, rules.level, floor, n)
+    rests = fragile(found, rules.level, floor) & np.isnan(sides)
+    share = rules.level / max(1, int((found.beyond >= rules.level).sum()))
+    judged = []
+    for i, pair in enumerate(pairs):
+        p = {name: float(values[i]) for name, values in vars(found).items()}
+        verdict, withheld = _verdict(pair, rules, float(sides[i]))
+        made = _told(
+            pair, rules, verdict, share, withheld=withheld,
+            fragile=_called(float(pair.contrast.difference), rules) if rests[i] else "",
+            by_more=verdict in ("better", "worse") and p["beyond"] < rules.level,
+            p=float(p_values(pair.contrast)), p_difference=p["difference"], p_skewed=p["skewed"],
+            p_beyond=p["beyond"], p_inside=p["inside"], sign_flip_p=p["flips"],
+            sign_flip_floor=float(floor[i]),
+            **(_outlook(pair, rules, share) if verdict == "inconclusive" else {}),
+        )  # fmt: skip
+        judged.append(((pair.arm, pair.reference), made))
+    return judged
 
 
-def _verdict(pair: _Pair, rules: _Rules, adjusted: float, equivalence: Interval) -> str:
-    lost, lost_reference = (rules.diverged.get(arm, 0) for arm in (pair.arm, pair.reference))
-    if pair.same:
-        return "same model"
-    if adjusted < rules.alpha:
-        won = bool(pair.contrast.difference > 0) == (rules.better == "higher")
-        if lost if won else lost_reference:
-            return "inconclusive"
-        return "better" if won else "worse"
-    inside = -pair.margin < equivalence.low and equivalence.high < pair.margin
-    return "equivalent" if inside and not (lost or lost_reference) else "inconclusive"
+def _verdict(pair: _Pair, rules: Rules, side: float) -> tuple[str, str]:
+    """The verdict, and why it is not what the numbers say."""
+    lost, lost_reference = (any(rules.lost.get(arm, {}).values()) for arm in (pair.arm, pair.reference))
+    if math.isnan(side):
+        return "inconclusive", ""
+    if side == 0:
+        if lost or lost_reference:
+            return "inconclusive", "an arm that lost a seed is called neither better nor equivalent"
+        why = rules.too_far.get(pair.reference, "")
+        return ("inconclusive" if why else "equivalent"), why
+    called = _called(side, rules)
+    if lost if called == "better" else lost_reference:
+        return "inconclusive", "an arm that lost a seed is called neither better nor equivalent"
+    return called, ""
 
 
-def _variances(pair: _Pair, paired: bool) -> tuple[float, tuple[float, float]]:
-    """Variance of one pair's difference, and of one seed's value in either arm; nan below two seeds."""
+def _called(difference: float, rules: Rules) -> str:
+    return "better" if (difference > 0) == (rules.better == "higher") else "worse"
+
+
+def _outlook(pair: _Pair, rules: Rules, share: float) -> dict[str, Needed | float | None]:
+    """What a verdict would take."""
     if pair.n < 2:
-        return math.nan, (math.nan, math.nan)
-    arm, reference = (float(values.var(ddof=1)) for values in pair.values)
-    return float(pair.contrast.error) ** 2 * pair.n if paired else math.nan, (arm, reference)
+        return {}
+    error, df = float(pair.contrast.error), float(pair.contrast.df)
+    sd = error * math.sqrt(pair.n)
+    needed = {
+        name: seeds_needed(sd, df, pair.margin, share, name == "for_equivalence")
+        for name in ("for_equivalence", "for_difference")
+    }
+    left = chance(pair.n, rules.planned, float(pair.contrast.difference), sd, pair.margin, share)
+    return {**needed, "chance": left}
 
 
-def _adjusted(raw: Array, pairs: Sequence[_Pair]) -> list[float]:
-    """Holm's p-values. What has no p for want of seeds keeps its place in the family, as if p were 1."""
-    adjusted = np.full(raw.shape, np.nan)
-    counted = np.array([not pair.same for pair in pairs], dtype=bool)
-    adjusted[counted] = holm(np.nan_to_num(raw[counted], nan=1.0))
-    return [float(value) for value in np.where(np.isnan(raw), np.nan, adjusted)]
+def _told(pair: _Pair, rules: Rules, verdict: str, share: float, **more: object) -> Comparison:
+    """A comparison with its intervals."""
+    return Comparison(
+        arm=pair.arm, reference=pair.reference, n=pair.n, paired=pair.paired,
+        difference=interval(pair.contrast, 1 - rules.level, pair.n),
+        equivalence=interval(pair.contrast, 1 - 2 * share, pair.n),
+        median=pair.median, margin=pair.margin, verdict=verdict, spread_ratio=pair.spread_ratio,
+        gain=pair.gain,
+        level=rules.level, share=share, look=rules.look, seeds=rules.seeds, lost=rules.lost.get(pair.arm, {}),
+        lost_reference=rules.lost.get(pair.reference, {}), **more,  # type: ignore[arg-type]
+    )  # fmt: skip
 
 
-def _pair(
-    arms: Mapping[str, Mapping[int, float]],
-    arm: str,
-    reference: str,
-    rules: _Rules,
-    same: Collection[frozenset[str]],
-) -> _Pair:
+def _is_same(pair: _Pair, rules: Rules) -> bool:
+    return any({pair.arm, pair.reference} <= group for group in rules.same)
+
+
+def _stacked(contrasts: Sequence[Contrast]) -> Contrast:
+    """Contrasts of scalars as one of arrays [k]."""
+    names = vars(contrasts[0])
+    return Contrast(**{name: np.array([getattr(c, name) for c in contrasts], dtype=float) for name in names})
+
+
+def _pair(arms: Mapping[str, Mapping[int, float]], pair: Pair, rules: Rules) -> _Pair:
+    (arm, reference), paired = pair, pair in rules.paired
     a, b = arms.get(arm, {}), arms.get(reference, {})
-    margin = rules.margin * abs(math.fsum(b.values()) / len(b)) if b else math.nan
-    if rules.paired:
+    margin = rules.margins.get(reference, math.nan)
+    if paired:
         common = [seed for seed in b if seed in a]
         a, b = {seed: a[seed] for seed in common}, {seed: b[seed] for seed in common}
     values = np.array([*a.values()], dtype=np.float64), np.array([*b.values()], dtype=np.float64)
-    contrast = paired_contrast(*values) if rules.paired else welch_contrast(*values)
-    return _Pair(arm, reference, values, contrast, margin, any({arm, reference} <= group for group in same))
+    contrast = paired_contrast(*values) if paired else welch_contrast(*values)
+    return _Pair(arm, reference, paired, values, contrast, margin)
 
 
 def _by_arm(values: pd.DataFrame) -> dict[str, dict[int, float]]:
@@ -234,19 +320,3 @@ def _by_arm(values: pd.DataFrame) -> dict[str, dict[int, float]]:
     for arm, seed, value in zip(ordered["arm"], ordered["seed"], ordered["value"], strict=True):
         arms.setdefault(arm, {})[seed] = float(value)
     return arms
-
-
-def _check_rules(rules: _Rules, comparisons: Sequence[tuple[str, str]]) -> None:
-    """Refuse what would give a wrong verdict in silence."""
-    for arm, reference in comparisons:
-        if arm == reference:
-            raise UserError(f"'{arm}' is compared with itself; give two different arms.")
-    if rules.better not in ("lower", "higher"):
-        hint = nearest(rules.better, ["lower", "higher"])
-        raise UserError(f"better is 'lower' or 'higher'; got '{rules.better}'.{hint}")
-    if not 0 <= rules.margin < math.inf:
-        raise UserError(f"the margin is a share of the reference's mean, such as 0.02; got {rules.margin:g}.")
-    if not 0 < rules.alpha < 0.5:
-        raise UserError(f"alpha lies between 0 and 0.5, such as 0.05; got {rules.alpha:g}.")
-    if rules.looks < 1:
-        raise UserError(f"looks counts from 1, this one included; got {rules.looks}.")

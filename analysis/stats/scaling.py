@@ -88,8 +88,8 @@ def spreads(values: pd.DataFrame) -> pd.DataFrame:
     Returns:
         One row an arm: arm; retraining: SD over training seeds of the mean over sampling seeds, freed of
         what resampling adds to it where a network has several; resampling: SD over sampling seeds inside a
-        network, pooled; ratio of the two; cv: retraining over the absolute mean; seeds; sampling_seeds.
-        A spread is nan where it needs more seeds.
+        network, pooled; ratio of the two; cv: retraining over the absolute mean; seeds; sampling_seeds of a
+        network. A spread is nan where it needs more seeds.
 
     Raises:
         UserError: a missing column, a value that is not finite, or two rows of one network and sampling seed.
@@ -101,12 +101,15 @@ def spreads(values: pd.DataFrame) -> pd.DataFrame:
 
 
 def _spread(own: pd.DataFrame) -> tuple[float, ...]:
-    table = own.pivot(index="seed", columns="sampling_seed", values="value").to_numpy(dtype=np.float64)
+    shared = own.groupby("seed")["sampling_seed"].agg(frozenset).nunique() == 1
+    drawn = own["sampling_seed"] if shared else own.groupby("seed").cumcount()
+    wide = own.assign(drawn=drawn).pivot(index="seed", columns="drawn", values="value")
+    table = wide.to_numpy(dtype=np.float64)
     sizes = (~np.isnan(table)).sum(1)
     means = np.nansum(table, axis=1) / sizes
     inside = _pooled_variance(table - means[:, None], int((sizes - 1).sum()))
     between = float(means.var(ddof=1)) if len(means) > 1 else math.nan
-    added = _error_variance(table) * float((1 / sizes).mean())
+    added = _error_variance(table, shared) * float((1 / sizes).mean())
     retraining = math.sqrt(max(0.0, between - (0.0 if math.isnan(added) else added)))
     if math.isnan(between):
         retraining = math.nan
@@ -117,15 +120,16 @@ def _spread(own: pd.DataFrame) -> tuple[float, ...]:
     return retraining, resampling, ratio, cv, table.shape[0], table.shape[1]
 
 
-def _error_variance(table: Array) -> float:
+def _error_variance(table: Array, shared: bool) -> float:
     """Variance of one score that averaging over sampling seeds does not share between networks.
 
-    All networks of a complete table drew the same noise, and what one sampling seed does to all of them does
-    not spread their means; so its effect is taken out. nan where no network has two sampling seeds.
+    Where the noise is `shared`, all networks having the same sampling seeds, what one of these does to all of
+    them does not spread their means; so its effect is taken out. Where each network has its own noise there
+    is no such effect. nan where no network has two sampling seeds.
     """
     inside = table - np.nansum(table, axis=1, keepdims=True) / (~np.isnan(table)).sum(1, keepdims=True)
     seeds, draws = table.shape
-    if seeds > 1 and draws > 1 and not np.isnan(table).any():
+    if shared and seeds > 1 and draws > 1:
         return _pooled_variance(inside - inside.mean(0), (seeds - 1) * (draws - 1))
     return _pooled_variance(inside, int((~np.isnan(table)).sum()) - seeds)
 

@@ -42,11 +42,15 @@ def upgraded_identity(saved: Mapping[str, str]) -> dict[str, str]:
 
 
 def upgraded_definition(saved: Any) -> Any:
-    """A study's definition, in today's form: guidances were numbers."""
-    guidances = saved.get("guidances") if isinstance(saved, dict) else None
-    if not isinstance(guidances, list):
+    """A study's definition, in today's form: guidances were numbers, and there was sampling seed 0 alone."""
+    if not isinstance(saved, dict):
         return saved
-    return {**saved, "guidances": [str(one) if isinstance(one, float) else one for one in guidances]}
+    found = dict(saved)
+    if isinstance(guidances := found.get("guidances"), list):
+        found["guidances"] = [str(one) if isinstance(one, float) else one for one in guidances]
+    if isinstance(endpoint := found.get("endpoint"), dict) and endpoint.get("sampling_seed") == 0:
+        found["endpoint"] = {key: value for key, value in endpoint.items() if key != "sampling_seed"}
+    return found
 
 
 def _number(value: Any) -> float | None:

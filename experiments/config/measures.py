@@ -15,6 +15,7 @@ EXPECTED = {
     "min_images": "min_images = N, a whole number of at least 1",
     "needs_rank": "needs_rank = True or False",
     "ranges": "ranges = {'name': (lowest, highest)} for some of its values, None where there is no end",
+    "learned": "learned = {'name': SHARE} for some of its values, a number above 0 and below 1",
 }
 
 
@@ -28,6 +29,8 @@ class Measure:
         min_images: how many pictures it needs on each side.
         needs_rank: whether it says little with no more pictures than features.
         low, high: what the value cannot be beyond, but for rounding.
+        learned: a network has learned something where at most this share of the way from the score of an
+            untrained one to the real floor is left; None where the metric does not say.
     """
 
     metric: str
@@ -36,6 +39,7 @@ class Measure:
     needs_rank: bool
     low: float = -math.inf
     high: float = math.inf
+    learned: float | None = None
 
     def can_be(self, value: float) -> bool:
         """Whether the metric can have that value."""
@@ -64,8 +68,10 @@ def most_images() -> int:
 
 def _of(entry: Entry) -> dict[str, Measure]:
     """What one metric claims, by value."""
-    claimed: Mapping[str, Any] = {"values": None, "min_images": None, "needs_rank": False, "ranges": {}}
-    values, least, rank, ranges = ({**claimed, **entry.claims}[name] for name in EXPECTED)
+    claimed: Mapping[str, Any] = {
+        "values": None, "min_images": None, "needs_rank": False, "ranges": {}, "learned": {}
+    }  # fmt: skip
+    values, least, rank, ranges, learned = ({**claimed, **entry.claims}[name] for name in EXPECTED)
     ok = isinstance(values, dict) and len(values) > 0
     ok = ok and all(isinstance(name, str) and way in ("lower", "higher") for name, way in values.items())
     _check(ok, entry, "values", values)
@@ -73,8 +79,13 @@ def _of(entry: Entry) -> dict[str, Measure]:
     _check(type(rank) is bool, entry, "needs_rank", rank)
     ok = isinstance(ranges, dict) and ranges.keys() <= values.keys() and all(map(_is_range, ranges.values()))
     _check(ok, entry, "ranges", ranges)
+    ok = isinstance(learned, dict) and learned.keys() <= values.keys()
+    ok = ok and all(type(share) is float and 0 < share < 1 for share in learned.values())
+    _check(ok, entry, "learned", learned)
     return {
-        value: Measure(entry.name, better, least, rank, *_ends(*ranges.get(value, (None, None))))
+        value: Measure(
+            entry.name, better, least, rank, *_ends(*ranges.get(value, (None, None))), learned.get(value)
+        )
         for value, better in values.items()
     }
 

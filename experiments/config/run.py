@@ -21,6 +21,7 @@ EXTRACTOR_HELP = f"{' | '.join(EXTRACTORS.names())}, as name or name:PATH; --lis
 LABEL = r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,79}"
 MLFLOWS_OWN = "Default"
 """name of an experiment that every MLflow store has, in which it keeps what nobody gave a name"""
+MOST_SAMPLINGS = 1000
 LIMITS = {  # more is a slip of the finger, and would fill the memory before anybody could say so
     "model.dim": 65_536,
     "model.depth": 1000,
@@ -67,7 +68,9 @@ class EvalConfig:
     n: Annotated[tuple[int, ...], tyro.conf.arg(metavar="INT ...")] = (1000,)
     """pictures a score is made of; the first is the one that counts, more show the bias"""
     sampling_seeds: Annotated[int, tyro.conf.arg(aliases=("--sampling-seeds",))] = 1
-    """how often the final scoring is repeated with other noise"""
+    """how often the final scoring is repeated with other noise; a study's verdicts stand on the mean"""
+    fixed_noise: Annotated[bool, Neutral(True)] = False
+    """score every training seed with the same noise and classes, as versions before did"""
     extractor: Annotated[str, tyro.conf.arg(help=EXTRACTOR_HELP)] = "digits"
     inception_weights: PathOrNone = None
     """file with the FID paper's Inception weights, as in inception:PATH, where they cannot be downloaded"""
@@ -87,7 +90,7 @@ class EvalConfig:
     def __post_init__(self) -> None:
         check_finite(self, "eval")
         limits = {"n": (2, 10**8), "every_n": (2, 10**8), "every": (0, 10**9), "chunk": (1, 10**6)}
-        for name, (low, high) in {**limits, "sampling_seeds": (1, 1000)}.items():
+        for name, (low, high) in {**limits, "sampling_seeds": (1, MOST_SAMPLINGS)}.items():
             for value in self.n if name == "n" else (getattr(self, name),):
                 check(low <= value <= high, f"eval.{option(name)}", value, f"{low} to {high:,}")
         for name in ("samplers", "guidances", "n"):
@@ -125,6 +128,8 @@ class RunConfig:
     """folder of run folders"""
     out: PathOrNone = None
     """run folder, instead of one in --runs that is named after the variant, the seed and the fingerprint"""
+    join: Annotated[bool, Neutral(False)] = False
+    """let the run into a study's experiment; its report uses it only where it is one of the study's cells"""
     plugins: PathOrNone = None
     """folder of your own files that register variants, samplers, data sets, extractors, metrics and more"""
     until: int = 0

@@ -23,13 +23,17 @@ USUAL = "fd"
 T = TypeVar("T")
 
 
-def endpoint_of(base: "RunConfig", extractor: str, chosen: EndpointConfig) -> Endpoint:
-    """The endpoint of a study with these settings, in which `in_front` put its parts first."""
+def endpoint_of(base: "RunConfig", extractor: str, chosen: EndpointConfig, samplings: int) -> Endpoint:
+    """The endpoint of a study with these settings, in which `in_front` put its parts first.
+
+    It is the mean over so many `samplings`, those of the study's first start.
+    """
     config, value = base.eval, value_of(chosen.metric, extractor)
     return Endpoint(
         metric=value_name(value, extractor), extractor=extractor, sampler=str(config.sampler_specs[0]),
         guidance=str(config.guidance_specs[0]), ema=base.main_average, n=config.n[0],
-        train_step=base.train.steps, sampling_seed=0, better=measures()[value].better,
+        train_step=base.train.steps, better=measures()[value].better, learned=measures()[value].learned,
+        samplings=samplings, fixed_noise=config.fixed_noise,
     )  # fmt: skip
 
 

@@ -8,6 +8,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import asdict
 from datetime import datetime
 from pathlib import Path
+from statistics import fmean
 from typing import Any, Literal
 
 import optuna
@@ -111,15 +112,23 @@ class Trials:
 
 
 def scores_by_step(cell: Cell, endpoint: Endpoint) -> dict[int, float]:
-    """The cell's scores by training step: of few pictures on the way, of all at the endpoint."""
+    """The cell's scores by training step: of few pictures on the way, of all at the endpoint.
+
+    Of several samplings it is the mean.
+    """
     same = {name: value for name, value in endpoint.fields().items() if name not in ("n", "train_step")}
-    found: dict[int, float] = {}
+    seeds = endpoint.sampling_seeds(cell.seed)
+    rough: dict[int, float] = {}
+    whole: dict[int, list[float]] = {}
     for score in cell.folder.scores():
         key, step = score.key, score.key.train_step
         alike = all(getattr(key, name) == value for name, value in same.items())
-        if alike and (key.n == endpoint.n or (step < cell.config.train.steps and step not in found)):
-            found[step] = score.value
-    return dict(sorted(found.items()))
+        if alike and key.sampling_seed in seeds:
+            if key.n == endpoint.n:
+                whole.setdefault(step, []).append(score.value)
+            elif step < cell.config.train.steps:
+                rough.setdefault(step, score.value)
+    return dict(sorted({**rough, **{step: fmean(values) for step, values in whole.items()}}.items()))
 
 
 def _params(cell: Cell) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from experiments.cli.progress import Progress
 from experiments.coordinator.cell import Cell
 from experiments.coordinator.optuna_trials import Trials
 from experiments.coordinator.plan import Plan, read_plan, read_saved
+from experiments.coordinator.replacing import FOLDER
 from experiments.coordinator.tuning.search import replay
 from experiments.records.definition import Definition, write_definition
 from experiments.records.mlflow_mirror import Mirror
@@ -120,9 +121,9 @@ def _ending(cell: Cell) -> Ending:
 
 
 def cells_in(plan: Plan) -> list[Cell]:
-    """Every run folder of a study, be it of a cell or of a configuration that tuning tried."""
+    """Every run folder of a study: of a cell, of a configuration that tuning tried, of a replaced arm."""
     found = []
-    for path in sorted(plan.runs.glob("*")):
+    for path in (*sorted(plan.runs.glob("*")), *sorted((plan.path / FOLDER).glob("*"))):
         if (record := RunFolder(path).record) is not None:
             found.append(Cell(replace(record.settings, out=path), plan.facts["extractor"]))
     return found

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from experiments.config.former import upgraded
-from experiments.records.score import NOTHING, Score
+from experiments.records.score import NOTHING, Score, sampling_index
 from rope_dit.averages.names import average_name
 from rope_dit.guidance.spec import GuidanceSpec
 from rope_dit.samplers.spec import SamplerSpec
@@ -57,10 +57,13 @@ class Naming:
 def score_name(metric: str, sampler: str, guidance: str, sampling_seed: int | None, average: str = "") -> str:
     """Name of a score in MLflow; an `average` is named where it is not the one that counts.
 
+    A sampling is named by its index, so that curves of all training seeds have the same name.
+
     >>> score_name("fd_digits", "heun-25", "cfg:weight=3", 1)
     'fd_digits/heun-25-cfg3-seed1'
     """
-    seed = f"-seed{sampling_seed}" if sampling_seed else ""
+    index = sampling_index(sampling_seed or 0)
+    seed = f"-seed{index}" if index else ""
     return (
         f"{metric}/{sampler}-{GuidanceSpec.parse(guidance).slug}{seed}{f'-ema-{average}' if average else ''}"
     )
@@ -75,8 +78,9 @@ def score_points(scores: Iterable[Score], naming: Naming) -> Iterator[Point]:
     """Points of the curves: each score against training steps, and the last step's against evaluations (NFE).
 
     A score's name is `fd_digits/heun-25-cfg1`, with `fd_digits_n500` for any n but the first of the config's
-    eval.n, and `cfg1-seed1` for further sampling seeds. `by_nfe/fd_digits/heun-cfg1` is the curve against
-    NFE, its step the NFE. `real_floor/fd_digits` is what real pictures would score.
+    eval.n, and `cfg1-seed1` for further samplings. `by_nfe/fd_digits/heun-cfg1` is the curve against
+    NFE, its step the NFE. `real_floor/fd_digits` is what real pictures would score, `untrained/fd_digits`
+    what those of an untrained network do, where that was measured.
 
     Raises UserError for a sampler or guidance of a plug-in that is not here: it alone knows the name, and
     under another the store would hold the score twice.
@@ -98,6 +102,8 @@ def score_points(scores: Iterable[Score], naming: Naming) -> Iterator[Point]:
             score.time,
         )
         yield f"real_floor/{metric}", key.train_step, score.real_floor, score.time
+        if score.untrained is not None:
+            yield f"untrained/{metric}", key.train_step, score.untrained, score.time
         final = key.train_step == naming.last_step and (key.n != naming.rough_n or key.n in naming.ns)
         if final and key.nfe is not None:
             curve = score_name(f"by_nfe/{metric}", spec.family, key.guidance, key.sampling_seed, average)

@@ -81,13 +81,13 @@ def _score_keys(
 ) -> tuple[list[str], list[str], list[str]]:
     """Names of metrics: final scores (the endpoint first), its curve over training, scores against NFE."""
     endpoint = definition.endpoint
-    metric, guidance, seed = endpoint.metric, endpoint.guidance, endpoint.sampling_seed
+    metric, guidance = endpoint.metric, endpoint.guidance
     first = SamplerSpec.parse(endpoint.sampler)
     specs = [first, *(s for s in map(SamplerSpec.parse, definition.samplers) if s != first)]
-    finals = [metric_name(score_name(metric, spec.slug, guidance, seed)) for spec in specs]
+    finals = [metric_name(score_name(metric, spec.slug, guidance, 0)) for spec in specs]
     curves = sorted(metric_name(score_name(rough_metric(metric, n), first.slug, guidance, 0)) for n in rough)
     families = sorted({spec.family for spec in specs})
-    by_nfe = [metric_name(score_name(f"by_nfe/{metric}", family, guidance, seed)) for family in families]
+    by_nfe = [metric_name(score_name(f"by_nfe/{metric}", family, guidance, 0)) for family in families]
     return finals[:_MOST_KEYS], [key for key in curves if key in there] or finals[:1], by_nfe[:_MOST_KEYS]
 
 

@@ -7,6 +7,7 @@ from dataclasses import MISSING, asdict, dataclass, fields
 from functools import lru_cache
 from typing import Annotated, Any, get_type_hints
 
+from experiments.config.run import MOST_SAMPLINGS as MOST_SAMPLINGS  # for those who read records alone
 from experiments.config.text import digest
 from rope_dit.config import Neutral, neutral
 from rope_dit.errors import UserError
@@ -35,7 +36,7 @@ class ScoreKey:
         ema: name of the averaged weights.
         extractor, metric: their names.
         n, n_real: generated and real pictures.
-        sampling_seed: of noise and classes.
+        sampling_seed: of noise and classes, see `sampling_seed`.
 
     Numbers are None, and texts '-', where they mean nothing.
     """
@@ -66,8 +67,9 @@ class Score:
         key: what it is a score of.
         value: the score; `better` says whether 'lower' or 'higher' is better.
         real_floor: what real pictures would score.
-        held_out, held_out_floor: the same against held-out pictures instead of training pictures, and what
-            training pictures score against those; None where it was not measured.
+        untrained: what pictures of a network that has learned nothing score; None where it was not measured.
+        held_out, held_out_floor: value and real floor against held-out pictures instead of training pictures:
+            what training pictures score against those; None where it was not measured.
         images_sha256, reference_sha256, extractor_sha256: of what it was made of.
         sampling_seconds: what the pictures took.
         time: seconds since 1970.
@@ -77,6 +79,7 @@ class Score:
     value: float
     better: str
     real_floor: float
+    untrained: Annotated[float | None, Neutral(None)] = None
     held_out: Annotated[float | None, Neutral(None)] = None
     held_out_floor: Annotated[float | None, Neutral(None)] = None
     images_sha256: str
@@ -89,6 +92,33 @@ class Score:
         """The score as a row of the table."""
         rest = {f.name: getattr(self, f.name) for f in fields(self) if f.name != "key"}
         return asdict(self.key) | rest
+
+
+def sampling_seed(seed: int, index: int) -> int:
+    """Seed of the noise and classes with which a network is scored: equal across arms, another for each seed.
+
+    More training seeds so average what evaluation noise adds. Below 2^63, as all seeds are.
+
+    Args:
+        seed: training seed of the network; seeds 2^63 // 1000 apart share theirs.
+        index: which of the network's samplings, from 0 to 999.
+
+    >>> sampling_seed(3, 1), sampling_index(3001)
+    (3001, 1)
+    """
+    assert 0 <= index < MOST_SAMPLINGS, f"sampling {index} of a network has no seed"
+    return seed % (2**63 // MOST_SAMPLINGS) * MOST_SAMPLINGS + index
+
+
+def sampling_index(sampling_seed: int) -> int:
+    """Which of a network's samplings has this seed, whether noise is fixed or not."""
+    return sampling_seed % MOST_SAMPLINGS
+
+
+def sampling_seeds(seed: int, count: int, *, fixed: bool) -> range:
+    """Seeds of the first `count` samplings of a network; where noise is `fixed`, those of training seed 0."""
+    first = sampling_seed(0 if fixed else seed, 0)
+    return range(first, first + count)
 
 
 KEY_COLUMNS = tuple(f.name for f in fields(ScoreKey))

@@ -121,7 +121,7 @@ def place(
     """Settings, identity and folder of a run: of the one that is there already, or else of a new one.
 
     A run that is older than some settings is gone on with under their neutral values, and any run with the
-    averages that it was begun with.
+    averages that it was begun with, and the same noise in its scores.
     """
     there = RunFolder(asked.out).record if asked.out else None
     count = ranks or int(there.identity.get("ranks", "1") if there else "1")
@@ -147,10 +147,17 @@ def before(asked: RunConfig, written: Mapping[str, Any]) -> RunConfig:
 
 
 def as_begun(config: RunConfig, found: Mapping[str, str], folder: RunFolder) -> RunConfig:
-    """Settings with the averages of the run that is there already. Raises UserError where it lacks one."""
+    """Settings with the averages and the noise of the run that is there already.
+
+    Raises UserError where it lacks an average, or was begun with other noise than is asked for.
+    """
     there = folder.record
     if there is None or read_identity(there.identity) != found:
         return config
+    fixed = there.settings.eval.fixed_noise
+    own = f"nothing, for {folder.path} is scored with noise of its own seed, or another --out"
+    check(fixed or not config.eval.fixed_noise, "eval.fixed-noise", True, own)
+    config = replace(config, eval=replace(config.eval, fixed_noise=fixed))
     return keeping(config, there.settings.train.averages, folder.path)
 
 

@@ -3,7 +3,7 @@
 from experiments.records.mlflow_mirror import Mirror
 from experiments.records.mlflow_store import pages
 from experiments.records.run_folder import RunFolder
-from experiments.records.score import NOTHING, Score
+from experiments.records.score import NOTHING, Score, sampling_index
 from experiments.records.stores.store_errors import hidden
 from rope_dit.errors import UserError
 from rope_dit.guidance.spec import GuidanceSpec
@@ -37,7 +37,7 @@ def summary(folder: RunFolder, mirror: Mirror) -> str:
 def _line(score: Score, several: bool) -> str:
     key = score.key
     guided = "" if key.guidance == NOTHING else _guided(key.guidance)
-    seed = f", sampling seed {key.sampling_seed}" if key.sampling_seed else ""
+    seed = f", sampling seed {key.sampling_seed}" if sampling_index(key.sampling_seed or 0) else ""
     average = f", average {key.ema}" if several and key.ema != NOTHING else ""
     nfe = NOTHING if key.nfe is None else format(key.nfe, ".4g")
     values = f"{score.value:>10.4g}  {score.better:<7}{score.real_floor:>10.4g}"

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from experiments.config.measures import measures
 from experiments.config.run import RunConfig
-from experiments.records.score import Score
+from experiments.records.score import Score, sampling_seeds
 from experiments.scoring.metrics import value_name
 from rope_dit.guidance.spec import GuidanceSpec
 from rope_dit.samplers.spec import SamplerSpec
@@ -40,7 +40,7 @@ def final_jobs(config: RunConfig) -> list[Job]:
     """What is scored once training has ended: seeds x averages x samplers x guidances."""
     return [
         Job(sampler, guidance, config.eval.n, average, suffix_of(average, config.main_average), seed)
-        for seed in range(config.eval.sampling_seeds)
+        for seed in _seeds(config, config.eval.sampling_seeds)
         for average in config.averages
         for sampler in config.eval.sampler_specs
         for guidance in config.eval.guidance_specs
@@ -50,7 +50,15 @@ def final_jobs(config: RunConfig) -> list[Job]:
 def curve_jobs(config: RunConfig) -> list[Job]:
     """What is scored during training: the first sampler and guidance, the main average, few pictures."""
     first = config.eval
-    return [Job(first.sampler_specs[0], first.guidance_specs[0], (first.every_n,), config.main_average)]
+    return [
+        Job(sampler=first.sampler_specs[0], guidance=first.guidance_specs[0], ns=(first.every_n,),
+            average=config.main_average, sampling_seed=seed)
+        for seed in _seeds(config, 1)
+    ]  # fmt: skip
+
+
+def _seeds(config: RunConfig, count: int) -> range:
+    return sampling_seeds(config.seed, count, fixed=config.eval.fixed_noise)
 
 
 def unscored(scores: Iterable[Score], extractor: str, step: int, jobs: Sequence[Job]) -> list[Job]:

@@ -1,4 +1,4 @@
-"""Features of real pictures: the reference that scores are made against, and the floor beside them."""
+"""Features of real pictures: the reference that scores are made against, and both ends of their scale."""
 
 import hashlib
 import logging
@@ -9,16 +9,18 @@ from functools import cached_property, partial
 from pathlib import Path
 
 import torch
+from torch import Tensor
 
 from experiments.cli.plugins import plugin_errors
 from experiments.cli.progress import Progress
 from experiments.config.measures import measures
 from experiments.config.registries import METRICS
-from experiments.datasets.base import Images, Pixels
+from experiments.datasets.base import Images
 from experiments.datasets.image_files.cache import cache_folder
 from experiments.scoring.extractors.base import Extractor, Features
 from experiments.scoring.metrics import measure_all, real_floor
 from experiments.scoring.stored import About, read_tensors, write_tensors
+from experiments.scoring.untrained import untrained_pictures
 from rope_dit.ranks import ONE, Ranks
 
 BLOCK = 1000  # pictures a rank turns into features at a time
@@ -29,7 +31,8 @@ _log = logging.getLogger(__name__)
 class Reference:
     """Features of a data set, made once for each (data, part, extractor) and kept on disk.
 
-    Where the disk cannot be written they are kept in memory, which is said.
+    Its parts are the training pictures, the held-out ones, and as many of an untrained network as are held
+    out. Where the disk cannot be written they are kept in memory, which is said.
 
     Args:
         images: the data set; its train part is the reference, its held-out part gives the real floor.
@@ -47,9 +50,9 @@ class Reference:
 
     def make(self) -> None:
         """Make what is not on the disk yet, or is damaged there."""
-        for part, pictures in self._parts.items():
+        for part in self._sizes:
             if self.ranks.first(partial(self._is_missing, part)):
-                self._make(part, pictures)
+                self._make(part)
 
     @property
     def train(self) -> Features:
@@ -68,9 +71,18 @@ class Reference:
         """
         return self._held_out_values | {"fd": real_floor(self.held_out, n, len(self.train))}
 
+    @cached_property
+    def untrained(self) -> dict[str, float]:
+        """What pictures of a network that has learned nothing score, see `untrained_pictures`.
+
+        Of as many as are held out, whatever the number that is scored: it is the far end of a scale, where a
+        few hundredths more or less change nothing.
+        """
+        return measure_all(self._kept["untrained"], self.train)
+
     def try_metrics(self) -> None:
-        """Measure the held-out pictures, as every floor needs. Raises UserError where a metric fails."""
-        self._held_out_values  # noqa: B018
+        """Measure what is not generated, as all scores need. Raises UserError where a metric fails."""
+        self._held_out_values, self.untrained  # noqa: B018
 
     @cached_property
     def _held_out_values(self) -> dict[str, float]:
@@ -85,14 +97,24 @@ class Reference:
         return found
 
     @property
-    def _parts(self) -> dict[str, Pixels]:
-        return {"train": self.images.train, "held-out": self.images.held_out}
+    def _sizes(self) -> dict[str, int]:
+        held_out = len(self.images.held_out)
+        return {"train": len(self.images.train), "held-out": held_out, "untrained": held_out}
 
-    def _make(self, part: str, pictures: Pixels) -> None:
-        blocks = [pictures[i : i + BLOCK] for i in range(0, len(pictures), BLOCK)]
-        bar = Progress(f"features of {len(pictures)} {part} pictures", len(pictures), "picture")
+    def _pictures(self, part: str, indices: range) -> Tensor:
+        if part == "untrained":
+            return untrained_pictures(indices, self.images.train.shape[1:])
+        pixels = self.images.train if part == "train" else self.images.held_out
+        return torch.from_numpy(pixels[indices.start : indices.stop])
+
+    def _make(self, part: str) -> None:
+        count = self._sizes[part]
+        blocks = [range(i, min(i + BLOCK, count)) for i in range(0, count, BLOCK)]
+        bar = Progress(f"features of {count} {part} pictures", count, "picture")
         made: list[Features] = []
-        for some in self.ranks.divide(blocks, lambda b: self.extractor(torch.from_numpy(b)), self.stop):
+        for some in self.ranks.divide(
+            blocks, lambda block: self.extractor(self._pictures(part, block)), self.stop
+        ):
             made += [features for _, features in some]
             bar.update(sum(map(len, made)))
         bar.close()
@@ -117,7 +139,7 @@ class Reference:
 
     def _about(self, part: str) -> About:
         extractor = {"extractor": self.extractor.name, "extractor_sha256": self.extractor.sha256}
-        count = len(self._parts[part])
+        count = self._sizes[part]
         return {"data": self.images.fingerprint, "part": part, "pictures": count, **extractor}
 
     def _is_missing(self, part: str) -> bool:

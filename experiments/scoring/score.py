@@ -163,7 +163,7 @@ class Scorer:
         """Every metric of the first `n` pictures."""
         real, name = self.reference, self.extractor.name
         features = samples.features[:n]
-        values, floors = measure_all(features, real.train), real.floors(n)
+        values, floors, untrained = measure_all(features, real.train), real.floors(n), real.untrained
         more: dict[str, dict[str, Any]] = {"fd": from_held_out(features, real.train, real.held_out)}
         for value, claimed in measures().items():
             key = ScoreKey(
@@ -185,8 +185,9 @@ class Scorer:
                 sampling_seed=job.sampling_seed,
             )
             yield Score(key=key, value=values[value], better=claimed.better, real_floor=floors[value],
-                        reference_sha256=real.images.fingerprint, extractor_sha256=self.extractor.sha256,
-                        time=time.time(), **made, **more.get(value, {}))  # fmt: skip
+                        untrained=untrained[value], reference_sha256=real.images.fingerprint,
+                        extractor_sha256=self.extractor.sha256, time=time.time(),
+                        **made, **more.get(value, {}))  # fmt: skip
 
 
 @dataclass(frozen=True)

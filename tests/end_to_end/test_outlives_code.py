@@ -21,6 +21,7 @@ from old_records import (  # noqa: F401  fixtures
 from studies import call_study, plan_of
 
 from analysis import load
+from analysis.page.provenance import cautions
 from analysis.report import compute
 from experiments.cli.arguments import parse
 from experiments.config.study import StudyConfig
@@ -147,6 +148,7 @@ def test_an_old_study_has_nothing_to_do_and_grows(old):
     assert [look.seeds for look in plan.looks] == [2, 3]
     scores = load.scores("old")
     assert set(scores["guidance"]) == {"cfg:begin=0,end=1,weight=1"}
+    assert set(scores["sampling_seed"]) == {0}  # the seeds and arms of today have the noise of then
     assert scores.groupby("arm")["seed"].nunique().to_dict() == {"fast": 3, "learned": 3, "rope2d": 3}
 
 
@@ -176,6 +178,7 @@ def test_an_old_study_s_guidances_are_those_it_had_and_grow(old):
 
 def test_an_old_store_is_reported_as_it_was(old):
     contents = compute("old")
+    assert "Every training seed was scored with the same noise" in cautions(contents.study)[-1]
     with open("reports/old/comparisons.csv", newline="") as file:
         expected = list(csv.DictReader(file))
     assert [c.verdict for c in contents.compared] == [row["verdict"] for row in expected]

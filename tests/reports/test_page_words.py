@@ -9,6 +9,7 @@ import pytest
 
 from analysis import tables
 from analysis.figures.example import example
+from analysis.judge import judge
 from analysis.page import words
 from analysis.page.render import render
 from analysis.report import contents_of
@@ -45,7 +46,7 @@ def test_what_pairing_was_worth_is_said_with_an_interval(share, says):
         -1: [two - one for one, two in BOTH],
     }
     study = study_of({"learned": [20 + one for one in SEEDS], "rope2d": [20 + one for one in mine[share]]})
-    said = words.pairing(study, tables.comparisons(study))
+    said = words.pairing(study, judge(study))
     assert said.startswith("The arms are paired: in every seed both saw the same inputs")
     [(value, low, high)] = re.findall(
         rf"{re.escape(says)}[^:]*: ([\d.,]+) \(([\d.,]+) to ([\d.,]+)\) for rope2d against learned\.$", said
@@ -59,7 +60,7 @@ def test_what_pairing_was_worth_is_said_with_an_interval(share, says):
 def test_of_many_comparisons_the_least_and_the_largest_gain_are_said():
     arms = {f"arm{i}": [20 + one + (i + 1) * two for one, two in BOTH] for i in range(6)}
     study = study_of({"learned": [20 + one for one in SEEDS], **arms})
-    said = words.pairing(study, tables.comparisons(study))
+    said = words.pairing(study, judge(study))
     assert said.startswith("All comparisons are paired")
     assert re.search(
         r": from [\d,.]+ \(.*\) for arm5 against learned to [\d,.]+ \(.*\) for arm0 against", said

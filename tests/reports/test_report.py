@@ -86,7 +86,7 @@ def test_means_and_each_seed_are_those_of_the_run_folders(real):
             for seed in range(2)
             for row in rows(real / "runs" / f"{arm}-s{seed}")
             if (row["metric"], row["sampler"], row["n"], row["sampling_seed"], row["train_step"])
-            == ("fd_digits", EULER, "100", "0", "20")
+            == ("fd_digits", EULER, "100", str(1000 * seed), "20")
         ]
         mean, half = statistics.mean(scored), 12.706 * statistics.stdev(scored) / 2**0.5  # t of one degree
         assert float(table[arm]["mean"]) == pytest.approx(mean)

@@ -69,7 +69,7 @@ def key(
 def scored(value: float = 2.5, when: float = 1e9, **which) -> Score:
     """A score of the key that `which` says."""
     return Score(
-        key=key(**which), value=value, better="lower", real_floor=0.5, images_sha256="a",
+        key=key(**which), value=value, better="lower", real_floor=0.5, untrained=None, images_sha256="a",
         reference_sha256="b", extractor_sha256="c", sampling_seconds=1.5, time=when,
     )  # fmt: skip
 

@@ -3,9 +3,11 @@
 A metric is a class registered in `METRICS`, with two claims and one method. `values` says what it returns,
 under names that no other metric has, and which direction is better, `min_images` how many pictures it needs
 on each side, and `measure(generated, real)` takes two `Features` and returns a dict with the keys of
-`values`. Three more claims: `ranges` says what values cannot be, so that nobody believes one that was
-changed since, `follows_order = True` where another order of the pictures changes it a little,
-`needs_rank = True` where it says little with no more pictures than features, so that no endpoint may be that.
+`values`. Four more claims: `ranges` says what values cannot be, so that nobody believes one that was
+changed since, `learned` which share of the way from the score of an untrained network to the real floor may
+be left where something was learned, so that nothing is called equivalent to what has not, `follows_order =
+True` where another order of the pictures changes it a little, `needs_rank = True` where it says little with
+no more pictures than features, so that no endpoint may be that.
 Metrics see features and nothing else: they import the registry and claims, the extractors' types and errors.
 """
 

@@ -12,11 +12,16 @@ class Frechet:
 
     Means and covariances are float64. Below about D pictures the covariances lack rank: the value is finite
     but its bias is large. It is FID only with the FID paper's Inception.
+
+    It is a squared distance: where a tenth of it is left, a third of the distance itself is. On digits, where
+    noise scores 25 and real pictures 0.2, trained arms have 0.03 of it left, an arm that cannot tell where
+    its patches are 0.47, and 20 steps of the smoke preset leave 0.88. Only the first have learned.
     """
 
     values: ClassVar[dict[str, str]] = {"fd": "lower"}
     ranges: ClassVar[dict[str, tuple[int, None]]] = {"fd": (0, None)}
     min_images = 2
+    learned: ClassVar[dict[str, float]] = {"fd": 0.1}
     needs_rank = True  # with no more pictures than features it says little
 
     def measure(self, generated: Features, real: Features) -> dict[str, float]:

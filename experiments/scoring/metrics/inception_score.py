@@ -8,10 +8,15 @@ from experiments.scoring.extractors.base import Features
 
 @METRICS.register("inception_score")
 class InceptionScore:
-    """exp of the mean KL divergence of predictions from their mean, over 10 splits (arXiv:1606.03498)."""
+    """exp of the mean KL divergence of predictions from their mean, over 10 splits (arXiv:1606.03498).
+
+    It counts classes that are told apart: half of those that noise lacks must be there to count as learned.
+    On digits noise has 1.6, real pictures 8.4 and trained arms 8.2.
+    """
 
     values: ClassVar[dict[str, str]] = {"is": "higher"}
     ranges: ClassVar[dict[str, tuple[int, None]]] = {"is": (1, None)}
+    learned: ClassVar[dict[str, float]] = {"is": 0.5}
     min_images = 10  # one a split
     follows_order = True  # which pictures are in one split
 

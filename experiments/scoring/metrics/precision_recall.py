@@ -8,10 +8,16 @@ from experiments.scoring.extractors.base import Features
 
 @METRICS.register("precision_recall")
 class PrecisionRecall:
-    """Shares of pictures inside the other set's balls to the 3rd nearest neighbour (arXiv:1904.06991)."""
+    """Shares of pictures inside the other set's balls to the 3rd nearest neighbour (arXiv:1904.06991).
+
+    Neither is a square, and trained networks stay well below real pictures: half of the way from noise counts
+    as learned. On digits noise has precision 0.33 and recall 0.11, real pictures 0.88 and 0.88, and trained
+    arms 0.78 and 0.84: 0.18 and 0.05 of the way are left.
+    """
 
     values: ClassVar[dict[str, str]] = {"precision": "higher", "recall": "higher"}
     ranges: ClassVar[dict[str, tuple[int, int]]] = {"precision": (0, 1), "recall": (0, 1)}
+    learned: ClassVar[dict[str, float]] = {"precision": 0.5, "recall": 0.5}
     min_images = 4
 
     def measure(self, generated: Features, real: Features) -> dict[str, float]:

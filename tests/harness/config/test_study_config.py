@@ -110,11 +110,21 @@ def test_an_error_in_a_study_file_names_file_and_line(tmp_path, text, says):
 
 
 @pytest.mark.parametrize(
-    "fields", [{"seeds": 0}, {"margin": 0.0}, {"margin": 1.5}, {"name": "../x"}, {"name": "a b"}]
-)
+    "fields",
+    [
+        {"seeds": 0}, {"margin": 0.0}, {"margin": 1.5}, {"margin": -1.0, "margin_unit": "absolute"},
+        {"margin_unit": "mean"}, {"name": "../x"}, {"name": "a b"},
+    ],
+)  # fmt: skip
 def test_bad_fields_are_refused(fields):
     with pytest.raises(UserError):
         study("smoke", **fields)
+
+
+def test_an_absolute_margin_may_be_any_distance():
+    assert study("smoke", margin=1.5, margin_unit="absolute").margin == 1.5
+    with pytest.raises(UserError, match="a share between 0 and 1, as margin-unit is gap"):
+        study("smoke", margin=1.5)
 
 
 def test_lists_and_texts_of_study_files_are_taken_as_they_are_meant():

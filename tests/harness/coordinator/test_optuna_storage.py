@@ -18,7 +18,7 @@ from experiments.records.definition import Endpoint
 from rope_dit.errors import UserError
 
 END = Endpoint(metric="fd_digits", extractor="digits", sampler="euler", guidance="1", ema="0.9", n=100,
-               train_step=20, sampling_seed=0, better="lower")  # fmt: skip
+               train_step=20, better="lower")  # fmt: skip
 
 
 @pytest.fixture(autouse=True)

@@ -85,6 +85,36 @@ def test_an_edited_record_is_named_and_one_of_before_seals_is_read():
     assert read_plan(plan.path).margin == 0.2
 
 
+def before_units(margin: float) -> None:
+    """A study as it was written before margins had units."""
+    planned().save()
+    file = Path("studies/s/study.json")
+    saved = {key: value for key, value in unsealed_json(file).items() if key != "margin_unit"}
+    file.write_text(json.dumps({**saved, "margin": margin}))
+
+
+def test_the_margin_of_a_study_of_before_units_stays_a_share_of_the_mean():
+    before_units(0.02)
+    assert (read_plan(Path("studies/s")).margin_unit, planned().margin_unit) == ("mean", "mean")
+    grown = planned(seeds=3)
+    assert (grown.margin, grown.margin_unit, grown.seeds) == (0.02, "mean", (0, 1, 2))
+    assert grown.definition().margin_text == "2 % of the baseline's mean"
+
+
+@pytest.mark.parametrize(
+    ("fields", "apart"),
+    [
+        ({"margin": 0.1}, ["margin: there 0.02, now 0.1"]),
+        ({"margin_unit": "absolute"}, ["margin unit: there mean, now absolute"]),
+    ],
+)
+def test_what_is_said_of_it_now_is_another_study(fields, apart):
+    before_units(0.02)
+    with pytest.raises(UserError, match="holds another study") as refused:
+        plan_ablation(study("smoke", **SMALL, seeds=2, **fields))
+    assert list(refused.value.details) == apart
+
+
 @pytest.mark.parametrize("text", ["", "{", "\udcff", "[" * 100_000, "null", "[]", "{}"])
 def test_what_is_no_record_of_a_study_is_refused_in_one_line(text):
     Path("studies/s").mkdir(parents=True)

@@ -64,7 +64,10 @@ def test_the_endpoint_and_the_estimate_are_said_first(finished):
     assert lines[1].startswith(
         "primary endpoint: fd_digits (lower is better), sampler euler:grid=uniform,steps=1"
     )
-    assert "guidance 1, EMA 0.9, n = 100, step 20; margin 2.0%" in lines[1]
+    assert (
+        "guidance 1, EMA 0.9, n = 100, step 20; margin 5 % of the baseline's distance from the real floor"
+        in lines[1]
+    )
     assert re.fullmatch(r"4 runs, 0 of them done; about \d+ minutes of work", lines[2])
     at_once = LocalLauncher(LaunchConfig(), plan_of(finished[0], "small").base.train.threads, "cpu").slots
     assert re.fullmatch(rf"up to {at_once} at a time: about \d+ minutes at best", lines[3])
@@ -111,6 +114,18 @@ def test_the_report_is_written(finished):
     assert "reports/small" in result.out
 
 
+def test_a_study_of_twenty_steps_says_that_nothing_was_learned_and_nothing_else(finished):
+    folder, result = finished
+    said = re.search(
+        r"No arm has learned anything: .* has 8\d % before it\. Nothing is concluded\.", result.out
+    )
+    report = folder / "reports" / "small"
+    assert said
+    assert said[0] in (report / "report.md").read_text().replace("\\", "")
+    assert (report / "comparisons.csv").read_text().strip() == ""
+    assert not re.search("equivalent to|not told apart|inconclusive", (report / "report.md").read_text())
+
+
 def test_the_same_command_again_does_nothing(copy):
     before = changed(copy / "studies" / "small" / "runs")
     result = call_study("smoke", *QUICK, "--seeds", 2, "--name", "small")
@@ -143,7 +158,8 @@ def test_a_study_grows_by_seeds_and_samplers_and_arms(copy):
     ("args", "field"),
     [
         (("--train.lr", "1e-3"), "train.lr: there 0.002, now 0.001"),
-        (("--margin", "0.1"), "margin: there 0.02, now 0.1"),
+        (("--margin", "0.1"), "margin: there 0.05, now 0.1"),
+        (("--margin-unit", "absolute"), "margin unit: there gap, now absolute"),
         (("--baseline", "rope2d"), "baseline: there learned, now rope2d"),
         (
             ("--variants", "learned", "--arms", "rope2d=rope2d:theta=50"),

@@ -24,7 +24,7 @@ SMALL = Definition(
     name="study", kind="ablate", created=1.8e9, preset="smoke", data="digits",
     endpoint=Endpoint(
         metric="fd_digits", extractor="digits", sampler=SAMPLER, guidance="cfg:weight=3", ema="0.9", n=100,
-        train_step=20, sampling_seed=0, better="lower",
+        train_step=20, better="lower",
     ),
     arms=(ArmRecord("a", "rope2d:theta=100", {"train.lr": "0.02"}), ArmRecord("b", "none", {})), seeds=(0, 1),
     samplers=(SAMPLER,), guidances=("1", "cfg:weight=3"), sampling_seeds=2, baseline="b", margin=0.02,
@@ -60,18 +60,38 @@ def test_what_was_written_is_read(client, study):
     assert read_definition(client, "study") == definition
 
 
-def test_a_study_of_before_guidance_was_a_spec_is_read(client, study):
+def test_a_study_of_before_guidance_was_a_spec_and_noise_a_choice_is_read(client, study):
     client.set_experiment_tag(study, f"{TAG}.0", OLD)
     found = read_definition(client, "study")
     assert found.endpoint.fields() == {
         **{"metric": "fd_digits", "extractor": "digits", "sampler": SAMPLER, "ema": "0.9", "n": 100},
-        **{"guidance": "cfg:begin=0,end=1,weight=1", "train_step": 20, "sampling_seed": 0},
+        **{"guidance": "cfg:begin=0,end=1,weight=1", "train_step": 20},
         **{"tokens": "trained", "extrapolation": "none", "classes": "data"},
     }
+    assert (found.endpoint.samplings, found.endpoint.fixed_noise) == (1, True)
     assert found.guidances == ("cfg:begin=0,end=1,weight=1",)
     assert found.arms == (ArmRecord("a", "rope2d:theta=100", {"train.lr": "0.02"}),)
     assert found.comparisons == (("a", "b"),)
     assert found.looks == (Look(1784800000.5, 2),)
+
+
+def test_a_study_of_before_margins_had_units_is_read(client, study):
+    client.set_experiment_tag(study, f"{TAG}.0", OLD)
+    found = read_definition(client, "study")
+    assert (found.margin_unit, found.endpoint.learned) == ("mean", None)
+
+
+@pytest.mark.parametrize(
+    ("changes", "text"),
+    [
+        ({}, "2 % of the baseline's distance from the real floor"),
+        ({"comparisons": (("b", "a"),)}, "2 % of the reference's distance from the real floor"),
+        ({"margin_unit": "mean"}, "2 % of the baseline's mean"),
+        ({"margin_unit": "absolute", "margin": 12345.0}, "12345 in the endpoint's units"),
+    ],
+)
+def test_a_margin_is_said_with_its_unit(changes, text):
+    assert replace(SMALL, **changes).margin_text == text
 
 
 def test_one_that_is_being_written_says_so(client, study):

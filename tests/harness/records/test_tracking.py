@@ -32,6 +32,7 @@ from experiments.config.text import flatten, to_json
 from experiments.records.mlflow_names import PARAM_LENGTH, TAG_LENGTH, Naming, metric_name, score_points
 from experiments.records.mlflow_store import connect, tracking_uri
 from experiments.records.run_folder import RunFolder
+from experiments.records.score import sampling_seed
 from rope_dit.guidance.spec import GuidanceSpec
 
 # What is stored
@@ -216,6 +217,12 @@ def test_names_are_those_that_stores_of_before_have(which, expected):
     ]
 
 
+def test_what_an_untrained_network_scores_stands_beside_the_floor_where_it_is_known():
+    points = list(score_points([replace(scored(), untrained=25.0)], Naming.of_config(DIGITS)))
+    assert ("untrained/fd_digits_n100", 20, 25.0, 1e9) in points
+    assert len(points) == 1 + len(list(score_points([scored()], Naming.of_config(DIGITS))))
+
+
 TWO = replace(SMOKE, train=replace(SMOKE.train, averages=("power:std=0.05", "warmup:decay=0.9")))
 
 
@@ -272,6 +279,15 @@ def test_different_scores_have_different_names():
     assert all(metric_name(name) == name for name in found)
     curves = {name for name in found if name.startswith("by_nfe")}
     assert len(curves) == 3 * 4 * 3 * 2 * 3  # families: heun, euler, heun-shifted; every_n=50 is not drawn
+
+
+def test_a_sampling_is_named_by_its_index_so_that_curves_of_all_seeds_have_one_name():
+    seeds = [sampling_seed(seed, 1) for seed in (0, 3, 2**63 - 1)]
+    assert len(set(seeds)) == 3
+    found = [names(scored(sampling_seed=seed)) for seed in seeds]
+    assert found[0] == found[1] == found[2]
+    assert found[0][0][0] == "fd_digits/heun-2-cfg1-seed1"
+    assert names(scored(sampling_seed=sampling_seed(3, 0))) == names(scored(sampling_seed=0))
 
 
 def test_names_need_no_torch_and_no_mlflow():

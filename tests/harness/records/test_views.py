@@ -18,7 +18,7 @@ from experiments.records.mlflow_view import TAG, write_view
 SAMPLERS = [f"{name}:grid=uniform,steps={steps}" for name, steps in (("euler", 4), ("euler", 2), ("heun", 2))]
 ENDPOINT = Endpoint(
     metric="fd_digits", extractor="digits", sampler=SAMPLERS[1], guidance="cfg:weight=1", ema="0.9", n=100,
-    train_step=40, sampling_seed=0, better="lower",
+    train_step=40, better="lower",
 )  # fmt: skip
 ARMS = ["none", "rope2d:theta=100"]
 
@@ -97,13 +97,13 @@ def test_a_view_can_be_written_before_any_score(client, keys):
     ("guidance", "slug"),
     [("1.5", "cfg1.5"), ("cfg:weight=3", "cfg3"), ("cfg:begin=0.2,end=0.9,weight=3", "cfg3-0.2to0.9")],
 )
-def test_a_view_names_the_guidance_and_sampling_seed_of_the_endpoint(client, guidance, slug):
+def test_a_view_names_the_guidance_of_the_endpoint_and_its_first_sampling(client, guidance, slug):
     experiment = client.create_experiment("views")
-    end = replace(ENDPOINT, guidance=guidance, sampling_seed=2)
+    end = replace(ENDPOINT, guidance=guidance, samplings=2)
     write_view(client, experiment, definition(endpoint=end))
     view = stored(client, experiment)
-    assert ("BAR", [f"fd_digits/euler-2-{slug}-seed2"]) in charts(view, 0)
-    assert f"by_nfe/fd_digits/heun-{slug}-seed2" in charts(view, 1)[0][1]
+    assert ("BAR", [f"fd_digits/euler-2-{slug}"]) in charts(view, 0)
+    assert f"by_nfe/fd_digits/heun-{slug}" in charts(view, 1)[0][1]
 
 
 def test_a_view_of_many_samplers_fits_into_a_tag(client):

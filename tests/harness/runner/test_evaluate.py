@@ -197,6 +197,35 @@ def test_other_samplers_guidances_and_seeds_give_other_pictures(copy):
     assert len(found) == 4
 
 
+def test_a_run_is_scored_and_sampled_with_the_noise_of_its_seed():
+    made = call("run", *QUICK, "--seed", "3", "--eval.sampling-seeds", "2", "--out", "run")
+    assert made.code == 0, made.err
+    assert values(rows(Path("run")), "sampling_seed") == {("3000",), ("3001",)}
+    assert "steps=1, sampling seed 3001" in made.out
+    assert "sampling seed 3000" not in made.out  # it is the first
+    scored = {row["sampling_seed"]: row["images_sha256"] for row in rows(Path("run"))}
+    assert sampled_sha256() == scored["3000"]
+    assert sampled_sha256("--sampling-seed", "3001") == scored["3001"]
+    refused = call("run", *QUICK, "--seed", "3", "--out", "run", "--eval.fixed-noise")
+    assert refused.code == 2
+    assert "eval.fixed-noise got True, expected nothing, for run is scored with noise of its" in refused.err
+
+
+def test_a_run_of_before_noise_followed_the_seed_keeps_the_noise_of_all():
+    made = call("run", *QUICK, "--seed", "3", "--eval.fixed-noise", "--out", "run")
+    assert made.code == 0, made.err
+    record = json.loads(Path("run/config.json").read_text())
+    assert record["config"]["eval"].pop("fixed_noise") is True
+    del record["sha256"]
+    Path("run/config.json").write_text(json.dumps(record))
+    assert "nothing to do" in call("run", *QUICK, "--seed", "3", "--out", "run").out
+    assert "nothing to do" in call("evaluate", "run").out
+    assert values(evaluated(Path("run"), "--sampling-seeds", "2"), "sampling_seed") == {("1",)}
+    again = call("run", *QUICK, "--seed", "3", "--eval.sampling-seeds", "3", "--out", "run")
+    assert again.code == 0, again.err
+    assert values(rows(Path("run")), "sampling_seed") == {("0",), ("1",), ("2",)}
+
+
 def sampled_sha256(*args: str) -> str:
     """SHA-256 of ten pictures, as scores have it."""
     sampled("--out", f"{len(args)}.npz", "--n", "10", *args)

@@ -172,6 +172,10 @@ VALUES, LEAST = 'values = {"bias": "lower"}', "min_images = 2"
             LEAST + "; needs_rank = 'yes'",
             "got needs_rank = 'yes', expected needs_rank = True or False",
         ),
+        (LEAST, LEAST + "; learned = 0.1", "got learned = 0.1, expected learned = {'name': SHARE}"),
+        (LEAST, LEAST + "; learned = {'fd': 0.1}", "got learned = {'fd': 0.1}, expected"),
+        (LEAST, LEAST + "; learned = {'bias': 10}", "got learned = {'bias': 10}, expected"),
+        (LEAST, LEAST + "; learned = {'bias': 1.0}", "got learned = {'bias': 1.0}, expected"),
     ],
 )
 def test_claims_are_held_to_be_whole(
@@ -188,6 +192,14 @@ def test_all_that_ships_claims_what_it_must() -> None:
         "fd": "lower", "is": "higher", "kid": "lower", "precision": "higher", "recall": "higher",
     }  # fmt: skip
     assert [value for value, one in measures().items() if one.needs_rank] == ["fd"]
+    assert {value: one.learned for value, one in measures().items()} == {
+        "fd": 0.1, "is": 0.5, "kid": 0.1, "precision": 0.5, "recall": 0.5,
+    }  # fmt: skip
+
+
+def test_a_metric_need_not_say_what_counts_as_learned(plugin: Callable[[str, str], None]) -> None:
+    plugin("bias", "bias")
+    assert measures()["bias"].learned is None
 
 
 @pytest.mark.parametrize("line", [VALUES, LEAST])

@@ -71,7 +71,7 @@ def test_scores_has_every_score_with_its_type(two_runs, uri):
     frame = load.scores(STUDY, uri)
     assert list(frame.columns) == ["run_id", *SCORE_COLUMNS]
     numbers = dict.fromkeys(("seed", "train_step", "n", "n_real", "sampling_seed"), "int64")
-    numbers |= dict.fromkeys(("nfe", "value", "real_floor", "sampling_seconds"), "float64") | {
+    numbers |= dict.fromkeys(("nfe", "value", "real_floor", "untrained", "sampling_seconds"), "float64") | {
         "time": "datetime64[us, UTC]"
     }
     numbers |= dict.fromkeys(("held_out", "held_out_floor"), "float64")

@@ -52,15 +52,16 @@ def probe(arm: str, seed: int) -> Score:
         extrapolation="none", classes="data", ema="0.9", extractor="-", metric="held_out_loss", n=None,
         n_real=None, sampling_seed=None,
     )  # fmt: skip
-    return Score(key=key, value=0.5, better="lower", real_floor=float("nan"), images_sha256="-",
-                 reference_sha256="-", extractor_sha256="-", sampling_seconds=0.0, time=1.8e9)  # fmt: skip
+    return Score(key=key, value=0.5, better="lower", real_floor=float("nan"), untrained=None,
+                 images_sha256="-", reference_sha256="-", extractor_sha256="-", sampling_seconds=0.0,
+                 time=1.8e9)  # fmt: skip
 
 
 def test_columns_have_their_types_and_values_their_last_bit(store):
     frame = load.scores(NAME, uri_of(store))
     kinds = frame.dtypes.astype(str).to_dict()
     wanted = dict.fromkeys(WHOLE, "int64") | {"time": "datetime64[us, UTC]"}
-    wanted |= dict.fromkeys(("nfe", "value", "real_floor", "sampling_seconds"), "float64")
+    wanted |= dict.fromkeys(("nfe", "value", "real_floor", "untrained", "sampling_seconds"), "float64")
     wanted |= dict.fromkeys(("held_out", "held_out_floor"), "float64")
     assert kinds == {name: wanted.get(name, "str") for name in ["run_id", *SCORE_COLUMNS]}
     mine = frame[frame["run_id"] == run_id(store, "rope2d", 1)]

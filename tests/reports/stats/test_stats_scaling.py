@@ -205,3 +205,16 @@ def test_bad_frames_are_refused():
         spreads(values.assign(value=math.nan))
     with pytest.raises(UserError, match="missing: sampler"):
         tau(values)
+
+
+def test_only_noise_that_networks_share_moves_them_alike():
+    """Sampling 1 scores 2 more than sampling 0: where networks share it, that does not spread their means."""
+    rows = [("a", seed, i, 10.0 * seed + 2 * i) for seed in range(4) for i in range(2)]
+    values = pd.DataFrame(rows, columns=["arm", "seed", "sampling_seed", "value"])
+    shared = one(values)
+    own = one(values.assign(sampling_seed=1000 * values["seed"] + values["sampling_seed"]))
+    between = pd.Series([0.0, 10.0, 20.0, 30.0]).var()
+    assert shared["retraining"] == pytest.approx(math.sqrt(between))
+    assert own["retraining"] == pytest.approx(math.sqrt(between - 2 / 2))  # of variance 2, over 2 samplings
+    assert own["resampling"] == shared["resampling"] == pytest.approx(math.sqrt(2))
+    assert own["sampling_seeds"] == shared["sampling_seeds"] == 2
