@@ -65,11 +65,10 @@ def scores(study: Study, main: pd.DataFrame) -> TextTable:
     """The main table: the endpoint, distances from held-out pictures, each seed, and the other metrics."""
     end, others = study.definition.endpoint, tables.other_metrics(study)
     title = metric_title(end.metric, end.extractor)
-    heads = (Column("From held-out pictures", end.better), Column("Training pictures from those"))
-    held_out = heads if tables.is_distance(study) else ()
+    apart = [Column("From held-out (floor)", end.better)] if tables.is_distance(study) else []
     columns = [
         _ARM, Column("Seeds"), Column(title, end.better), Column("Real floor"),
-        *held_out, Column("Each seed", wraps=True), Column("Diverged"),
+        *apart, Column("Each seed", wraps=True), Column("Diverged"),
         *(Column(metric_title(value_of(name, end.extractor), ""), better) for name, better in others.items()),
     ]  # fmt: skip
     rows = []
@@ -79,17 +78,18 @@ def scores(study: Study, main: pd.DataFrame) -> TextTable:
         rows.append([
             row["arm"], counted, plus_minus(row["mean"], row["half"]),
             fixed(row["real_floor"], decimals),
-            *(_held_out(row) if held_out else ()),
+            *(_held_out(row) for _ in apart),
             _each_seed(study, row["arm"], decimals + 1), f"{row['diverged']} of {row['planned']}",
             *(plus_minus(row[name], row[f"{name}_half"]) for name in others),
         ])  # fmt: skip
     return TextTable(columns, rows, list(main["arm"]))
 
 
-def _held_out(row: Mapping[Hashable, Any]) -> tuple[str, str]:
+def _held_out(row: Mapping[Hashable, Any]) -> str:
     """Distance from held-out pictures, and that of training pictures."""
     decimals = decimals_of(row["held_out_half"], row["held_out"])
-    return plus_minus(row["held_out"], row["held_out_half"]), fixed(row["held_out_floor"], decimals)
+    floor = fixed(row["held_out_floor"], decimals)
+    return NONE if floor == NONE else f"{plus_minus(row['held_out'], row['held_out_half'])} ({floor})"
 
 
 def costs(main: pd.DataFrame) -> TextTable:

@@ -155,6 +155,54 @@ def test_the_headline_is_of_one_data_set_and_its_split():
         assert re.search(r"On digits and its split: .*(than|from) learned", text)
 
 
+def held_out(study, floor=15.0, **changed):
+    """Scores that were measured from held-out pictures, or were not."""
+    columns = {"real_floor": floor, "held_out": 19.0 + study.scores["seed"], "held_out_floor": 2.5} | changed
+    return replace(study, scores=study.scores.assign(**columns))
+
+
+def test_a_distance_stands_beside_that_from_held_out_pictures():
+    for text in pages_of(held_out(example().study)):
+        assert "From held-out (floor)" in text
+        assert text.count("20.0 \u00b1 2.5 (2.5)") == 3
+        assert "copies of those would lie at it" in text
+        assert "may be copies" not in text
+
+
+def test_scores_that_were_not_measured_so_have_a_dash_also_where_one_seed_was_not():
+    study = held_out(example().study)
+    lacking = study.scores["held_out"].mask(study.scores["run_id"] == "none-1")
+    row = tables.main_table(held_out(study, held_out=lacking), example().curves).set_index("arm")
+    assert row["held_out"].notna().to_dict() == {"learned": True, "none": False, "rope2d": True}
+    unmeasured = held_out(study, held_out=math.nan, held_out_floor=math.nan)
+    assert "(2.5)" not in pages_of(unmeasured)[1]
+    assert re.search(r"\| learned \| 3 of 3 \| [^|]+ \| [^|]+ \| \u2013 \|", pages_of(unmeasured)[1])
+
+
+def test_another_metric_has_no_held_out_column_and_no_copies():
+    study = held_out(example(better="higher").study, floor=99.0)
+    for text in pages_of(study):
+        assert "held-out" not in text
+        assert "copies" not in text
+
+
+@pytest.mark.parametrize(
+    ("known", "says"),
+    [(19.0, "from held-out pictures it is 19.0 away, and training pictures themselves are 2.50."),
+     (math.nan, "its distance from held-out pictures was not measured.")],
+)  # fmt: skip
+def test_an_arm_below_the_real_floor_may_be_copies(known, says):
+    study = held_out(example().study, floor=24.0, held_out=known)
+    means = tables.main_table(study, example().curves).set_index("arm")["mean"]
+    below = [arm for arm, mean in means.items() if mean < 24.0]
+    assert 0 < len(below) < len(means)
+    for text in pages_of(study):
+        for arm in means.index:
+            assert (f"FD (digits) of {arm} (" in text) == (arm in below)
+        assert "lies below the real floor (24.0): its pictures may be copies of training pictures; " in text
+        assert says in text
+
+
 def test_intervals_of_means_are_called_normal_theory():
     for text in pages_of(example().study):
         assert text.count("normal-theory") >= 2
