@@ -17,20 +17,27 @@ def record(study: Study) -> str:
     done = study.cells[study.cells["state"] == "done"]
     cells = {f"{c.arm}, seed {c.seed}": counts[c.run_id] for c in done.itertuples()}
     made_of = {"study": study.name, "created": study.definition.created, "scores": cells}
+    made_of["replaced"] = len(study.definition.replaced)
     return json.dumps(sealed(made_of), indent=1)
 
 
 def check_keeps(study: Study, folder: Path) -> None:
-    """Raise UserError where the report in a folder is of the same study and has what is not there now."""
+    """Raise UserError where the report in a folder is of the same study and has what is not there now.
+
+    Arms that were replaced since may have less: their scores of before are left out on purpose.
+    """
     before = _read(folder / FILE)
     if before is None or before["created"] != study.definition.created:
         return
     now = json.loads(record(study))["scores"]
+    mended = {one.arm for one in study.definition.replaced[before["replaced"] :]}
     why = {f"{c.arm}, seed {c.seed}": f"{c.state} ({c.message})" for c in study.cells.itertuples()}
+    cells = study.cells[["arm", "seed"]].to_dict("records")
+    changed = {f"{cell['arm']}, seed {cell['seed']}" for cell in cells if cell["arm"] in mended}
     lost = [
         f"{cell}: had {count} scores, now {now[cell] if cell in now else why.get(cell, 'no such cell')}"
         for cell, count in before["scores"].items()
-        if now.get(cell, 0) < count
+        if now.get(cell, 0) < count and cell not in changed
     ]
     if lost:
         raise UserError(
@@ -43,7 +50,8 @@ def _read(file: Path) -> dict[str, Any] | None:
     """What `record` gave; None beside a report of before there were records."""
     try:
         found, _ = unsealed(json.loads(file.read_text()), file, "move the report away")
-        return {"created": found["created"], "scores": {**found["scores"]}}
+        replaced = int(found.get("replaced", 0))  # reports of before arms could be replaced do not say
+        return {"created": found["created"], "scores": {**found["scores"]}, "replaced": replaced}
     except FileNotFoundError:
         return None
     except UserError:

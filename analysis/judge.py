@@ -3,23 +3,23 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
-from analysis import margin, stats
+from analysis import looks, margin, stats
 from analysis.study import Study
 
 
 def judge(study: Study) -> list[stats.Comparison]:
-    """Each comparison of the study; none while it is partial, or where verdicts are withheld.
+    """Each comparison of the study; none while it is partial, withheld, or no arm has learned anything.
 
     A verdict that was reached at an earlier look stands as it was then, with the difference of now beside it.
     """
-    if study.partial or study.withheld:
+    if study.partial or study.withheld or margin.nothing_learned(study):
         return []
-    looks = study.counted_looks
-    levels = stats.levels([look.seeds for look in looks], study.last_look)
+    counted, planned = looks.counted(study), looks.planned_seeds(study)
+    levels = stats.levels([look.seeds for look in counted], planned)
     reached: dict[tuple[str, str], stats.Comparison] = {}
     found: Sequence[stats.Comparison] = ()
-    for number, (look, level) in enumerate(zip(looks, levels, strict=True), 1):
-        found = _compared(study.as_of(look), number, level, study.last_look)
+    for number, (look, level) in enumerate(zip(counted, levels, strict=True), 1):
+        found = _compared(looks.as_of(study, look), number, level, planned)
         for c in found:
             if c.verdict in stats.CALLED:
                 reached.setdefault((c.arm, c.reference), c)

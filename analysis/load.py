@@ -22,7 +22,8 @@ from experiments.records.score import KEY_COLUMNS, SCORE_COLUMNS, Score, ScoreKe
 from rope_dit.errors import UserError
 
 TAGS = (
-    *("outcome", "study", "arm", "variant", "seed", "fingerprint", "inputs_sha256", "shared_weights_sha256"),
+    *("run_uid", "outcome", "study", "arm", "variant", "seed", "fingerprint"),
+    *("inputs_sha256", "shared_weights_sha256"),
     *("device", "git_commit", "torch", "command", "host", "folder", "message"),
 )
 Point = tuple[str, int, float, int]
@@ -44,7 +45,7 @@ def runs(experiment: str, uri: str | None = None) -> pd.DataFrame:
     """One row a run, sorted by arm, seed and start.
 
     Columns:
-        run_id, name: MLflow's id; the name of the run folder.
+        run_id, run_uid, name: MLflow's id; the run folder's own; its name.
         status: RUNNING, FINISHED, FAILED or KILLED.
         outcome: running, finished, diverged, error, stopped (by a signal) or killed (without a word).
         study, arm, variant: name of the study; canonical spec of the arm; its short unique name.
@@ -112,6 +113,8 @@ def scores(experiment: str, uri: str | None = None) -> pd.DataFrame:
         value: float64; `better` says whether 'lower' or 'higher' is better.
         real_floor: what real pictures would score at this n, float64.
         untrained: what pictures of an untrained network score, float64; nan where it was not measured.
+        held_out, held_out_floor: value and real floor against held-out pictures: what training pictures score
+            against those, float64; missing where they were not measured.
         sampling_seconds: what making the n pictures took, float64.
         images_sha256, reference_sha256, extractor_sha256: scores compare where the last two agree.
         time: UTC.

@@ -68,15 +68,33 @@ def half_width(interval: Interval) -> float:
     return (interval.high - interval.low) / 2
 
 
-def p_value(p: float) -> str:
-    """A p-value as it is read.
+def p_value(p: float, *levels: float) -> str:
+    """A p-value as it is read: three digits, or as many as keep it on its side of 0.05 and of other levels.
 
-    >>> p_value(0.0312), p_value(0.0001), p_value(math.nan)
-    ('0.031', '< 0.001', '\u2013')
+    Args:
+        p: the number.
+        levels: others that it is held against, such as the alpha of a look.
+
+    >>> p_value(0.125), p_value(0.0625), p_value(0.21875), p_value(0.0469), p_value(0.2), p_value(1.0)
+    ('0.125', '0.0625', '0.219', '0.0469', '0.2', '1')
+    >>> p_value(0.04996), p_value(0.05), p_value(0.0500004), p_value(0.024996, 0.025), p_value(0.024996)
+    ('0.04996', '0.05', '0.0500004', '0.024996', '0.025')
+    >>> p_value(0.0009), p_value(0.0007, 0.0008), p_value(0.00003, 0.0008), p_value(math.nan)
+    ('< 0.001', '0.0007', '< 0.0001', '\u2013')
     """
     if not math.isfinite(p):
         return NONE
-    return "< 0.001" if p < 0.001 else f"{p:.2g}"
+    held = (0.05, *levels)
+    least = 10.0 ** min(-3, math.floor(math.log10(min(held))))
+    if p < least:
+        return f"< {least:g}"
+    texts = (f"{p:.{digits}g}" for digits in range(3, 18))
+    return next(text for text in texts if all(_side(float(text), level) == _side(p, level) for level in held))
+
+
+def _side(number: float, level: float) -> int:
+    """-1 below the level, 0 at it, 1 above."""
+    return (number > level) - (number < level)
 
 
 def duration(seconds: float) -> str:

@@ -16,6 +16,7 @@ import pandas as pd
 from analysis import earlier, load, tables
 from analysis.figures.base import FIGURES, Drawing, Material, draw
 from analysis.figures.samples import sample_pictures
+from analysis.judge import judge
 from analysis.page import provenance, words
 from analysis.page.render import Contents, now, render
 from analysis.study import Study, load_study
@@ -77,7 +78,7 @@ def write_report(name: str, uri: str | None, out: Path) -> Path:
 def compute(name: str, uri: str | None = None) -> Contents:
     """Read a study and compute all that its report says."""
     study, curves = load_study(name, uri), load.curves(name, uri)
-    material = Material(study, curves, tables.comparisons(study), *sample_pictures(study, uri))
+    material = Material(study, curves, judge(study), *sample_pictures(study, uri))
     with plugin_errors():
         drawings = draw(material)
     return contents_of(study, curves, drawings)
@@ -87,7 +88,7 @@ def contents_of(study: Study, curves: pd.DataFrame, drawings: Mapping[str, Drawi
     """All that a report says of a study, around figures that have been drawn."""
     return Contents(
         study=study,
-        compared=tables.comparisons(study),
+        compared=judge(study),
         main=tables.main_table(study, curves),
         samplers=tables.sampler_table(study),
         taus=tables.ranking_table(study),

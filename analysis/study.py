@@ -1,6 +1,7 @@
 """A study as the tracking store has it: its definition, what became of its cells, the scores to compare."""
 
 import itertools
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -8,24 +9,33 @@ from typing import Any
 
 import pandas as pd
 
-from analysis import load, store
+from analysis import load, seals, store
+from analysis.accepted import accepted
 from experiments.cli.commands import python
-from experiments.records.definition import Definition, read_definition
+from experiments.records.definition import Definition, is_whole, read_definition
 from experiments.records.plausible import doubts
 from experiments.records.score import KEY_COLUMNS, NOTHING, SCORE_COLUMNS
 from rope_dit.errors import UserError
+from rope_dit.words import listed
 
 SOURCE = ["extractor_sha256", "reference_sha256", "n_real"]  # scores compare where these agree
 _POINT = [  # what was scored
     *("sampler", "guidance", "tokens", "extrapolation", "classes", "n", "sampling_seed"),
     *("ema", "extractor", "metric"),
 ]
+_LARGEST = 1e60  # whose fourth power is a number, as the variance of a variance needs
+_SHARED = {  # what paired runs have in common: the tag that says it, and words for it
+    "inputs": ("inputs_sha256", "training inputs"),
+    "weights": ("shared_weights_sha256", "shared initial weights"),
+}
 
 _NETWORK = [  # what the samplings of one network under one sampler share
     *("run_id", *(name for name in KEY_COLUMNS if name not in ("nfe", "n_real", "sampling_seed"))),
     *("better", *SOURCE),
 ]
-_MEANS = ("value", "real_floor", "untrained", "nfe", "sampling_seconds")  # of samplings
+_MEANS = (  # of samplings
+    *("value", "real_floor", "untrained", "held_out", "held_out_floor", "nfe", "sampling_seconds"),
+)
 
 
 @dataclass(frozen=True)
@@ -38,9 +48,11 @@ class Study:
         scores: scores of those runs, with the columns of `load.scores`.
         cells: one row an arm and seed: arm, seed, state (done, running, failed, diverged or missing),
             message (why it is not done, '' where it is), run_id ('' where it has none).
-        others: runs of the experiment that are of no cell, or older than the cell's newest; as `runs`.
+        others: runs of the experiment that are not used; as `runs`, with a column `why`.
         doubted: scores of those runs that their metrics cannot have given, which are not in `scores`; why.
         unsealed: how many of those runs have a table of scores that cannot tell if it was changed.
+        withheld: why no verdict is drawn from the study, '' where one is.
+        elsewhere: a sentence for each other study of the store that has the same runs.
     """
 
     definition: Definition
@@ -52,6 +64,8 @@ class Study:
         default_factory=lambda: pd.DataFrame(columns=["run_id", *SCORE_COLUMNS, "why"])
     )
     unsealed: int = 0
+    withheld: str = ""
+    elsewhere: Sequence[str] = ()
 
     @property
     def name(self) -> str:
@@ -66,14 +80,14 @@ class Study:
     @property
     def partial(self) -> bool:
         """Whether a cell still has to begin or to go on; then nothing is concluded."""
-        return bool(self.cells["state"].isin(["running", "missing"]).any())
+        return not is_whole(self.cells["state"])
 
     @property
-    def looks(self) -> int:
-        """How often verdicts were drawn from the study, this time included."""
-        looks = self.definition.looks
-        counted = bool(looks) and looks[-1].seeds == len(self.definition.seeds)
-        return len(looks) + (0 if counted else 1)
+    def scored(self) -> int:
+        """Cells whose run ended with a score at the endpoint, be it one that is left out: as looks count."""
+        ended = self.runs.loc[self.runs["outcome"].isin(["finished", "paused"]), "run_id"]
+        tables = (endpoint_rows(table, self.definition) for table in (self.scores, self.doubted))
+        return len({*ended} & {run_id for rows in tables for run_id in rows["run_id"]})
 
     @property
     def diverged(self) -> dict[str, int]:
@@ -81,47 +95,65 @@ class Study:
         lost = self.cells[self.cells["state"] == "diverged"]
         return {str(arm): int(count) for arm, count in lost["arm"].value_counts().items()}
 
+    @property
+    def lost(self) -> dict[str, dict[str, int]]:
+        """Of each arm that lacks some, the seeds without a value by state: diverged, failed or missing."""
+        gone = self.cells[self.cells["state"].isin(["diverged", "failed", "missing"])]
+        return {
+            str(arm): {str(state): int(count) for state, count in states.value_counts().items()}
+            for arm, states in gone.groupby("arm", sort=False)["state"]
+        }
+
     def endpoint(self) -> pd.DataFrame:
         """The primary endpoint: arm, seed, value, real_floor, untrained; only of scores that compare.
 
-        A value is the mean over the endpoint's samplings of one network; one that lacks any has no row.
+        A value is the mean over the endpoint's samplings of one network; one that lacks any has no row, nor
+        has one whose run failed or diverged, even if it was scored before.
         """
         rows = endpoint_scores(self.scores, self.definition)
+        ended_badly = self.cells["state"].isin(["failed", "diverged"])
+        rows = rows[~rows["run_id"].isin(self.cells.loc[ended_badly, "run_id"])]
         return in_order(rows, self.arms)[["arm", "seed", "value", "real_floor", "untrained"]]
 
-    @cached_property
+    @property
     def pairing(self) -> pd.DataFrame:
-        """One row a seed with two runs or more: seed, arms (count), inputs, weights (whether they agree)."""
-        rows = []
-        for seed, runs in self.runs.groupby("seed"):
-            if len(runs) > 1:
-                same = {
-                    name: runs[tag].nunique() == 1 and bool(runs[tag].iloc[0])
-                    for name, tag in (("inputs", "inputs_sha256"), ("weights", "shared_weights_sha256"))
-                }
-                rows.append({"seed": seed, "arms": len(runs), **same})
-        return pd.DataFrame(rows, columns=["seed", "arms", "inputs", "weights"])
-
-    @property
-    def paired(self) -> bool:
-        """Whether the arms of every seed saw the same inputs and began with the same shared weights."""
-        table = self.pairing
-        return len(table) > 0 and bool(table["inputs"].all() and table["weights"].all())
-
-    @property
-    def pairing_reason(self) -> str:
-        """Why the runs are paired, or why not."""
-        if self.pairing.empty:
-            return "no seed has runs of two arms"
-        if self.paired:
-            return "in every seed the arms saw the same inputs and began with the same shared weights"
-        names = {"inputs": "training inputs", "weights": "shared initial weights"}
-        apart = [
-            f"{words} differ between the arms of seed {', '.join(map(str, seeds))}"
-            for column, words in names.items()
-            if (seeds := list(self.pairing.loc[~self.pairing[column].astype("bool"), "seed"]))
+        """One row a comparison and seed with runs of both: arm, reference, seed, inputs, weights (alike?)."""
+        rows = [
+            {"arm": arm, "reference": reference, "seed": seed, **alike}
+            for arm, reference in self.definition.comparisons
+            for seed, alike in self._alike(arm, reference).items()
         ]
-        return "; ".join(apart)
+        return pd.DataFrame(rows, columns=["arm", "reference", "seed", *_SHARED])
+
+    def is_paired(self, arm: str, reference: str) -> bool:
+        """Whether both saw the same inputs and began with the same shared weights in every seed of both."""
+        common = self._alike(arm, reference)
+        return len(common) > 0 and all(all(alike.values()) for alike in common.values())
+
+    def pairing_reason(self, arm: str, reference: str) -> str:
+        """Why two arms are paired, or why not."""
+        if not (common := self._alike(arm, reference)):
+            return "no seed has runs of both"
+        apart = {what: [str(seed) for seed, alike in common.items() if not alike[what]] for what in _SHARED}
+        said = [
+            f"{words} differ in seed{'s' if len(apart[what]) > 1 else ''} {listed(apart[what])}"
+            for what, (_, words) in _SHARED.items()
+            if apart[what]
+        ]
+        return (
+            "; ".join(said) or "in every seed both saw the same inputs and began with the same shared weights"
+        )
+
+    def _alike(self, arm: str, reference: str) -> dict[int, dict[str, bool]]:
+        """By seed with runs of both: whether they agree in what paired runs share; unknown is no."""
+        one, other = (self.runs[self.runs["arm"] == label].set_index("seed") for label in (arm, reference))
+        return {
+            int(seed): {
+                what: bool(one.loc[seed, tag]) and one.loc[seed, tag] == other.loc[seed, tag]
+                for what, (tag, _) in _SHARED.items()
+            }
+            for seed in sorted({*one.index} & {*other.index})
+        }
 
     @cached_property
     def same_models(self) -> list[frozenset[str]]:
@@ -151,6 +183,8 @@ def load_study(name: str, uri: str | None = None) -> Study:
     runs = load.runs(name, uri)
     with store.reading(uri) as client:
         definition = read_definition(client, name)
+        foreign = seals.foreign(client, definition, runs) if definition else {}
+        elsewhere = seals.elsewhere(client, definition, runs) if definition else []
     if definition is None:
         raise UserError(
             f"experiment '{name}' has runs but is no study: no arms, seeds and endpoint are fixed. Make one:",
@@ -161,16 +195,31 @@ def load_study(name: str, uri: str | None = None) -> Study:
             f"study '{name}' tunes settings and compares nothing; its report is that of the confirmation:",
             [python("experiments.study", "ablate", "--from-tuned", name)],
         )
-    current, others = _current(runs, definition)
+    current, others = accepted(runs, definition, uri, foreign)
+    current = in_order(current, [arm.label for arm in definition.arms])
     scores = load.scores(name, uri)
     unsealed = len({*scores.attrs["unsealed"]} & {*current["run_id"]})
     scores = scores[scores["run_id"].isin(current["run_id"])].reset_index(drop=True)
+    _check_sizes(scores)
     scores = scores.assign(why=doubts(scores[["metric", "extractor", "value"]].itertuples(index=False)))
     believed, doubted = scores["why"] == "", scores[scores["why"] != ""].reset_index(drop=True)
     scores = scores[believed].drop(columns="why").reset_index(drop=True)
     columns = ["arm", "seed", "state", "message", "run_id"]
-    cells = pd.DataFrame(_cells(current, scores, doubted, definition), columns=columns)
-    return Study(definition, current, scores, cells, others, doubted, unsealed)
+    cells = pd.DataFrame(_cells(current, others, scores, doubted, definition), columns=columns)
+    withheld = seals.withheld(definition)
+    return Study(definition, current, scores, cells, others, doubted, unsealed, withheld, elsewhere)
+
+
+def _check_sizes(scores: pd.DataFrame) -> None:
+    """Refuse numbers that overflow: no mean, difference or interval of them could be had."""
+    for name in scores.select_dtypes("float64").columns:
+        large = scores[(scores[name].abs() > _LARGEST) & (scores[name].abs() < math.inf)]
+        for row in large.to_dict("records"):
+            raise UserError(
+                f"run {row['run_id']} ({row['arm']}, seed {row['seed']}): {name} of {row['metric']} got "
+                f"{row[str(name)]:g}, expected at most {_LARGEST:g}; move its run folder away and train it "
+                "again."
+            )
 
 
 def endpoint_rows(
@@ -230,16 +279,12 @@ def comparable(rows: pd.DataFrame) -> pd.DataFrame:
     return usual
 
 
-def _current(runs: pd.DataFrame, definition: Definition) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """The newest run of each cell, and all other runs."""
-    arms = [arm.label for arm in definition.arms]
-    inside = runs["arm"].isin(arms) & runs["seed"].isin(definition.seeds)
-    newest = runs[inside].sort_values("started").drop_duplicates(["arm", "seed"], keep="last").index
-    return in_order(runs.loc[newest], arms), runs.drop(newest).reset_index(drop=True)
-
-
 def _cells(
-    runs: pd.DataFrame, scores: pd.DataFrame, doubted: pd.DataFrame, definition: Definition
+    runs: pd.DataFrame,
+    others: pd.DataFrame,
+    scores: pd.DataFrame,
+    doubted: pd.DataFrame,
+    definition: Definition,
 ) -> Iterator[tuple[Any, ...]]:
     scored = endpoint_rows(scores, definition)
     wrong = endpoint_rows(doubted, definition)
@@ -247,11 +292,13 @@ def _cells(
     samplings = definition.endpoint.samplings
     usable, complete = (set(averaged(rows, samplings)["run_id"]) for rows in (comparable(scored), scored))
     by_cell = {(run["arm"], run["seed"]): run for run in runs.to_dict("records")}
+    refused = {(run["arm"], run["seed"]): f"; run {run['run_id']} is not its own: {run['why']}"
+               for run in others.sort_values("started").to_dict("records")}  # fmt: skip
     cells = itertools.product([arm.label for arm in definition.arms], definition.seeds)
     for arm, seed in cells:
         run = by_cell.get((arm, seed))
         if run is None:
-            yield arm, seed, "missing", "not begun", ""
+            yield arm, seed, "missing", f"not begun{refused.get((arm, seed), '')}", ""
             continue
         state, message = _state(run, run["run_id"] in usable, run["run_id"] in complete)
         if state == "missing" and run["run_id"] in reasons:

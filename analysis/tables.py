@@ -1,13 +1,11 @@
 """Tables of a report, as tidy frames: the same that its CSV files hold."""
 
-import math
 from collections.abc import Iterator
-from dataclasses import replace
 
 import numpy as np
 import pandas as pd
 
-from analysis import margin, stats
+from analysis import stats
 from analysis.numbers import half_width, value_of
 from analysis.study import Study, averaged, comparable, endpoint_rows, endpoint_scores, in_order
 from experiments.records.score import MOST_SAMPLINGS
@@ -20,36 +18,6 @@ def values(study: Study) -> pd.DataFrame:
     """Every seed's score at the primary endpoint: arm, seed, state, value, real_floor, message, run_id."""
     scored = study.cells.merge(study.endpoint(), on=["arm", "seed"], how="left")
     return scored[["arm", "seed", "state", "value", "real_floor", "message", "run_id"]]
-
-
-def comparisons(study: Study) -> list[stats.Comparison]:
-    """Each comparison of the study; none while it is partial, and none where no arm has learned anything."""
-    if study.partial or margin.nothing_learned(study):
-        return []
-    family, values = study.definition.comparisons, study.endpoint()
-    found: dict[tuple[str, str], stats.Comparison] = {}
-    for reference in dict.fromkeys(reference for _, reference in family):
-        mean = abs(float(values.loc[values["arm"] == reference, "value"].mean()))
-        share = margin.absolute(study, reference) / mean if mean else 0.0
-        compared = stats.compare(
-            values,
-            family,
-            paired=study.paired,
-            margin=share if math.isfinite(share) else 0.0,
-            better=study.definition.endpoint.better,
-            looks=study.looks,
-            diverged=study.diverged,
-            same=study.same_models,
-        )
-        far = margin.too_far(study, reference)
-        found |= {
-            (c.arm, c.reference): replace(c, verdict="inconclusive")
-            if far and c.verdict == "equivalent"
-            else c
-            for c in compared
-            if c.reference == reference
-        }
-    return [found[pair] for pair in family]
 
 
 def comparison_table(compared: list[stats.Comparison]) -> pd.DataFrame:
@@ -70,6 +38,8 @@ def main_table(study: Study, curves: pd.DataFrame) -> pd.DataFrame:
     Columns:
         arm, spec; seeds (scored), planned, diverged, failed.
         mean, low, high, half: of the primary endpoint over seeds, with its 95 % t interval; real_floor.
+        held_out, held_out_half: the endpoint against held-out pictures; held_out_floor: what training
+        pictures score against them; nan where a seed has none.
         NAME, NAME_half: every other metric of the same pictures, mean over seeds and half-width.
         parameters, parameters_variant; images_per_second: of training, median of a run, mean over seeds;
         peak_memory_mib: largest; run_seconds: start of training to the endpoint's score, median over seeds;
@@ -79,13 +49,19 @@ def main_table(study: Study, curves: pd.DataFrame) -> pd.DataFrame:
     wrong = endpoint_rows(study.doubted, study.definition, "metric")  # a mean of the rest would hide them
     rows = []
     for arm in study.definition.arms:
-        row = {"arm": arm.label, "spec": arm.text, **_score(study, arm.label)}
+        row = {"arm": arm.label, "spec": arm.text, **_score(study, arm.label), **_held_out(study, arm.label)}
         for metric, scores in others.groupby("metric", sort=False):
             own = scores.loc[scores["arm"] == arm.label, "value"]
             doubtful = (wrong["arm"] == arm.label) & (wrong["metric"] == metric)
             row |= _with_half(str(metric), own.iloc[:0] if doubtful.any() else own)
         rows.append(row | _cost(study, arm.label, curves))
     return pd.DataFrame(rows)
+
+
+def is_distance(study: Study) -> bool:
+    """Whether the endpoint is a Frechet distance, which is measured from held-out pictures too."""
+    end = study.definition.endpoint
+    return value_of(end.metric, end.extractor) in ("fd", "fid")
 
 
 def other_metrics(study: Study) -> dict[str, str]:
@@ -217,6 +193,13 @@ def _score(study: Study, arm: str) -> dict[str, float]:
         **_interval(scored["value"]),
         "real_floor": float(scored["real_floor"].mean()),
     }
+
+
+def _held_out(study: Study, arm: str) -> dict[str, float]:
+    rows = comparable(endpoint_rows(study.scores, study.definition))
+    own = rows[rows["arm"] == arm].groupby("seed")[["held_out", "held_out_floor"]].mean()
+    known = own if own.notna().all(axis=None) else own.iloc[:0]  # a mean of the rest would hide them
+    return {**_with_half("held_out", known["held_out"]), "held_out_floor": known["held_out_floor"].mean()}
 
 
 def _cost(study: Study, arm: str, curves: pd.DataFrame) -> dict[str, float]:

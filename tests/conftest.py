@@ -1,6 +1,7 @@
 """What all tests share: no GPU tests without a GPU, one thread, no trace left outside temporary folders."""
 
 import signal
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -66,4 +67,6 @@ def _isolated(monkeypatch: pytest.MonkeyPatch) -> None:
     On busy cores small models take 50 times as long with two: threads spin while they wait for each other.
     """
     torch.set_num_threads(1)
+    if mlflow := sys.modules.get("mlflow.tracking._tracking_service.utils"):
+        mlflow._artifact_repos_cache.clear()  # by a run's id alone, though tests copy stores to other places
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)

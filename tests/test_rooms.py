@@ -45,7 +45,7 @@ STUDIES = ("config",)
 ANALYSIS = [
     ("stats",),
     ("rates",),
-    ("store", "load", "artifacts", "study", "margin", "tables", "numbers", "earlier"),
+    tuple("store load artifacts accepted seals study looks margin judge tables numbers earlier".split()),
     ("figures",),
     ("page",),
     ("report",),

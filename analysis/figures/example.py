@@ -10,8 +10,9 @@ import numpy as np
 import pandas as pd
 from matplotlib.image import imsave
 
-from analysis import load, tables
+from analysis import load
 from analysis.figures.base import Material
+from analysis.judge import judge
 from analysis.study import Study
 from experiments.records.definition import ArmRecord, Definition, Endpoint
 from experiments.records.score import Score, ScoreKey
@@ -36,11 +37,11 @@ def example(arms: Sequence[str] = ARMS, seeds: int = 3, better: str = "lower") -
     scores = [score for cell in cells.to_dict("records") for score in _scores(definition, cell)]
     frame = load.score_frame([f"{score.key.arm}-{score.key.seed}" for score in scores], scores)
     runs = _runs(cells)
-    study = Study(definition, runs, frame, cells, runs.head(0))
+    study = Study(definition, runs, frame, cells, runs.head(0).assign(why=""))
     picture = io.BytesIO()
     imsave(picture, np.arange(256, dtype=np.uint8).reshape(16, 16), cmap="gray", format="png")
     pictures = dict.fromkeys(arms, picture.getvalue())
-    return Material(study, _curves(cells), tables.comparisons(study), pictures, 0)
+    return Material(study, _curves(cells), judge(study), pictures, 0)
 
 
 def nothing() -> Material:

@@ -66,7 +66,7 @@ def forest(comparisons: Sequence[stats.Comparison], better: str = "lower", palet
         ax.set_ylim(len(names) - 0.5, -0.5)
         ax.grid(visible=False, axis="y")
         left, right = ("better", "worse") if better == "lower" else ("worse", "better")
-        ax.set_xlabel(rf"$\leftarrow$ {left}      difference of the score      {right} $\rightarrow$")
+        ax.set_xlabel(f"\u2190 {left}      difference of the score      {right} \u2192")
         if len(references) == 1:
             ax.set_title(f"Difference from {comparisons[0].reference}")
     return made

@@ -1,6 +1,7 @@
 """Every arm against every other."""
 
 import math
+from collections.abc import Callable
 
 import numpy as np
 import pandas as pd
@@ -34,15 +35,15 @@ class Pairs(StudyFigure):
         values = material.study.endpoint()
         if values["arm"].nunique() < 2:
             return None
-        return all_pairs(values, material.study.paired, material.end.better)
+        return all_pairs(values, material.study.is_paired, material.end.better)
 
 
-def all_pairs(values: pd.DataFrame, paired: bool, better: str = "lower") -> Figure:
+def all_pairs(values: pd.DataFrame, paired: Callable[[str, str], bool], better: str = "lower") -> Figure:
     """Mean difference of each row's arm from each column's, with its interval. Exploratory: no family.
 
     Args:
         values: columns arm, seed, value.
-        paired: whether seeds are paired over arms.
+        paired: whether the seeds of two arms are paired, such as `Study.is_paired`.
         better: 'lower' or 'higher'; blue is where the row is better.
     """
     arms = [str(arm) for arm in values.groupby("arm")["value"].mean().sort_values().index]
@@ -52,7 +53,7 @@ def all_pairs(values: pd.DataFrame, paired: bool, better: str = "lower") -> Figu
     difference = pd.DataFrame(np.nan, arms, arms)
     text = pd.DataFrame("", arms, arms)
     for row, column in ((r, c) for r in arms for c in arms if r != c):
-        if (found := _difference(values, row, column, paired)) is not None:
+        if (found := _difference(values, row, column, paired(row, column))) is not None:
             difference.loc[row, column] = found.value
             text.loc[row, column] = _interval_text(found)
     top = float(np.nanmax(np.abs(difference.to_numpy()), initial=0)) or 1.0
@@ -77,7 +78,9 @@ def _difference(values: pd.DataFrame, row: str, column: str, paired: bool) -> st
     mine = values[values["arm"].isin([row, column])]
     if paired and mine["seed"].is_unique:  # no seed has both
         return None
-    return stats.compare(mine, [(row, column)], paired=paired, margin=0.02)[0].difference
+    pair = (row, column)
+    rules = stats.Rules(paired=[pair] if paired else (), margins={})
+    return stats.compare(mine, (), rules, explored=[pair])[0].difference
 
 
 def _interval_text(found: stats.Interval) -> str:

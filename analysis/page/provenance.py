@@ -1,13 +1,16 @@
 """Where a report's numbers come from, and which of them do not compare."""
 
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from typing import Any
 
 import pandas as pd
 
+from analysis.accepted import NO_CELL
 from analysis.study import SOURCE, Study, comparable, endpoint_rows
 from rope_dit.words import listed
 
+_MOST = 20  # runs that are named one by one
 _GROUP = ["extractor", "extractor_sha256", "reference_sha256", "n_real", "n", "ema"]
 _NAMES = {
     "extractor": "extractor",
@@ -17,6 +20,8 @@ _NAMES = {
     "n": "n",
     "ema": "EMA",
 }
+MOST = 24
+"""runs that are named one by one"""
 _MIXED = {
     "device": "devices: speeds do not compare, and runs on different devices agree only up to rounding",
     "torch": "versions of torch: runs agree only up to rounding",
@@ -65,7 +70,10 @@ def cautions(study: Study) -> list[str]:
         *_fixed_noise(study),
         *_mixed_scores(study),
         *_mixed_runs(study),
+        *_replaced(study),
+        *_unwritten(study),
         *_others(study),
+        *study.elsewhere,
     ]
 
 
@@ -112,9 +120,29 @@ def _mixed_runs(study: Study) -> Iterator[str]:
         yield f"{dirty} runs were made from a source tree with uncommitted changes."
 
 
-def _others(study: Study) -> Iterator[str]:
-    if len(study.others):
+def _replaced(study: Study) -> Iterator[str]:
+    for one in study.definition.replaced:
+        day = datetime.fromtimestamp(one.time, UTC)
+        seeds = f"{len(one.scored)} scored seed{'s were' if len(one.scored) != 1 else ' was'} left out"
+        yield f"{one.arm} was replaced on {day:%d %B %Y}: {one.why}; {seeds}."
+
+
+def _unwritten(study: Study) -> Iterator[str]:
+    arms = [arm for arm in study.arms if not study.definition.identity_of(arm, 0)]
+    if arms:
+        who = "its arms are" if len(arms) == len(study.arms) else listed(arms) + " are"
         yield (
-            f"{len(study.others)} more runs lie in this experiment and are not used: older ones of the same "
-            "cells, or of no cell of the study."
+            f"An earlier version began this study and did not write down what {who}: of these the newest run "
+            "of each seed counts, whatever it was made with."
         )
+
+
+def _others(study: Study) -> Iterator[str]:
+    apart = study.others[study.others["why"] == NO_CELL] if len(study.others) else study.others
+    if len(apart):
+        yield f"{len(apart)} more runs lie in this experiment and are of no cell of the study."
+    named = study.others.drop(apart.index)
+    for run in named.head(MOST).itertuples():
+        yield f"Run {run.run_id} of {run.arm}, seed {run.seed}, is not used: {run.why}."
+    if len(named) > MOST:
+        yield f"{len(named) - MOST} more runs of the study's cells are not used."

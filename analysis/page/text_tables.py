@@ -1,8 +1,9 @@
 """Tables as readers see them: frames turned into rows of text, for the page, Markdown and LaTeX alike."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import pandas as pd
 
@@ -61,12 +62,13 @@ _ARM = Column("Arm", number=False)
 
 
 def scores(study: Study, main: pd.DataFrame) -> TextTable:
-    """The main table: the endpoint, each seed, and the other metrics."""
+    """The main table: the endpoint, distances from held-out pictures, each seed, and the other metrics."""
     end, others = study.definition.endpoint, tables.other_metrics(study)
     title = metric_title(end.metric, end.extractor)
+    apart = [Column("From held-out (floor)", end.better)] if tables.is_distance(study) else []
     columns = [
         _ARM, Column("Seeds"), Column(title, end.better), Column("Real floor"),
-        Column("Each seed", wraps=True), Column("Diverged"),
+        *apart, Column("Each seed", wraps=True), Column("Diverged"),
         *(Column(metric_title(value_of(name, end.extractor), ""), better) for name, better in others.items()),
     ]  # fmt: skip
     rows = []
@@ -76,10 +78,18 @@ def scores(study: Study, main: pd.DataFrame) -> TextTable:
         rows.append([
             row["arm"], counted, plus_minus(row["mean"], row["half"]),
             fixed(row["real_floor"], decimals),
+            *(_held_out(row) for _ in apart),
             _each_seed(study, row["arm"], decimals + 1), f"{row['diverged']} of {row['planned']}",
             *(plus_minus(row[name], row[f"{name}_half"]) for name in others),
         ])  # fmt: skip
     return TextTable(columns, rows, list(main["arm"]))
+
+
+def _held_out(row: Mapping[Hashable, Any]) -> str:
+    """Distance from held-out pictures, and that of training pictures."""
+    decimals = decimals_of(row["held_out_half"], row["held_out"])
+    floor = fixed(row["held_out_floor"], decimals)
+    return NONE if floor == NONE else f"{plus_minus(row['held_out'], row['held_out_half'])} ({floor})"
 
 
 def costs(main: pd.DataFrame) -> TextTable:
@@ -106,7 +116,8 @@ def comparisons(compared: Sequence[Comparison]) -> TextTable:
     """The numbers behind the verdicts."""
     levels = sorted({f"{100 * (1 - c.level):.4g}" for c in compared}, key=float)
     columns = [
-        _ARM, Column("against", number=False), Column("Difference"), Column(f"{' or '.join(levels)} % interval"),
+        _ARM, Column("against", number=False), Column("Difference"),
+        Column(f"{' or '.join(levels)} % interval"),
         Column("Median"), Column("Margin"), Column("p"), Column("Adjusted p"), Column("Skewness p"),
         Column("Sign-flip p (least)"), Column("Equivalence p"), Column("Seeds"),
         Column("Seeds to equivalence"), Column("Seeds to tell apart"), Column("Verdict", number=False),

@@ -1,23 +1,29 @@
 """Sentences of a report, made from its numbers."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Hashable, Iterator, Mapping, Sequence
+from typing import Any
 
 import pandas as pd
 
+from analysis import looks as study_looks
+from analysis import stats, tables
 from analysis.margin import nothing_learned
 from analysis.numbers import fixed, metric_title, significant
 from analysis.page.verdict_sentences import verdict_sentence
-from analysis.stats import Comparison
+from analysis.stats import Comparison, Interval
 from analysis.study import Study
 from rope_dit.words import listed
 
 _ORDER = ("better", "worse", "equivalent", "inconclusive", "same model")
+_FEW = 4  # comparisons that a sentence names one by one
 _PUBLISHED_RATIO, _PUBLISHED_CV = "3.2", "1.3 %"  # arXiv:2606.20536
 
 
 def headline(study: Study, compared: Sequence[Comparison]) -> str:
     """The verdict in one sentence."""
+    if study.withheld:
+        return f"Withheld: {study.withheld}. Nothing is concluded from it."
     if study.partial:
         return f"Partial: {unfinished(study)}. Nothing is concluded before the study is whole."
     if said := nothing_learned(study):
@@ -25,7 +31,8 @@ def headline(study: Study, compared: Sequence[Comparison]) -> str:
     if not compared:
         return "Nothing is compared: the study has one arm."
     references = list(dict.fromkeys(c.reference for c in compared))
-    return " ".join(_against(r, [c for c in compared if c.reference == r]) for r in references)
+    found = " ".join(_against(r, [c for c in compared if c.reference == r]) for r in references)
+    return f"On {study.definition.data} and its split: {found}"
 
 
 def verdicts(study: Study, compared: Sequence[Comparison]) -> list[str]:
@@ -54,58 +61,143 @@ def same_models(study: Study) -> list[str]:
 
 def lost(study: Study) -> list[str]:
     """A line for each cell that is not done."""
-    cells = study.cells[study.cells["state"] != "done"]
-    return [f"{c.arm}, seed {c.seed}: {c.state} ({c.message})" for c in cells.itertuples()]
+    return [f"{c.arm}, seed {c.seed}: {c.became} ({c.message})" for c in _not_done(study).itertuples()]
 
 
-def looks(study: Study, compared: Sequence[Comparison]) -> str:
-    """What growing the study costs; empty at the first look."""
-    if study.looks == 1 or not compared:
+def lost_heading(study: Study) -> str:
+    """How many cells are not done, and what became of them; empty where all are."""
+    cells = _not_done(study)
+    if cells.empty:
         return ""
+    counts = cells["became"].value_counts(sort=False)
+    said = listed(f"{count} {became}" for became, count in counts.items())
+    are = "is" if len(cells) == 1 else "are"
+    return f"Of {len(study.cells)} cells {len(cells)} {are} not done: {said}."
+
+
+def _not_done(study: Study) -> pd.DataFrame:
+    """Cells that are not done, with what became of each: its state, and whether a failed one has a score."""
+    cells = study.cells[study.cells["state"] != "done"]
+    counted = study.cells.merge(study.endpoint(), on=["arm", "seed"])["run_id"]
+    scored = cells["run_id"].isin(counted) & (cells["state"] == "failed")
+    return cells.assign(became=cells["state"].mask(scored, "failed after it was scored"))
+
+
+def below_floor(study: Study, main: pd.DataFrame) -> list[str]:
+    """A sentence for each arm whose distance is less than real pictures have, as copies' would be."""
+    if not tables.is_distance(study):
+        return []
+    end = study.definition.endpoint
+    title = metric_title(end.metric, end.extractor)
+    return [_below(row, title) for row in main.to_dict("records") if row["mean"] < row["real_floor"]]
+
+
+def _below(row: Mapping[Hashable, Any], title: str) -> str:
+    mean, floor, held_out, held_out_floor = (
+        significant(row[name], 3) for name in ("mean", "real_floor", "held_out", "held_out_floor")
+    )
+    beside = "its distance from held-out pictures was not measured"
+    if math.isfinite(row["held_out"]):
+        beside = (
+            f"from held-out pictures it is {held_out} away, and training pictures themselves are "
+            f"{held_out_floor}"
+        )
     return (
-        f"This is look {study.looks} at a study that grew: to be better or worse, the adjusted p must lie "
-        f"below {compared[0].alpha:g}."
+        f"{title} of {row['arm']} ({mean}) lies below the real floor ({floor}): its pictures may be copies "
+        f"of training pictures; {beside}."
     )
 
 
+def looks(study: Study, compared: Sequence[Comparison]) -> str:
+    """Which look this is, and how strict each is; empty where one look spends all."""
+    counted, planned = [look.seeds for look in study_looks.counted(study)], study_looks.planned_seeds(study)
+    if not compared or counted == [planned]:
+        return ""
+    levels = stats.levels(counted, planned)
+    strict = listed(f"{level:.2g} with {n} seeds" for n, level in zip(counted, levels, strict=True))
+    said = f"This is look {len(counted)}."
+    if plans := study.definition.planned_looks:
+        said += f" Planned were looks at {listed(map(str, plans))} seeds, which share an alpha of 0.05."
+    if counted[-1] > planned or len({*counted}) < len(counted):
+        said += " Looks that were not planned are strict, for they come on top."
+    return f"{said} Adjusted p-values must lie below {strict}; a verdict that was reached stays."
+
+
 def pairing(study: Study, compared: Sequence[Comparison]) -> str:
-    """What pairing gained."""
-    if not study.paired:
-        return f"The runs are not paired: {study.pairing_reason}. Differences are between independent groups."
-    gains = [c.variance_unpaired / c.variance_paired for c in compared if c.variance_paired > 0]
-    said = f"The runs are paired: {study.pairing_reason}."
-    if not gains:
-        return said
-    low, high = significant(min(gains), 2), significant(max(gains), 2)
-    times = low if low == high else f"{low} to {high}"
-    worth = "where that is not above 1, pairing gained nothing"
-    if min(gains) > 1:
-        worth = f"pairing was worth {times} times as many seeds"
-    return f"{said} An unpaired difference would have {times} times the variance of the paired one: {worth}."
+    """Which comparisons are paired, and what pairing gained."""
+    pairs = study.definition.comparisons
+    apart = [(*pair, study.pairing_reason(*pair)) for pair in pairs if not study.is_paired(*pair)]
+    said = [
+        f"{arm} and {reference} are not paired ({why}): their difference is one of independent groups."
+        for arm, reference, why in apart
+    ]
+    if len(apart) < len(pairs):
+        who = "The other comparisons are" if apart else "All comparisons are" if pairs[1:] else "The arms are"
+        said.append(f"{who} paired: in every seed both saw the same inputs and began with the same shared "
+                    "weights.")  # fmt: skip
+    return " ".join([*said, *_gains(compared)])
+
+
+def _gains(compared: Sequence[Comparison]) -> Iterator[str]:
+    """What pairing was worth to those comparisons that are paired and vary."""
+    known = [(c, c.gain) for c in compared if c.gain and math.isfinite(c.gain.low)]
+    sorted_out = {
+        "Pairing was worth so many times as many seeds (95 % interval)": lambda gain: gain.low > 1,
+        "Pairing gained nothing that these seeds can tell": lambda gain: gain.low <= 1 <= gain.high,
+        "Pairing cost more than it gained": lambda gain: gain.high < 1,
+    }
+    for words, holds in sorted_out.items():
+        if own := [pair for pair in known if holds(pair[1])]:
+            yield f"{words}: {_worth(own)}."
+
+
+def _worth(gains: Sequence[tuple[Comparison, Interval]]) -> str:
+    """Gains by comparison; of many the least and the largest."""
+    texts = [
+        f"{significant(gain.value, 2)} ({significant(gain.low, 2)} to {significant(gain.high, 2)}) "
+        f"for {c.arm} against {c.reference}"
+        for c, gain in sorted(gains, key=lambda pair: pair[1].value)
+    ]
+    return listed(texts) if len(texts) <= _FEW else f"from {texts[0]} to {texts[-1]}"
 
 
 def ranking(table: pd.DataFrame) -> str:
-    """Whether the arms rank alike under all samplers.
+    """Whether the arms rank alike under all samplers; proof is an interval that excludes 0.
 
-    >>> ranking(pd.DataFrame({"first": ["a"], "second": ["b"], "tau": [1.0], "low": [math.nan]}))
-    "Both samplers rank the arms alike (Kendall's tau 1). With one seed there is no interval."
+    >>> ranking(pd.DataFrame([["a", "b", 1.0, 0.18, 1.0]], columns=["first", "second", "tau", "low", "high"]))
+    "Both samplers rank the arms alike: Kendall's tau 1, the lowest end of 95 % intervals 0.18."
     """
     known = table[table["tau"].notna()]
     if known.empty:
         return ""
     least = known.sort_values("tau", kind="stable").iloc[0]
-    if least["tau"] == 1:
-        who = "Both samplers rank" if len(known) == 1 else f"All {len(known)} pairs of samplers rank"
-        said = f"{who} the arms alike (Kendall's tau 1)."
-    else:
-        said = (
-            "The ranking of the arms changes with the sampler: Kendall's tau falls to "
-            f"{fixed(least['tau'], 2)}, between {least['first']} and {least['second']}."
-        )
+    if least["tau"] < 1:
+        return _changes(least)
     low = known["low"].min()
+    who = "Both samplers" if len(known) == 1 else f"All {len(known)} pairs of samplers"
+    if low > 0:
+        return (
+            f"{who} rank the arms alike: Kendall's tau 1, the lowest end of 95 % intervals {fixed(low, 2)}."
+        )
+    said = f"{who} put the arms in one order (Kendall's tau 1), but"
     if not math.isfinite(low):
-        return said + " With one seed there is no interval."
-    return f"{said} The lowest end of its 95 % intervals (bootstrap over seeds) is {fixed(low, 2)}."
+        return f"{said} one seed gives no interval and no proof."
+    return (
+        f"{said} with so few arms and seeds that is no proof: the lowest end of 95 % intervals is "
+        f"{fixed(low, 2)}."
+    )
+
+
+def _changes(least: "pd.Series[Any]") -> str:
+    """That the ranking changes, most between these two samplers."""
+    said = (
+        "The ranking of the arms changes with the sampler: Kendall's tau falls to "
+        f"{fixed(least['tau'], 2)}, between {least['first']} and {least['second']}."
+    )
+    if not math.isfinite(least["low"]):
+        return f"{said} One seed gives no interval, and no proof."
+    chance = "That may be chance: its" if least["high"] >= 1 else "Its"
+    return f"{said} {chance} 95 % interval is {fixed(least['low'], 2)} to {fixed(least['high'], 2)}."
 
 
 def spreads(table: pd.DataFrame) -> str:

@@ -6,6 +6,7 @@ Numbers only, no words for readers and no store: files here import numpy, pandas
 from analysis.stats.comparisons import CALLED, Comparison, Rules, compare
 from analysis.stats.intervals import Interval, mean_interval
 from analysis.stats.looks import levels
+from analysis.stats.pairing import pairing_gain
 from analysis.stats.power import Needed
 from analysis.stats.scaling import at_infinity, kendall_tau, spreads
 from analysis.stats.verdicts import FEWEST
@@ -22,5 +23,6 @@ __all__ = [
     "kendall_tau",
     "levels",
     "mean_interval",
+    "pairing_gain",
     "spreads",
 ]

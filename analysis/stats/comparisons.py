@@ -22,8 +22,9 @@ from analysis.stats.intervals import (
     paired_contrast,
     welch_contrast,
 )
+from analysis.stats.pairing import pairing_gain
 from analysis.stats.power import Needed, chance, seeds_needed
-from analysis.stats.verdicts import Evidence, evidence, fragile, verdicts
+from analysis.stats.verdicts import evidence, fragile, verdicts
 from rope_dit.errors import UserError, nearest
 
 Pair = tuple[str, str]
@@ -42,7 +43,7 @@ class Comparison:
         paired: whether differences were taken seed by seed.
         difference: arm minus reference, in the endpoint's units, with its plain interval of level 1 - `level`
             (95 % at an only look). It is not widened for the family: the adjusted p-values carry that.
-        equivalence: the same at level 1 - 2 * `share`, which lies inside the margin where they are equivalent.
+        equivalence: the same at level 1 - 2 * `share`, which lies inside the margin of what is equivalent.
         median: of the paired differences; of unpaired arms the difference of their medians.
         margin: difference too small to matter, absolute, in the endpoint's units.
         verdict: better, worse, equivalent, inconclusive, exploratory (of no family) or same model.
@@ -54,6 +55,7 @@ class Comparison:
             `verdicts.Evidence`; nan outside of a family and where there is none.
         sign_flip_floor: the least that the sign-flip p can be, m * 2**(1 - n) and at most 1; nan unpaired.
         spread_ratio: of the larger standard deviation over seeds to the smaller.
+        gain: what pairing was worth, see `pairing_gain`; None where unpaired.
         level, share: of this look, see `looks.levels`, and of it for this comparison.
         look: at which the verdict was reached, or the last; counts from 1.
         seeds: that each arm should have.
@@ -84,6 +86,7 @@ class Comparison:
     sign_flip_p: float = math.nan
     sign_flip_floor: float = math.nan
     spread_ratio: float = math.nan
+    gain: Interval | None = None
     level: float = 0.05
     share: float = 0.05
     look: int = 1
@@ -170,6 +173,13 @@ class _Pair:
         small, large = sorted(float(values.std(ddof=1)) for values in self.values)
         return large / small if small > 0 else math.nan
 
+    @property
+    def gain(self) -> Interval | None:
+        if not self.paired or self.n < 2:
+            return None
+        unpaired = sum(float(values.var(ddof=1)) for values in self.values) / self.n
+        return pairing_gain(unpaired, float(self.contrast.error) ** 2, self.n)
+
 
 def compare(
     values: pd.DataFrame, family: Sequence[Pair], rules: Rules, explored: Sequence[Pair] = ()
@@ -178,7 +188,7 @@ def compare(
 
     The first of these that holds is the verdict of a comparison of the family. Same model: said by the rules.
     Equivalent: the difference lies inside the margin, p_inside below the level. Better or worse: p_difference
-    is, neither skewness nor sign flips speak against it, and there are three seeds or more. Else inconclusive.
+    is, and neither skewness nor sign flips speak against it. Else, and below three seeds, inconclusive.
 
     Scores of surviving seeds flatter an arm. So one that lost a seed is not found better, nor is the other
     found worse than it, and neither is equivalent.
@@ -226,7 +236,8 @@ def _judged(pairs: Sequence[_Pair], rules: Rules) -> list[tuple[Pair, Comparison
             fragile=_called(float(pair.contrast.difference), rules) if rests[i] else "",
             by_more=verdict in ("better", "worse") and p["beyond"] < rules.level,
             p=float(p_values(pair.contrast)), p_difference=p["difference"], p_skewed=p["skewed"],
-            p_beyond=p["beyond"], p_inside=p["inside"], sign_flip_p=p["flips"], sign_flip_floor=float(floor[i]),
+            p_beyond=p["beyond"], p_inside=p["inside"], sign_flip_p=p["flips"],
+            sign_flip_floor=float(floor[i]),
             **(_outlook(pair, rules, share) if verdict == "inconclusive" else {}),
         )  # fmt: skip
         judged.append(((pair.arm, pair.reference), made))
@@ -274,6 +285,7 @@ def _told(pair: _Pair, rules: Rules, verdict: str, share: float, **more: object)
         difference=interval(pair.contrast, 1 - rules.level, pair.n),
         equivalence=interval(pair.contrast, 1 - 2 * share, pair.n),
         median=pair.median, margin=pair.margin, verdict=verdict, spread_ratio=pair.spread_ratio,
+        gain=pair.gain,
         level=rules.level, share=share, look=rules.look, seeds=rules.seeds, lost=rules.lost.get(pair.arm, {}),
         lost_reference=rules.lost.get(pair.reference, {}), **more,  # type: ignore[arg-type]
     )  # fmt: skip

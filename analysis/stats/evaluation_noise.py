@@ -3,6 +3,7 @@
 import math
 from collections.abc import Sequence
 from itertools import combinations
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -44,7 +45,7 @@ def evaluation_noise(values: pd.DataFrame, seeds: Sequence[int] = (6, 7, 20)) ->
         if min(table.shape) < 2 or bool(table.isna().to_numpy().any()):
             raise UserError(f"arm {arm} needs two networks, and two draws that all of them were scored with.")
     found = {arm: components(table.to_numpy(dtype=np.float64)) for arm, table in tables.items()}
-    rows = [{"arm": arm, **parts, "apart": math.nan} for arm, parts in found.items()]
+    rows: list[dict[str, Any]] = [{"arm": arm, **parts, "apart": math.nan} for arm, parts in found.items()]
     for a, b in combinations(tables, 2):
         parts = components((tables[b] - tables[a]).to_numpy(dtype=np.float64))
         noise = sum(found[arm][part] for arm in (a, b) for part in ("draw", "rest"))

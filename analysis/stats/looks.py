@@ -14,9 +14,10 @@ def levels(looks: Sequence[int], planned: int, alpha: float = 0.05) -> list[floa
     """Level of the verdicts at each look at a study.
 
     Up to the planned seeds, alpha is spent as Lan and DeMets (1983, Biometrika 70:659) have it, by their
-    function of the type of O'Brien and Fleming, half of it on either side: all looks up to then are wrong in alpha of studies at most,
-    whatever looks come. The first later look, or one at seeds that were looked at before (more arms, say), has
-    alpha / 10, and each further one half of that; they add a fifth of alpha at most, by Bonferroni's inequality.
+    function of the type of O'Brien and Fleming, half of it on either side: all looks up to then are wrong in
+    alpha of studies at most, whatever looks come. The first later look, or one at seeds that were looked at
+    before (more arms, say), has alpha / 10, and each further one half of that; they add a fifth of alpha at
+    most, by Bonferroni's inequality.
 
     Args:
         looks: seeds an arm at each look, in their order.

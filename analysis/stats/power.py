@@ -15,7 +15,7 @@ _EXACT = 100  # seeds up to which power is by Student's t; above it is the norma
 
 @dataclass(frozen=True)
 class Needed:
-    """Seeds an arm, and the 90 % range that the uncertainty of the measured spread leaves; None is beyond 1e9."""
+    """Seeds an arm, and the 90 % range that the measured spread's uncertainty leaves; None is beyond 1e9."""
 
     seeds: int | None
     low: int | None
@@ -28,7 +28,7 @@ def seeds_needed(sd: float, df: float, margin: float, level: float, equivalence:
     Args:
         sd: of one seed's difference: of a pair, or root of the sum of both arms' variances.
         df: degrees of freedom of `sd`.
-        margin: absolute; of equivalence where the arms do not differ, else the difference that is to be found.
+        margin: absolute; of equivalence where the arms do not differ, else the difference to be found.
         level: of the comparison, its share of the family's.
         equivalence: whether "equivalent" is sought, else "better" or "worse".
 

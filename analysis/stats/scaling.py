@@ -18,7 +18,10 @@ def kendall_tau(values: pd.DataFrame, by: str, rng: np.random.Generator, samples
     """Do arms rank alike under two levels of `by`? Kendall's tau-b of their means over seeds.
 
     The interval is the 95 % percentile bootstrap over seeds: each sample draws seeds with replacement, the
-    same ones for all arms and levels, since scores of one seed go together. With few seeds it is too narrow.
+    same ones for all arms and levels, since scores of one seed go together. Samples cannot show what no seed
+    shows: n seeds that agree leave a chance of up to 1 - 0.025**(1/n) (Clopper and Pearson 1934) that one
+    ranks the other way round, so a low end is at most 2 * 0.025**(1/n) - 1, and a high end at least the
+    negative of that. Below six seeds no interval excludes 0: of two equal arms a tau of 1 is then frequent.
 
     Args:
         values: columns arm, seed, value and `by`; one row each.
@@ -152,7 +155,8 @@ def _tau_interval(first: Array, second: Array, seeds: int) -> tuple[float, float
     if seeds < 2 or not drawn.size or math.isnan(taus[0]):
         return float(taus[0]), math.nan, math.nan
     low, high = np.quantile(drawn, [0.025, 0.975])
-    return float(taus[0]), float(low), float(high)
+    known = 2 * 0.025 ** (1 / seeds) - 1
+    return float(taus[0]), min(float(low), known), max(float(high), -known)
 
 
 def _tau_b(first: Array, second: Array) -> Array:

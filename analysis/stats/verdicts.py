@@ -1,12 +1,14 @@
-"""The rule by which arms are called better, worse or equivalent, on arrays: thousands of studies are one call.
+"""The rule by which arms are called better, worse or equivalent, on arrays: many studies are one call.
 
-Each difference is placed against 0 and the margin from three sides (Goeman, Solari and Stijnen 2010, Stat. Med.
-29:2117). Of "no difference" and "a difference of the margin or more" one at most is true of an arm, so both are
-tested at one level (the partitioning principle), and only arms share it, by Bonferroni. An arm that lies beyond
-the margin leaves the family to the others, as in Holm's procedure: what else could be said of it is false by far.
+Each difference is placed against 0 and the margin from three sides (Goeman, Solari and Stijnen 2010, Stat.
+Med. 29:2117). Of "no difference" and "a difference of the margin or more" one at most is true of an arm, so
+both are tested at one level (the partitioning principle), and only arms share it, by Bonferroni. An arm that
+lies beyond the margin leaves its share to the others, as in Holm's procedure: what else could be said of it
+is false by far.
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -63,7 +65,7 @@ def evidence(contrast: Contrast, margin: Array | float, flips: Array) -> Evidenc
 def verdicts(
     contrast: Contrast, found: Evidence, level: float, floor: Array | float, n: Array | int
 ) -> Array:
-    """Verdicts [..., k] of families: -1 or 1, the side of 0 on which the difference lies; 0, equivalent; else nan.
+    """Verdicts [..., k] of families: -1 or 1, the side of 0 of the difference; 0, equivalent; else nan.
 
     A side is called only where sign flips do not disagree: their p is at most the level, or the least that so
     few seeds can give.
@@ -81,12 +83,12 @@ def verdicts(
     return np.where(np.asarray(n) < FEWEST, np.nan, called)
 
 
-def differs(found: Evidence, level: float) -> Array:
+def differs(found: Evidence, level: float) -> Any:
     """Whether t alone finds a difference."""
     return found.difference < level
 
 
-def fragile(found: Evidence, level: float, floor: Array | float) -> Array:
+def fragile(found: Evidence, level: float, floor: Array | float) -> Any:
     """Whether what t finds rests on normality: skewness explains it, or sign flips do not find it."""
     flips = found.flips > np.maximum(level, floor) * (1 + 1e-9)
     return differs(found, level) & ((found.skewed >= level) | flips)

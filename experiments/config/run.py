@@ -128,6 +128,8 @@ class RunConfig:
     """folder of run folders"""
     out: PathOrNone = None
     """run folder, instead of one in --runs that is named after the variant, the seed and the fingerprint"""
+    join: Annotated[bool, Neutral(False)] = False
+    """let the run into a study's experiment; the study's report names it, and uses only its own runs"""
     plugins: PathOrNone = None
     """folder of your own files that register variants, samplers, data sets, extractors, metrics and more"""
     until: int = 0

@@ -1,5 +1,6 @@
 """What a study is, as its user writes it: on the command line, or in a file of `experiments/studies/`."""
 
+import itertools
 import math
 import re
 import runpy
@@ -23,6 +24,7 @@ from rope_dit.errors import UserError, check, nearest
 
 STUDIES = Path(__file__).parent.parent / "studies"
 VARIANTS = ("none", "learned", "rope1d", "rope2d")
+MOST_LOOKS = 20
 Specs = Annotated[tuple[str, ...], tyro.conf.arg(metavar="ARM ...", help_behavior_hint="(default: none)")]
 
 
@@ -51,8 +53,19 @@ class StudyConfig:
     """difference too small to matter, in margin-unit"""
     margin_unit: Literal["gap", "absolute"] = "gap"
     """gap: a share of the baseline's distance from the real floor; absolute: in the endpoint's units"""
+    confirm: Annotated[Specs, tyro.conf.arg(help_behavior_hint="(default: all)")] = ()
+    """arms whose comparisons get verdicts, fixed before the first run; the others get intervals alone"""
+    looks: Annotated[
+        tuple[int, ...],
+        tyro.conf.arg(metavar="INT ...", help_behavior_hint="(default: when all seeds are done)"),
+    ] = ()
+    """numbers of seeds at which verdicts are drawn, fixed before the first run, such as 3 5 7"""
     from_tuned: Annotated[str, tyro.conf.arg(metavar="NAME", help_behavior_hint="(default: none)")] = ""
     """compare the default and the tuned configuration of each arm of that tuning study, on fresh seeds"""
+    replace: Annotated[
+        tuple[str, ...], tyro.conf.arg(metavar="ARM ...", help_behavior_hint="(default: none)")
+    ] = ()
+    """train these arms of the study again, whose code was mended: their runs so far are set aside"""
     sync: Annotated[str, tyro.conf.arg(metavar="NAME", help_behavior_hint="(default: none)")] = ""
     """only make MLflow and Optuna of that study again from its run folders"""
     studies: Path = Path("studies")
@@ -87,6 +100,12 @@ class StudyConfig:
         ]
         expected = f"a {kind}, as margin-unit is {self.margin_unit}"
         check(0 < self.margin < end, "margin", self.margin, expected)
+        if self.looks:
+            rising = all(a < b for a, b in itertools.pairwise((2, *self.looks)))
+            expected = f"up to {MOST_LOOKS} rising numbers from 3 to --seeds, {self.seeds}, which is the last"
+            ok = rising and self.looks[-1] == self.seeds and len(self.looks) <= MOST_LOOKS
+            check(ok, "looks", " ".join(map(str, self.looks)), expected)
+        check(len({*self.confirm}) == len(self.confirm), "confirm", " ".join(self.confirm), "each arm once")
 
     @property
     def title(self) -> str:

@@ -3,24 +3,29 @@
 import contextlib
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from experiments.cli.commands import typed
 from experiments.cli.main import FAILED, OK, SOME_FAILED, StopFlag, one_line
 from experiments.config.study import StudyConfig
+from experiments.coordinator import replacing
 from experiments.coordinator.cell import FINAL, Cell
 from experiments.coordinator.cell_queue import AllFail, CellQueue, Watch
 from experiments.coordinator.launchers import Launcher, make_launcher
 from experiments.coordinator.optuna_storage import database_url
 from experiments.coordinator.optuna_trials import Trials
-from experiments.coordinator.plan import Plan, grow, read_plan
+from experiments.coordinator.plan import Plan
 from experiments.coordinator.plan_ablation import plan_ablation
 from experiments.coordinator.resync import sync_definition, sync_runs
+from experiments.coordinator.seals import counted, joined, seal_runs
+from experiments.records.chain import head, moment
 from experiments.records.mlflow_store import check_experiment, pages, tracking_uri
 from experiments.records.run_folder import RunFolder
 from experiments.runner.dry_run import estimated_seconds
 from rope_dit.errors import Stopped
 from rope_dit.guidance.spec import GuidanceSpec
+from rope_dit.words import listed
 
 GRACE_SECONDS = 60.0  # for a last checkpoint after a signal
 
@@ -41,35 +46,61 @@ def ablate(config: StudyConfig, stop: StopFlag, write_report: WriteReport) -> in
         UserError: before anything is written.
     """
     plan, resolved = plan_ablation(config)
-    cells = plan.cells()
-    todo = [cell for cell in cells if cell.state() not in FINAL]
+    cells, todo = plan.cells(), unfinished(plan)
     minutes = len(todo) * sum(estimated_seconds(resolved)) / 60 if todo else 0.0
     print(announcement(plan, len(cells), len(todo), minutes))
+    for one in plan.replaced[-len(config.replace) :] if config.replace else ():
+        print(replacing.said(one))
     if config.dry_run:
         return OK
     check_experiment(plan.name)
-    with launching(config, plan) as launcher, hold(plan) as plan:
-        cells = plan.cells()
-        todo = [cell for cell in cells if cell.state() not in FINAL]
+    first, *later = stages(plan)
+    with launching(config, plan) as launcher, hold(first) as plan:
         if todo:
             at_once = min(launcher.slots, len(todo))
             print(f"up to {at_once} at a time: about {minutes / at_once:.0f} minutes at best", flush=True)
-        url = sync_definition(plan.definition())
-        trials = Trials(plan.path, plan.name, cells, plan.endpoint(), todo)
-        done = len(cells) - len(todo)
-        watch = Watch(trials.start, trials.end)
-        queue = CellQueue(plan.path, launcher, stop, len(cells), done, watch)
-        try:
-            queue.carry_out(todo)
-        except AllFail as error:
-            print(f"error: {error}", file=sys.stderr)
-            return FAILED
-        for line in failures_by_arm(todo, queue.failures):
-            print(line, file=sys.stderr)
-        if not any(cell.folder.record for cell in cells):
-            print("error: no run of the study has begun, so there is nothing to report.", file=sys.stderr)
-            return FAILED
-        return finish(plan, config, url, write_report)
+        if plan.chain:
+            print(f"sealed as planned {moment(plan.chain[0].time)}, head {head(plan.chain)[:12]}", flush=True)
+        code = carry_out(plan, config, launcher, stop, write_report)
+        for stage in later:
+            if code == FAILED:
+                break
+            code = carry_out(begun(stage), config, launcher, stop, write_report)
+        return code
+
+
+def stages(plan: Plan) -> list[Plan]:
+    """The plan with the seeds of each planned look that is still to come, and at last with all."""
+    looked = plan.looks[-1].seeds if plan.looks else 0
+    counts = [n for n in plan.planned_looks if looked < n < len(plan.seeds)]
+    return [replace(plan, seeds=plan.seeds[:n]) for n in (*counts, len(plan.seeds))]
+
+
+def carry_out(
+    plan: Plan, config: StudyConfig, launcher: Launcher, stop: StopFlag, write_report: WriteReport
+) -> int:
+    """Do what is missing of a study that is held, then its report; returns the exit code."""
+    cells, todo = plan.cells(), unfinished(plan)
+    url = sync_definition(plan.definition())
+    trials = Trials(plan.path, plan.name, cells, plan.endpoint(), todo)
+    watch = Watch(trials.start, trials.end)
+    queue = CellQueue(plan.path, launcher, stop, len(cells), len(cells) - len(todo), watch)
+    try:
+        queue.carry_out(todo)
+    except AllFail as error:
+        print(f"error: {error}", file=sys.stderr)
+        return FAILED
+    for line in failures_by_arm(todo, queue.failures):
+        print(line, file=sys.stderr)
+    if not any(cell.folder.record for cell in cells):
+        print("error: no run of the study has begun, so there is nothing to report.", file=sys.stderr)
+        return FAILED
+    return finish(plan, config, url, write_report)
+
+
+def unfinished(plan: Plan) -> list[Cell]:
+    """Cells that a process has to begin or to go on with."""
+    return [c for c in plan.cells() if c.state() not in FINAL or replacing.is_aside(plan, c)]
 
 
 def announcement(plan: Plan, runs: int, todo: int, minutes: float) -> str:
@@ -90,6 +121,8 @@ def announcement(plan: Plan, runs: int, todo: int, minutes: float) -> str:
         + f"; margin {plan.definition().margin_text}",
         f"{runs} runs, {runs - todo} of them done",
     ]
+    if plan.planned_looks:
+        lines.insert(2, f"verdicts at {listed(map(str, plan.planned_looks))} seeds, as planned")
     return "\n".join(lines) + (f"; about {minutes:.0f} minutes of work" if todo else "")
 
 
@@ -120,10 +153,15 @@ def hold(plan: Plan) -> Iterator[Plan]:
     """
     plan.path.mkdir(parents=True, exist_ok=True)
     with RunFolder(plan.path).lock():
-        saved = read_plan(plan.path)
-        plan = grow(saved, plan) if saved else plan
-        plan.save()
-        yield plan
+        yield begun(plan)
+
+
+def begun(asked: Plan) -> Plan:
+    """Join what is asked for with a study that is held, and write down what it is now."""
+    plan = joined(asked)
+    plan.save()
+    replacing.set_aside(plan)
+    return plan
 
 
 @contextlib.contextmanager
@@ -140,13 +178,12 @@ def launching(config: StudyConfig, plan: Plan) -> Iterator[Launcher]:
 
 
 def finish(plan: Plan, config: StudyConfig, url: str, write_report: WriteReport) -> int:
-    """Bring MLflow and Optuna in step, note the look, write the report; returns the exit code."""
-    cells = plan.cells()
+    """Note the look, bring MLflow and Optuna in step, write the report; returns the exit code."""
+    cells, plan = plan.cells(), counted(plan)
     states = [cell.state() for cell in cells]
+    plan.save()
+    seal_runs(plan)
     sync_runs(plan.name, cells)
-    if all(state in FINAL for state in states):
-        plan = plan.looked()
-        plan.save()
     url = sync_definition(plan.definition()) or url
     trials = Trials(plan.path, plan.name, cells, plan.endpoint())  # in the cells' order, whoever was first
     report = write_report(plan.name, None, config.reports)

@@ -4,7 +4,7 @@ An arm is a variant and the settings in which it differs from the others: `fast=
 """
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
 from experiments.config.canonical import canonical_value
@@ -74,9 +74,9 @@ class Arm:
         """All settings of this arm's runs as one text, equal for arms that are the same by another label."""
         return str(sorted(flatten(replace(self.config(base), arm="")).items()))
 
-    def record(self) -> ArmRecord:
-        """The arm as a study's definition has it."""
-        return ArmRecord(self.label, self.spec, dict(self.overrides))
+    def record(self, identity: Mapping[str, str]) -> ArmRecord:
+        """The arm as a study's definition has it, with what of its identity is not the same in all arms."""
+        return ArmRecord(self.label, self.spec, dict(self.overrides), dict(identity))
 
     def __str__(self) -> str:
         return ";".join([f"{self.label}={self.spec}", *(f"{key}={value}" for key, value in self.overrides)])

@@ -33,7 +33,8 @@ class Cell:
     @classmethod
     def of(cls, config: RunConfig, seed: int, runs: Path, extractor: str) -> "Cell":
         """The cell of an arm's settings and a seed, its run folder in `runs`."""
-        return cls(replace(config, seed=seed, out=runs / f"{config.arm}-s{seed}"), extractor)
+        place = runs / f"{config.arm}-s{seed}"
+        return cls(replace(config, seed=seed, out=place, join=True), extractor)
 
     @property
     def arm(self) -> str:

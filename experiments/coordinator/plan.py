@@ -1,6 +1,6 @@
 """A study as it stands in its folder: what is frozen, what may grow, and which cells follow from it.
 
-study.json      settings, arms, seeds, primary endpoint, looks
+study.json      settings, arms, seeds, primary endpoint, looks, and the chain that seals them
 lock, owner     held by the one coordinator, and which process that is
 cells/ logs/    settings and output of each cell's process
 runs/           run folders: what is true about the study
@@ -23,7 +23,9 @@ from experiments.config.text import flatten, from_json, read_json, to_json
 from experiments.coordinator.arm import Arm
 from experiments.coordinator.cell import Cell
 from experiments.coordinator.endpoint import endpoint_of, in_front
-from experiments.records.definition import Definition, Endpoint, Look
+from experiments.coordinator.replacing import check_unchanged, decided
+from experiments.records.chain import LOOK, Chain, extended
+from experiments.records.definition import Definition, Endpoint, Look, Replacement, in_common
 from experiments.records.seal import sealed, unsealed
 from rope_dit.config import NOT_WEIGHTS, Neutral
 from rope_dit.durable import write_durably
@@ -55,15 +57,22 @@ class Plan:
         baseline: label of the arm that the others are compared with.
         margin: difference too small to matter.
         comparisons: (arm, reference), on which verdicts stand.
+        explored: the other ones, which get no verdict.
         facts: more that is frozen: the extractor's name and hash, the data's fingerprint, what tuning may do.
         planned_seeds: as many as at the first start.
-        looks: when the whole study was reported, and with how many seeds.
+        looks: when verdicts were drawn, and from what.
         created: seconds since 1970.
         chosen: what of the primary endpoint was chosen; the rest is as usual.
+        planned_looks: numbers of seeds at which verdicts are drawn before the last.
+        confirmed: arms to whose comparisons the family was confined at the first start; none: all.
+        chain: what seals it, see `experiments.records.chain`.
         samplings: of each network over which the primary endpoint is the mean, those of the first start;
             more are exploratory.
         margin_unit: gap (a share of the baseline's distance from the real floor), absolute, or mean (a share
             of its mean, in studies of before there were units).
+        identities: of each arm what its runs have in common of their identities, all but the seed; none of
+            an arm that was begun by a version that did not write them down.
+        replaced: arms that were trained again.
     """
 
     path: Path
@@ -79,8 +88,14 @@ class Plan:
     looks: tuple[Look, ...] = ()
     created: float = field(default_factory=time.time)
     chosen: EndpointConfig = field(default_factory=EndpointConfig)
+    planned_looks: tuple[int, ...] = ()
+    confirmed: tuple[str, ...] = ()
+    explored: tuple[tuple[str, str], ...] = ()
+    chain: Chain = ()
     samplings: int = 1
     margin_unit: str = "gap"
+    identities: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    replaced: tuple[Replacement, ...] = ()
 
     @property
     def name(self) -> str:
@@ -94,7 +109,8 @@ class Plan:
 
     def cells(self) -> list[Cell]:
         """All cells, seed by seed, so that an unfinished study has whole pairs."""
-        configs = [arm.config(self.base) for arm in self.arms.values()]
+        found = self.identities
+        configs = [decided(arm.config(self.base), found.get(label, {})) for label, arm in self.arms.items()]
         return [self.cell(config, seed) for seed in self.seeds for config in configs]
 
     def cell(self, config: RunConfig, seed: int) -> Cell:
@@ -108,14 +124,20 @@ class Plan:
     def definition(self) -> Definition:
         """What the tracking store keeps of it."""
         config = self.base.eval
+        whole = {label: self.identities.get(label, {}) for label in self.arms}
+        shared = in_common(whole.values())
+        own = {label: dict(found.items() - shared.items()) for label, found in whole.items()}
         return Definition(
             name=self.name, kind=self.kind, created=self.created, preset=self.base.preset,
             data=self.base.data.name, endpoint=self.endpoint(),
-            arms=tuple(arm.record() for arm in self.arms.values()), seeds=self.seeds,
+            arms=tuple(arm.record(own[label]) for label, arm in self.arms.items()), seeds=self.seeds,
             samplers=tuple(map(str, config.sampler_specs)), guidances=tuple(map(str, config.guidance_specs)),
             sampling_seeds=config.sampling_seeds, baseline=self.baseline, margin=self.margin,
             comparisons=self.comparisons, planned_seeds=self.planned_seeds, looks=self.looks,
             margin_unit=self.margin_unit,
+            identity=shared, replaced=self.replaced,
+            planned_looks=self.planned_looks, confirmed=self.confirmed, explored=self.explored,
+            chain=self.chain,
         )  # fmt: skip
 
     def identity(self) -> dict[str, str]:
@@ -127,6 +149,8 @@ class Plan:
             **frozen, **endpoint, **self.facts, "kind": self.kind, "preset": self.base.preset,
             "device": self.base.device, "baseline": self.baseline, "margin": str(self.margin),
             "margin unit": self.margin_unit,
+            "looks": " ".join(map(str, self.planned_looks)) or "none planned",
+            "confirm": " ".join(sorted(self.confirmed)) or "all arms",
         }  # fmt: skip
 
     def save(self) -> None:
@@ -136,15 +160,23 @@ class Plan:
             arms=tuple(map(str, self.arms.values())), baseline=self.baseline, margin=self.margin,
             comparisons=self.comparisons, facts=self.facts, planned_seeds=self.planned_seeds,
             looks=self.looks, chosen=self.chosen, samplings=self.samplings, margin_unit=self.margin_unit,
+            identities=self.identities, replaced=self.replaced, planned_looks=self.planned_looks,
+            confirmed=self.confirmed, explored=self.explored, chain=self.chain,
         )  # fmt: skip
         self.path.mkdir(parents=True, exist_ok=True)
         write_durably(self.path / "study.json", json.dumps(sealed(to_json(saved)), indent=1).encode())
 
-    def looked(self) -> "Plan":
-        """The plan after its whole was reported: one look more, if it has grown since the last."""
-        if self.looks and self.looks[-1].seeds == len(self.seeds):
+    def looked(self, scored: int) -> "Plan":
+        """The plan after verdicts were drawn: one look more, unless the last one was at the same.
+
+        Args:
+            scored: cells whose run ended with its scores.
+        """
+        look = Look(time.time(), len(self.seeds), tuple(self.arms), scored, len(self.replaced))
+        if self.looks and self.looks[-1].is_of(look):
             return self
-        return replace(self, looks=(*self.looks, Look(time.time(), len(self.seeds))))
+        chain = extended(self.chain, LOOK, look.says(), look.time) if self.chain else ()
+        return replace(self, looks=(*self.looks, look), chain=chain)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -163,8 +195,14 @@ class SavedPlan:
     planned_seeds: int
     looks: tuple[Look, ...]
     chosen: EndpointConfig = field(default_factory=EndpointConfig)
+    planned_looks: Annotated[tuple[int, ...], Neutral(())] = ()
+    confirmed: Annotated[tuple[str, ...], Neutral(())] = ()
+    explored: Annotated[tuple[tuple[str, str], ...], Neutral(())] = ()
+    chain: Annotated[Chain, Neutral(())] = ()
     samplings: Annotated[int, Neutral(1)] = 1
     margin_unit: Annotated[str, Neutral("mean")] = "gap"
+    identities: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    replaced: tuple[Replacement, ...] = ()
 
     def __post_init__(self) -> None:
         check(self.kind in ("ablate", "tune"), "kind", self.kind, "ablate or tune")
@@ -200,7 +238,8 @@ def read_plan(path: Path) -> Plan | None:
         base = read_settings(saved.base)
         if not saved.chosen.guidance:  # earlier versions wrote guidances as they were given
             base = replace(base, eval=in_front(base.eval, EndpointConfig(), None))
-        for label in (saved.baseline, *(one for pair in saved.comparisons for one in pair)):
+        pairs = (*saved.comparisons, *saved.explored)
+        for label in (saved.baseline, *saved.confirmed, *(one for pair in pairs for one in pair)):
             check(label in arms, "baseline and comparisons", label, f"one of the arms {', '.join(arms)}")
     except UserError as error:
         raise UserError(f"{path / 'study.json'}: {error}", error.details) from None
@@ -209,13 +248,16 @@ def read_plan(path: Path) -> Plan | None:
         seeds=saved.seeds, baseline=saved.baseline, margin=saved.margin, comparisons=saved.comparisons,
         facts=saved.facts, planned_seeds=saved.planned_seeds, looks=saved.looks, created=saved.created,
         chosen=saved.chosen, samplings=saved.samplings, margin_unit=saved.margin_unit,
+        identities=saved.identities, replaced=saved.replaced, planned_looks=saved.planned_looks,
+        confirmed=saved.confirmed, explored=saved.explored, chain=saved.chain,
     )  # fmt: skip
 
 
 def grow(saved: Plan, asked: Plan) -> Plan:
     """Join what the study has with what is asked for now.
 
-    Raises UserError where anything frozen differs, with the differing fields.
+    Raises UserError where anything frozen differs, with the differing fields, or an arm that is not replaced
+    is no longer what was written down of it.
     """
     config, more = saved.base.eval, asked.base.eval
     evaluation = replace(
@@ -231,6 +273,11 @@ def grow(saved: Plan, asked: Plan) -> Plan:
         raise UserError(
             f"{saved.path} holds another study; choose another --name. They differ in:", differences
         )
+    fresh = tuple(one for one in asked.replaced if one not in saved.replaced)
+    again = {one.arm for one in fresh}
+    kept = {label: found for label, found in saved.identities.items() if label not in again}
+    added = asked.arms.keys() - saved.arms.keys() | again
+    check_unchanged(kept, asked.identities)
     return replace(
         asked,
         base=scoring(
@@ -239,11 +286,15 @@ def grow(saved: Plan, asked: Plan) -> Plan:
         arms={**saved.arms, **asked.arms},
         seeds=_join([*saved.seeds, *asked.seeds]),
         comparisons=_join([*saved.comparisons, *asked.comparisons]),
+        explored=_join([*saved.explored, *asked.explored]),
         planned_seeds=saved.planned_seeds,
         looks=saved.looks,
         created=saved.created,
         chosen=asked.chosen,
+        chain=saved.chain,
         samplings=saved.samplings,
+        identities={**kept, **{label: asked.identities[label] for label in added & asked.identities.keys()}},
+        replaced=(*saved.replaced, *fresh),
     )
 
 

@@ -12,7 +12,9 @@ from experiments.config.run import RunConfig
 from experiments.config.study import StudyConfig, study
 from experiments.coordinator.arm import Arm, parse_arms
 from experiments.coordinator.endpoint import check_endpoint, in_front, said
-from experiments.coordinator.plan import Plan, grow, read_plan, read_saved
+from experiments.coordinator.plan import Plan, read_plan, read_saved
+from experiments.coordinator.replacing import Identities, check_runs, decided, replacements
+from experiments.coordinator.seals import joined
 from experiments.records.paths import located
 from experiments.runner.resolve import Resolved, resolve
 from rope_dit.errors import UserError, check, nearest
@@ -23,25 +25,30 @@ from rope_dit.samplers.spec import SamplerSpec
 def plan_ablation(config: StudyConfig) -> tuple[Plan, Resolved]:
     """The study as asked for and as it stands, with one of its runs resolved. Raises UserError.
 
-    Every arm is resolved, so that what cannot work is refused before anything is written.
+    Every arm is resolved, those too that only the study has, so that what cannot work, or is no longer what
+    its runs were trained as, is refused before anything is written.
     """
     path = (config.studies / config.title).absolute()
     saved = read_plan(path)
     base = shared_settings(config, path, saved)
     arms = as_saved(parse_arms(config.specs, base), config.specs, saved)
-    resolved = resolve_arms(arms, base, path)
-    base = replace(base, device=resolved[0].config.device)
+    known = saved.identities if saved else {}
+    resolved = resolve_arms({**(saved.arms if saved else {}), **arms}, base, path, known)
+    now = {label: without_seed(one.identity) for label, one in resolved.items()}
+    first = resolved[next(iter(arms))]
+    base = replace(base, device=first.config.device)
     plan = Plan(
         path, "ablate", base, arms, tuple(range(config.seeds)), baseline_of(config, saved, arms),
-        comparisons=(), facts=facts(resolved[0]), planned_seeds=config.seeds,
+        comparisons=(), facts=facts(first), planned_seeds=config.seeds,
         chosen=said(config.endpoint, saved), **margin_of(config, saved),
+        planned_looks=config.looks or (saved.planned_looks if saved else ()),
         samplings=saved.samplings if saved else base.eval.sampling_seeds,
+        identities=now, replaced=replacements(config.replace, saved, now),
     )  # fmt: skip
-    plan = replace(plan, comparisons=comparisons(plan, config))
-    plan = grow(saved, plan) if saved else plan
-    check_endpoint(plan, config.endpoint.extractor, resolved[0].extractor)
-    check_runs(plan, arms, resolved)
-    return plan, resolved[0]
+    plan = joined(with_comparisons(plan, config, saved))
+    check_endpoint(plan, config.endpoint.extractor, first.extractor)
+    check_runs(plan, now)
+    return plan, first
 
 
 def as_saved(arms: Mapping[str, Arm], texts: Sequence[str], saved: Plan | None) -> dict[str, Arm]:
@@ -90,24 +97,24 @@ def threads_of_a_run(config: StudyConfig) -> int:
     return max(1, usable_cores() // (config.launch.workers or usable_cores()))
 
 
-def resolve_arms(arms: Mapping[str, Arm], base: RunConfig, path: Path) -> list[Resolved]:
-    """Check each arm as `experiments.run` would. Raises UserError."""
-    found: list[Resolved] = []
+def resolve_arms(
+    arms: Mapping[str, Arm], base: RunConfig, path: Path, known: Identities
+) -> dict[str, Resolved]:
+    """Check each arm as `experiments.run` would, with what is `known` of it; by label. Raises UserError."""
+    found: dict[str, Resolved] = {}
     for label, arm in arms.items():
         try:
-            images = found[0].images if found else None  # all arms have the same
-            found.append(resolve(replace(arm.config(base), out=path / "runs" / ".new"), images=images))
+            images = next((one.images for one in found.values()), None)  # all arms have the same
+            config = decided(arm.config(base), known.get(label, {}))
+            found[label] = resolve(replace(config, out=path / "runs" / ".new"), images=images)
         except UserError as error:
             raise UserError(f"arm {label}: {error}", error.details) from None
     return found
 
 
-def check_runs(plan: Plan, arms: Mapping[str, Arm], resolved: Sequence[Resolved]) -> None:
-    """Raise UserError where the runs that are there are others: of a changed source of a variant, say."""
-    for arm, one in zip(arms.values(), resolved, strict=True):
-        for seed in plan.seeds:
-            cell = plan.cell(arm.config(plan.base), seed)
-            cell.folder.check_free_for({**one.identity, "seed": str(seed)})
+def without_seed(identity: Mapping[str, str]) -> dict[str, str]:
+    """What the runs of an arm have in common."""
+    return {key: text for key, text in identity.items() if key != "seed"}
 
 
 def facts(resolved: Resolved) -> dict[str, str]:
@@ -143,8 +150,24 @@ def margin_of(config: StudyConfig, saved: Plan | None) -> dict[str, Any]:
     return {key: before[key] if asked[key] == getattr(StudyConfig, key) else asked[key] for key in asked}
 
 
+def with_comparisons(plan: Plan, config: StudyConfig, saved: Plan | None) -> Plan:
+    """The plan with its comparisons: verdicts stand on those of the arms to confirm, or on all.
+
+    Raises UserError for one to confirm that is compared with nothing.
+    """
+    pairs, before = comparisons(plan, config), saved.comparisons + saved.explored if saved else ()
+    confirmed = tuple(sorted(config.confirm)) or (saved.confirmed if saved else ())
+    known = list(dict.fromkeys(arm for arm, _ in (*before, *pairs)))
+    for label in confirmed:
+        expected = f"arms that are compared: {', '.join(known) or 'there are none'}.{nearest(label, known)}"
+        check(label in known, "confirm", label, expected.rstrip("."))
+    family = tuple(pair for pair in pairs if not confirmed or pair[0] in confirmed)
+    rest = tuple(pair for pair in pairs if pair not in family)
+    return replace(plan, comparisons=family, explored=rest, confirmed=confirmed)
+
+
 def comparisons(plan: Plan, config: StudyConfig) -> tuple[tuple[str, str], ...]:
-    """Which differences get a verdict: each arm's from the baseline; after tuning also what tuning gained."""
+    """All differences of interest: each arm's from the baseline; after tuning also what tuning gained."""
     if not config.from_tuned:
         return tuple((label, plan.baseline) for label in plan.arms if label != plan.baseline)
     tuned = [label for label in plan.arms if label.endswith("-tuned")]

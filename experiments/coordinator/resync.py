@@ -13,7 +13,9 @@ from experiments.cli.progress import Progress
 from experiments.coordinator.cell import Cell
 from experiments.coordinator.optuna_trials import Trials
 from experiments.coordinator.plan import Plan, read_plan, read_saved
+from experiments.coordinator.replacing import FOLDER
 from experiments.coordinator.tuning.search import replay
+from experiments.records import chain
 from experiments.records.definition import Definition, write_definition
 from experiments.records.mlflow_mirror import Mirror
 from experiments.records.mlflow_store import (
@@ -97,7 +99,10 @@ def _stale(client: Any, experiment_id: str, cells: Sequence[Cell]) -> list[tuple
 
 
 def _differs(client: Any, runs: list[Any], cell: Cell) -> str:
-    """In what the run in the store is not as the folder has it; '' where it is."""
+    """In what the run in the store is not as the folder has it; '' where it is.
+
+    A seal alone, which every look writes anew, is sent here and now.
+    """
     folder, ending, record = cell.folder, _ending(cell), cell.folder.record
     assert record is not None, "only of cells that have begun"
     if folder.is_locked():
@@ -110,6 +115,9 @@ def _differs(client: Any, runs: list[Any], cell: Cell) -> str:
     if not (same and (run.info.end_time or 0) >= int(last * 1000)):  # its end is written after all else
         return f"it is {run.info.status} there, {ending.status} in its folder"
     missing = lacking(client, run, folder.path)
+    if missing == [chain.FILE]:
+        client.log_artifact(run.info.run_id, str(folder.path / chain.FILE))
+        missing = lacking(client, run, folder.path)
     return f"the store lacks {listed(missing)}, or holds another" if missing else ""
 
 
@@ -120,9 +128,9 @@ def _ending(cell: Cell) -> Ending:
 
 
 def cells_in(plan: Plan) -> list[Cell]:
-    """Every run folder of a study, be it of a cell or of a configuration that tuning tried."""
+    """Every run folder of a study: of a cell, of a configuration that tuning tried, of a replaced arm."""
     found = []
-    for path in sorted(plan.runs.glob("*")):
+    for path in (*sorted(plan.runs.glob("*")), *sorted((plan.path / FOLDER).glob("*"))):
         if (record := RunFolder(path).record) is not None:
             found.append(Cell(replace(record.settings, out=path), plan.facts["extractor"]))
     return found

@@ -1,7 +1,7 @@
 """Carry out one cell of a study: `python -m experiments.coordinator.worker FILE`, which a launcher starts.
 
-FILE holds the settings of the run. The process stops at a checkpoint when its launcher dies, which it sees by
-the end of its standard input.
+FILE holds the settings of the run, in the folder `cells` of its study. The process stops at a checkpoint when
+its launcher dies, which it sees by the end of its standard input.
 """
 
 import os
@@ -16,6 +16,7 @@ from experiments.cli.plugins import check_asked_for
 from experiments.config.former import upgraded
 from experiments.config.run import RunConfig
 from experiments.config.text import from_json, read_json
+from experiments.coordinator.seals import seal_new_run
 from experiments.records.run_folder import RunFolder
 from experiments.records.seal import unsealed
 from experiments.runner.run import run
@@ -31,6 +32,8 @@ def command(args: list[str], stop: StopFlag) -> int:
     config = read_cell(Path(args[0]))
     _stop_with_launcher()
     _wait_for_lock(config, stop)
+    assert config.out is not None, "a cell has a run folder"
+    seal_new_run(config.out, Path(args[0]).absolute().parent.parent)
     return run(config, stop)
 
 

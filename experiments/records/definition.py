@@ -1,19 +1,34 @@
 """What a study is, as MLflow keeps it: tags of the experiment, so that a report needs the store alone."""
 
+import contextlib
 import json
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from typing import Annotated, Any
 
 from experiments.config.former import upgraded_definition
+from experiments.config.identity import fingerprint, read_identity
 from experiments.config.run import LABEL as LABEL  # of studies and arms, for those who read records alone
 from experiments.config.text import from_json, to_json
+from experiments.records.chain import LOOK, Chain, state
 from experiments.records.score import guidance_text, sampling_seeds
-from rope_dit.config import Neutral
+from rope_dit.config import Neutral, neutral
 from rope_dit.errors import UserError
+from rope_dit.guidance.spec import GuidanceSpec
+from rope_dit.samplers.spec import SamplerSpec
+from rope_dit.words import differing, listed
 
 TAG = "rope_dit.study"
 LENGTH = 4000  # characters a tag, of the 5000 that every MLflow store takes
+FIXED = (
+    *("name", "kind", "data", "baseline", "margin", "margin_unit"),
+    *("planned_seeds", "planned_looks", "confirmed"),
+)
+"""what is sealed before a study's first run, with the endpoint's fields"""
+GROWING = ("arms", "seeds", "comparisons", "replaced")
+"""what is sealed with it, and again when it has grown"""
+ARM = "arm "
+"""begins the name under which the fingerprint of an arm, with seed 0, is sealed"""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,6 +79,8 @@ class ArmRecord:
     label: str
     spec: str
     overrides: Mapping[str, str]
+    identity: Annotated[Mapping[str, str], Neutral({})] = field(default_factory=dict)
+    """what changes its runs' weights and is not the same in all arms, see `Definition.identity_of`"""
 
     @property
     def text(self) -> str:
@@ -73,10 +90,60 @@ class ArmRecord:
 
 @dataclass(frozen=True)
 class Look:
-    """A time at which the whole study was reported, seconds since 1970, and the seeds it had."""
+    """A time at which verdicts were drawn from the study, and what they were drawn from.
+
+    Args:
+        time: seconds since 1970.
+        seeds: number of training seeds.
+        arms: labels; none where a version of before did not write them down, nor the rest.
+        scored: cells whose run ended with its scores.
+        replaced: arms that had been trained anew by then, each time counted.
+    """
 
     time: float
     seeds: int
+    arms: Annotated[tuple[str, ...], Neutral(())] = ()
+    scored: Annotated[int, Neutral(-1)] = -1
+    replaced: Annotated[int, Neutral(0)] = 0
+
+    def says(self) -> dict[str, str]:
+        """What was looked at, as text."""
+        return {name: _text(value) for name, value in vars(self).items() if name != "time"}
+
+    def is_of(self, other: "Look") -> bool:
+        """Whether both looked at the same, as far as is known."""
+        return self.seeds == other.seeds and (not self.arms or self.says() == other.says())
+
+
+def is_whole(states: Iterable[str]) -> bool:
+    """Whether verdicts are drawn from cells in these states: none still has to begin or to go on."""
+    return not {"running", "missing"} & {*states}
+
+
+@dataclass(frozen=True)
+class Replacement:
+    """An arm of which all runs were set aside, to be trained again after a fault of its code was mended.
+
+    Attributes:
+        arm: its label.
+        time: seconds since 1970.
+        differed: in what it had changed, a line each as `rope_dit.words.differing` has them; none where it
+            is as it was, and runs of it had failed.
+        runs: ids of the run folders that were set aside.
+        scored: seeds of those that had scores.
+    """
+
+    arm: str
+    time: float
+    differed: tuple[str, ...]
+    runs: tuple[str, ...]
+    scored: tuple[int, ...]
+
+    @property
+    def why(self) -> str:
+        """Why the arm was replaced, such as `train.precision changed`."""
+        names = listed(line.partition(":")[0] for line in self.differed)
+        return f"{names} changed" if names else "runs of it had failed"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -92,8 +159,14 @@ class Definition:
         samplers, guidances, sampling_seeds: what every run is scored under.
         baseline: label of the arm that the others are compared with.
         margin, margin_unit: difference too small to matter, and of what it is a share, see `margin_text`.
-        comparisons: (arm, reference), on which verdicts stand.
-        looks: when the whole study was reported.
+        comparisons: (arm, reference), on which verdicts stand: the family.
+        looks: when verdicts were drawn.
+        planned_looks: numbers of seeds at which they were to be drawn; none where that was not said.
+        confirmed: arms to whose comparisons the family was confined; none where it is of all arms.
+        explored: (arm, reference) of the other comparisons, without a verdict.
+        chain: its seal; none in studies of before there were seals, and those that tune.
+        identity: what changes the weights of all runs and is the same in all arms, see `identity_of`.
+        replaced: arms that were trained again.
     """
 
     name: str
@@ -113,6 +186,12 @@ class Definition:
     planned_seeds: int
     looks: tuple[Look, ...] = ()
     margin_unit: Annotated[str, Neutral("mean")] = "gap"
+    identity: Annotated[Mapping[str, str], Neutral({})] = field(default_factory=dict)
+    replaced: Annotated[tuple[Replacement, ...], Neutral(())] = ()
+    planned_looks: Annotated[tuple[int, ...], Neutral(())] = ()
+    confirmed: Annotated[tuple[str, ...], Neutral(())] = ()
+    explored: Annotated[tuple[tuple[str, str], ...], Neutral(())] = ()
+    chain: Annotated[Chain, Neutral(())] = ()
 
     def __post_init__(
         self,
@@ -130,6 +209,88 @@ class Definition:
         of = "distance from the real floor" if self.margin_unit == "gap" else "mean"
         return f"{100 * self.margin:.3g} % of the {whose}'s {of}"
 
+    def identity_of(self, arm: str, seed: int) -> dict[str, str]:
+        """All that the weights of a cell follow from, in the form of `experiments.config.identity`.
+
+        Empty where it was not written down: the arm was begun by a version that did not.
+        """
+        return read_identity(self.written_identity(arm, seed))
+
+    def is_known(self, arm: str, seed: int, sha256: str) -> bool:
+        """Whether this is the fingerprint of a cell's identity, as it was written or as it is read."""
+        return sha256 in map(fingerprint, (self.written_identity(arm, seed), self.identity_of(arm, seed)))
+
+    def written_identity(self, arm: str, seed: int) -> dict[str, str]:
+        """`identity_of` in the form in which it was written down."""
+        [own] = [one.identity for one in self.arms if one.label == arm]
+        found = {**self.identity, **own}
+        return {**found, "seed": str(seed)} if found else {}
+
+
+def in_common(identities: Iterable[Mapping[str, str]]) -> dict[str, str]:
+    """What all of these mappings say; nothing where there are none.
+
+    >>> in_common([{"lr": "1", "dim": "8"}, {"lr": "2", "dim": "8"}]), in_common([{"lr": "1"}, {}])
+    ({'dim': '8'}, {})
+    """
+    first, *others = [*identities] or [{}]
+    return {key: text for key, text in first.items() if all(one.get(key) == text for one in others)}
+
+
+def sealable(definition: Definition) -> dict[str, str]:
+    """What a study's chain seals of it, looks left out, as text; values that are neutral are left out too."""
+    parts = [
+        ("", definition, (*FIXED, *GROWING)),
+        ("endpoint ", definition.endpoint, vars(definition.endpoint)),
+    ]
+    fields = {
+        prefix + name.replace("_", " "): text
+        for prefix, part, names in parts
+        for name in names
+        if (text := _text(getattr(part, name))) != _text(neutral(type(part), name))
+    }
+    arms = {arm.label: definition.written_identity(arm.label, 0) for arm in definition.arms}
+    return fields | {f"{ARM}{label}": fingerprint(found)[:12] for label, found in arms.items() if found}
+
+
+def unlike_its_chain(definition: Definition) -> list[str]:
+    """A line for each thing that a study's chain says otherwise than the study itself."""
+    looks = (
+        [link.says for link in definition.chain if link.kind == LOOK],
+        [x.says() for x in definition.looks],
+    )
+    there, now = ({f"look {i}": _words(look) for i, look in enumerate(some, 1)} for some in looks)
+    return differing(
+        _today(state(definition.chain)) | there, _today(sealable(definition)) | now, ("sealed", "now")
+    )
+
+
+def _text(value: Any) -> str:
+    """A field as text: labels of arms, comparisons as `rope2d:learned`, numbers to the last bit."""
+    match value:
+        case ArmRecord():
+            return value.label
+        case Replacement():
+            return f"{value.arm} at {value.time}"
+        case tuple() if value and isinstance(value[0], tuple):
+            return " ".join(map(":".join, value))
+        case tuple():
+            return " ".join(map(_text, value))
+    return str(value)
+
+
+def _words(says: Mapping[str, str]) -> str:
+    return ", ".join(f"{key} {text}" for key, text in says.items())
+
+
+def _today(says: Mapping[str, str]) -> dict[str, str]:
+    """With sampler and guidance as today's version writes them, which may have more options."""
+    found = dict(says)
+    for key, kind in (("endpoint sampler", SamplerSpec), ("endpoint guidance", GuidanceSpec)):
+        with contextlib.suppress(UserError, KeyError):  # of a plug-in that is not here
+            found[key] = str(kind.parse(found[key], stored=True))
+    return found
+
 
 def write_definition(client: Any, experiment_id: str, definition: Definition) -> None:
     """Store a definition in as many tags as it needs, `rope_dit.study.0` and so on."""
@@ -137,6 +298,11 @@ def write_definition(client: Any, experiment_id: str, definition: Definition) ->
     starts = range(0, len(text) + LENGTH, LENGTH)  # an empty one ends it, should an earlier be longer
     for i in reversed(starts):
         client.set_experiment_tag(experiment_id, f"{TAG}.{i // LENGTH}", text[i : i + LENGTH])
+
+
+def is_study(experiment: Any) -> bool:
+    """Whether an experiment of MLflow's has a definition."""
+    return f"{TAG}.0" in experiment.tags
 
 
 def read_definition(client: Any, experiment: str) -> Definition | None:

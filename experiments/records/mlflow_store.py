@@ -10,7 +10,8 @@ from urllib.parse import urlsplit
 
 from experiments.cli.commands import typed
 from experiments.cli.imports import heavy_imports
-from experiments.records.locks import hold
+from experiments.records.definition import is_study
+from experiments.records.folders.locks import hold
 from experiments.records.stores import local_store
 from experiments.records.stores.sqlite_uri import absolute, sqlite_file, sqlite_uri
 from experiments.records.stores.store_errors import hidden, passes, reason
@@ -131,10 +132,11 @@ def _answering(uri: str) -> str:
     return uri
 
 
-def check_experiment(name: str) -> None:
+def check_experiment(name: str, *, join: bool = True) -> None:
     """Raise UserError where the store will never take what an experiment's runs leave; before they begin.
 
-    A store that is down, and may be back, is no reason to wait: it is sent all of it later.
+    Where it holds a study, only those enter that `join`: others could be taken for the study's own. A store
+    that is down, and may be back, is no reason to wait: it is sent all of it later.
     """
     uri = tracking_uri()
     file = sqlite_file(uri)
@@ -154,6 +156,11 @@ def check_experiment(name: str) -> None:
         ) from None
     if found and found.lifecycle_stage == "deleted":
         raise UserError(*deleted(name, found.experiment_id, uri))
+    if found and is_study(found) and not join:
+        raise UserError(
+            f"experiment '{name}' is a study, which a run by itself does not enter unasked; choose another "
+            "--study, or --join it: its report names such runs, and uses only its own."
+        )
 
 
 def deleted(name: str, number: str, uri: str) -> tuple[str, list[str]]:

@@ -3,6 +3,7 @@
 Imports no torch, so that a typo on the command line is answered at once.
 
     config.json         identity, origin and settings, written once
+    seal.json           of a study's run: the study's chain, as far as it went by then
     ending.json         how the last process that worked on it ended; absent while one works
     metrics.jsonl       one line a logging step; cut back to the checkpoint's step on resume
     scores.csv          one row a ScoreKey
@@ -29,10 +30,11 @@ from typing import Any
 from experiments.cli.commands import python
 from experiments.config.identity import SOURCE, read_identity
 from experiments.config.text import to_json
-from experiments.records import locks
+from experiments.records import chain
 from experiments.records.curve_log import CurveLog, Row, line_of, made_row, read_log
+from experiments.records.folders import locks
+from experiments.records.folders.own_files import refuse_links
 from experiments.records.mlflow_names import Point
-from experiments.records.own_files import refuse_links
 from experiments.records.run_record import RunRecord, read_record, write_record
 from experiments.records.score import Score, is_sealed, read_scores, write_scores
 from rope_dit.durable import naming, write_durably
@@ -41,7 +43,7 @@ from rope_dit.files import read_file
 from rope_dit.words import differing
 
 LOCK_SECONDS = 1.0  # somebody who only asks whether a lock is held (`is_locked`) holds it for an instant
-_LOCKING = ("lock", "owner")
+_BEFORE = ("lock", "owner", chain.FILE)  # that a folder may have before its run begins
 _log = logging.getLogger(__name__)
 
 
@@ -87,7 +89,7 @@ class RunFolder:
         record = self.record
         if record is None:
             inside = self.path.iterdir() if self.path.is_dir() else []
-            if any(p.name not in _LOCKING and not p.name.startswith(".tmp-") for p in inside):
+            if any(p.name not in _BEFORE and not p.name.startswith(".tmp-") for p in inside):
                 raise UserError(f"{self.path} holds files but no run; choose another --out or empty it.")
         elif differences := differing(read_identity(record.identity), identity):
             if SOURCE in "".join(differences):

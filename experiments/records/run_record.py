@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from experiments.config.former import upgraded
-from experiments.config.identity import read_settings
+from experiments.config.identity import read_identity, read_settings
 from experiments.config.run import RunConfig
 from experiments.config.text import read_json
 from experiments.records.seal import sealed, unsealed
@@ -41,6 +41,11 @@ class RunRecord:
         """Its settings; what was not known then is at its neutral value. Raises UserError."""
         return read_settings(self.config)
 
+    @property
+    def who(self) -> dict[str, str]:
+        """Its identity in the form of today."""
+        return read_identity(self.identity)
+
 
 _PARTS = frozenset(f.name for f in fields(RunRecord))
 _TEXTS = ("pairing", "origin", "identity")
@@ -58,13 +63,24 @@ def read_record(file: Path) -> tuple[RunRecord, bool] | None:
     """
     if not file.is_file():
         return None
-    written = read_json(file, "restore it, or remove the run folder to start again")
-    found, is_sealed = unsealed(written, file, "restore it, or choose another --out")
+    return record_of(read_json(file, "restore it, or remove the run folder to start again"), file)
+
+
+def record_of(written: Any, place: object) -> tuple[RunRecord, bool]:
+    """The record in the JSON of a config.json, and whether it tells if it was changed.
+
+    Args:
+        written: what was read.
+        place: the file, for the message.
+
+    Raises UserError where it is something else, was changed, or does not agree with itself.
+    """
+    found, is_sealed = unsealed(written, place, "restore it, or choose another --out")
     if not _is_record(found):
-        raise UserError(f"{file} was not written by this program; choose another --out.")
+        raise UserError(f"{place} was not written by this program; choose another --out.")
     record = RunRecord(**{name: found[name] for name in _PARTS})
     if wrong := _disagreement(record):
-        text = f"{file} was changed after it was written: {wrong}; restore it, or choose another --out."
+        text = f"{place} was changed after it was written: {wrong}; restore it, or choose another --out."
         raise UserError(text)
     return record, is_sealed
 

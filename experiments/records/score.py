@@ -68,6 +68,8 @@ class Score:
         value: the score; `better` says whether 'lower' or 'higher' is better.
         real_floor: what real pictures would score.
         untrained: what pictures of a network that has learned nothing score; None where it was not measured.
+        held_out, held_out_floor: value and real floor against held-out pictures instead of training pictures:
+            what training pictures score against those; None where it was not measured.
         images_sha256, reference_sha256, extractor_sha256: of what it was made of.
         sampling_seconds: what the pictures took.
         time: seconds since 1970.
@@ -77,7 +79,9 @@ class Score:
     value: float
     better: str
     real_floor: float
-    untrained: Annotated[float | None, Neutral(None)]
+    untrained: Annotated[float | None, Neutral(None)] = None
+    held_out: Annotated[float | None, Neutral(None)] = None
+    held_out_floor: Annotated[float | None, Neutral(None)] = None
     images_sha256: str
     reference_sha256: str
     extractor_sha256: str

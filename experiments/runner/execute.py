@@ -36,7 +36,7 @@ def execute(resolved: Resolved, stop: StopFlag, ranks: Ranks = ONE) -> int:
         Stopped, Diverged, OSError: after the run was marked accordingly in the tracking store.
     """
     config = resolved.config
-    ranks.leading(lambda: check_experiment(config.study), None)
+    ranks.leading(lambda: check_experiment(config.study, join=config.join), None)
     batches, scorer = make_batches(resolved), make_scorer(resolved, stop, ranks)
     checkpoints = run_checkpoints(resolved)
     try_all(resolved, checkpoints, scorer, ranks)

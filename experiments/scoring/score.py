@@ -21,6 +21,7 @@ from experiments.records.run_folder import RunFolder
 from experiments.records.score import NOTHING, Score, ScoreKey
 from experiments.scoring.extractors.base import Extractor, Features
 from experiments.scoring.generate import Generator
+from experiments.scoring.held_out import from_held_out
 from experiments.scoring.jobs import Job, unscored
 from experiments.scoring.metrics import measure_all, value_name
 from experiments.scoring.reference import Reference
@@ -161,8 +162,9 @@ class Scorer:
     ) -> Iterator[Score]:
         """Every metric of the first `n` pictures."""
         real, name = self.reference, self.extractor.name
-        values = measure_all(samples.features[:n], real.train)
-        floors, untrained = real.floors(n), real.untrained
+        features = samples.features[:n]
+        values, floors, untrained = measure_all(features, real.train), real.floors(n), real.untrained
+        more: dict[str, dict[str, Any]] = {"fd": from_held_out(features, real.train, real.held_out)}
         for value, claimed in measures().items():
             key = ScoreKey(
                 arm=self.arm,
@@ -184,7 +186,8 @@ class Scorer:
             )
             yield Score(key=key, value=values[value], better=claimed.better, real_floor=floors[value],
                         untrained=untrained[value], reference_sha256=real.images.fingerprint,
-                        extractor_sha256=self.extractor.sha256, time=time.time(), **made)  # fmt: skip
+                        extractor_sha256=self.extractor.sha256, time=time.time(),
+                        **made, **more.get(value, {}))  # fmt: skip
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from analysis.figures.bias import n_bias
 from analysis.figures.forest import forest
 from analysis.figures.loss import loss_by_t
 from analysis.figures.nfe import score_against_nfe
-from analysis.figures.pairs import all_pairs
+from analysis.figures.pairs import _interval_text, all_pairs
 from analysis.figures.samplers import equal_nfe
 from analysis.figures.samples import sample_grids
 from analysis.figures.seeds import paired_lines
@@ -68,7 +68,7 @@ def test_paired_lines_join_what_is_there():
 @pytest.mark.parametrize("paired", [True, False])
 def test_all_pairs_are_rows_minus_columns(paired):
     values = endpoint()
-    made = all_pairs(values, paired)
+    made = all_pairs(values, lambda *_: paired)
     cells = [text.get_text() for text in made.axes[0].texts]
     first = stats.compare(values, [("rope2d", "learned")], paired=paired, margin=0.02)[0].difference
     value, low, high = (float(number) for number in re.findall(r"[+-][\d.]+", cells[0]))
@@ -83,16 +83,24 @@ def test_all_pairs_are_rows_minus_columns(paired):
 
 def test_all_pairs_are_blue_where_the_row_is_better():
     for better, (row, column) in (("lower", (0, 2)), ("higher", (0, 2))):
-        made = all_pairs(endpoint(), True, better)
+        made = all_pairs(endpoint(), lambda *_: True, better)
         assert made.axes[0].get_yticklabels()[0].get_text() == ("rope2d" if better == "lower" else "none")
         mesh = made.axes[0].collections[0]
         red, _, blue, _ = mesh.to_rgba(mesh.get_array()).reshape(3, 3, 4)[row, column]
         assert blue > red
 
 
+def test_each_two_arms_are_paired_or_not_by_themselves():
+    made = all_pairs(endpoint(), lambda row, column: {row, column} == {"rope2d", "learned"})
+    values = endpoint()
+    for row, column, paired in (("rope2d", "learned", True), ("rope2d", "none", False)):
+        [found] = stats.compare(values, [(row, column)], paired=paired, margin=0.02)
+        assert _interval_text(found.difference) in [text.get_text() for text in made.axes[0].texts]
+
+
 def test_pairs_without_a_common_seed_are_left_out():
     values = endpoint().query("(arm == 'none') == (seed == 0)")
-    shown = all_pairs(values, paired=True).axes[0].collections[0].get_array().reshape(3, 3)
+    shown = all_pairs(values, lambda *_: True).axes[0].collections[0].get_array().reshape(3, 3)
     assert np.ma.count(shown) == 2
 
 
@@ -120,7 +128,7 @@ def test_nothing_to_draw_is_said():
         loss_by_t(losses(arms=[]), ARMS),
         forest([]),
         paired_lines(endpoint(arms=[]), "none"),
-        all_pairs(endpoint(arms=["none"]), True),
+        all_pairs(endpoint(arms=["none"]), lambda *_: True),
         sample_grids({}),
     ):
         (only,) = made.texts

@@ -7,7 +7,7 @@ from report_stores import NAME, study_in, uri_of
 
 from analysis import load, report
 from analysis.figures.base import FIGURES, SECTIONS, Material, draw
-from analysis.tables import comparisons
+from analysis.judge import judge
 from rope_dit import registry
 from rope_dit.errors import UserError
 
@@ -154,7 +154,7 @@ def test_an_error_in_a_plug_in_names_its_line(store, plugin):
 def material_of(store) -> Material:
     """All but the pictures."""
     study = study_in(store)
-    return Material(study, load.curves(NAME, uri_of(store)), comparisons(study), {}, 0)
+    return Material(study, load.curves(NAME, uri_of(store)), judge(study), {}, 0)
 
 
 def test_no_figure_and_no_empty_frame_for_them(store):

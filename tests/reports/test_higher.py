@@ -2,9 +2,10 @@
 
 import pytest
 
-from analysis import report, tables
+from analysis import report
 from analysis.figures.base import draw
 from analysis.figures.example import example
+from analysis.judge import judge
 from analysis.page.render import render
 
 
@@ -18,7 +19,7 @@ def made(request):
 
 def test_both_rank_the_arms_alike(made):
     better, material, _ = made
-    verdicts = {c.arm: c.verdict for c in tables.comparisons(material.study)}
+    verdicts = {c.arm: c.verdict for c in judge(material.study)}
     assert verdicts == {"none": "better", "rope2d": "better"}
     means = material.study.endpoint().groupby("arm")["value"].mean()
     assert (means["rope2d"] > means["learned"]) == (better == "higher")

@@ -8,8 +8,9 @@ import report_stores
 from report_pages import store_fixture, texts, tiny_fixture  # noqa: F401
 from report_stores import MADE_UP, definition, made_up, study_in
 
-from analysis import margin, tables
+from analysis import margin
 from analysis.figures.example import example
+from analysis.judge import judge
 from analysis.page.words import headline
 from analysis.study import Study
 
@@ -30,13 +31,13 @@ def study_of(means: dict[str, float], floor: float = 1.4, untrained: float = 60.
 def test_a_margin_is_what_its_unit_says(unit, expected):
     study = study_of({"learned": 5.0, "rope2d": 4.0}, margin_unit=unit)
     assert margin.absolute(study, "learned") == pytest.approx(expected)
-    assert [c.margin for c in tables.comparisons(study)] == [pytest.approx(expected)]
+    assert [c.margin for c in judge(study)] == [pytest.approx(expected)]
 
 
 def test_each_reference_has_a_margin_of_its_own():
     pairs = (("a", "learned"), ("learned", "b"), ("a", "b"))
     study = study_of({"learned": 5.0, "a": 4.0, "b": 3.0}, comparisons=pairs)
-    found = tables.comparisons(study)
+    found = judge(study)
     assert [(c.arm, c.reference) for c in found] == [*pairs]
     assert [c.margin for c in found] == pytest.approx([0.05 * 3.6, 0.05 * 1.6, 0.05 * 1.6])
 
@@ -78,13 +79,13 @@ def test_nothing_is_equivalent_to_an_arm_that_is_far_from_real_pictures():
         "untrained network (FD (digits) 60.0) to real pictures (1.40) it has 37 % before it, and at most "
         "10 % counts as learned"
     )
-    assert [c.verdict for c in tables.comparisons(study)] == ["inconclusive", "better"]
+    assert [c.verdict for c in judge(study)] == ["inconclusive", "better"]
 
 
 def test_arms_that_have_learned_are_equivalent():
     study = study_of({"learned": 5.0, "rope2d": 5.001})
     assert margin.too_far(study, "learned") == ""
-    assert [c.verdict for c in tables.comparisons(study)] == ["equivalent"]
+    assert [c.verdict for c in judge(study)] == ["equivalent"]
 
 
 def test_where_no_arm_has_learned_that_is_said_and_nothing_else():
@@ -93,21 +94,21 @@ def test_where_no_arm_has_learned_that_is_said_and_nothing_else():
         "No arm has learned anything: of the way from an untrained network (FD (digits) 60.0) to real "
         "pictures (1.40) the nearest arm, rope2d, has 57 % before it. Nothing is concluded."
     )
-    assert margin.nothing_learned(study) == headline(study, tables.comparisons(study)) == said
-    assert tables.comparisons(study) == []
+    assert margin.nothing_learned(study) == headline(study, judge(study)) == said
+    assert judge(study) == []
 
 
 def test_one_arm_that_has_learned_is_enough_to_compare():
     study = study_of({"learned": 50.0, "rope2d": 30.0})
     assert margin.nothing_learned(study) == ""
-    assert [c.verdict for c in tables.comparisons(study)] == ["better"]
+    assert [c.verdict for c in judge(study)] == ["better"]
 
 
 def test_a_metric_that_does_not_say_what_was_learned_is_compared_as_ever():
     study = study_of({"learned": 50.0, "rope2d": 50.001})
     study = replace(study, definition=replace(study.definition, endpoint=unclaimed(study)))
     assert margin.nothing_learned(study) == margin.too_far(study, "learned") == ""
-    assert [c.verdict for c in tables.comparisons(study)] == ["equivalent"]
+    assert [c.verdict for c in judge(study)] == ["equivalent"]
 
 
 def unclaimed(study: Study):

@@ -117,22 +117,6 @@ def test_a_clear_difference_is_a_verdict(store):
     assert "paired seeds, adjusted p" in page.text
 
 
-@pytest.mark.parametrize(
-    ("shared", "says"), [(1, "pairing was worth"), (-1, "where that is not above 1, pairing gained nothing")]
-)
-def test_what_pairing_gained_is_said(store, shared, says):
-    """Seeds move both arms alike, or the one against the other."""
-    noise = [0.0, 0.3, 1.0, 0.6, 0.2]
-    signs = {"learned": 1, "rope2d": shared}
-    value = lambda arm, seed: 20 + signs[arm] * noise[seed] + 0.01 * seed * (arm == "rope2d")  # noqa: E731
-    made_up(store, definition({arm: arm for arm in signs}, range(5)), value)
-    page, markdown = texts(store, MADE_UP)
-    for text in (page.text, markdown):
-        assert says in text
-        times = re.search(r"would have ([\d.,]+) times the variance of the paired one", text)[1]
-        assert (float(times.replace(",", "")) > 1) == (shared == 1)
-
-
 def test_a_partial_study_lists_what_is_missing_and_concludes_nothing(store, written):
     shutil.copytree(written, store / "reports" / NAME)
     forest = store / "reports" / NAME / "figures" / "forest.svg"

@@ -8,6 +8,7 @@ from report_stores import ARMS, MADE_UP, _scores, definition, made_up, study_in,
 
 from analysis import tables
 from analysis.figures.base import FIGURES
+from analysis.judge import judge
 
 SHIFT = {"raw": 100.0, "power": -5.0}
 """how much worse than the endpoint's FD that of the others is"""
@@ -49,7 +50,7 @@ def test_tables_are_as_if_there_were_no_others(studies):
     for scores in (tables.final_scores, tables.size_scores, tables.curve_scores):
         assert set(scores(three)["ema"]) == {"0.9"}, scores.__name__
     assert tables.other_metrics(three) == tables.other_metrics(one)
-    assert [c.verdict for c in tables.comparisons(three)] == [c.verdict for c in tables.comparisons(one)]
+    assert [c.verdict for c in judge(three)] == [c.verdict for c in judge(one)]
 
 
 def test_one_table_has_them_all(studies):

@@ -48,6 +48,12 @@ def test_the_page_asks_nothing_of_anybody(page, written):
     assert len(text) < 6_000_000
 
 
+def test_nothing_is_written_as_an_escape(written):
+    """As no-break spaces of formulas in figures were."""
+    for name in ("index.html", "report.md"):
+        assert not re.search(r"\\x[0-9a-f]{2}", (written / name).read_text())
+
+
 def test_links_lead_somewhere(page, written):
     ids = page.all("id")
     assert len(ids) == len(set(ids))

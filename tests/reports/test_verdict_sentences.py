@@ -30,9 +30,9 @@ def test_better_but_perhaps_by_less():
 def test_equivalent_says_that_a_difference_is_detectable():
     sentence = said(two(BASE, BASE - 0.05 + JITTER / 100))
     assert sentence == (
-        "b and a are equivalent (a difference of 0.05 is detectable): FD (digits) 0.05 lower (90 % interval of "
-        "the difference -0.0506 to -0.0494, 7 paired seeds, adjusted p < 0.001 for a difference of the margin, "
-        "0.2, or more)."
+        "b and a are equivalent (a difference of 0.05 is detectable): FD (digits) 0.05 lower (90 % interval "
+        "of the difference -0.0506 to -0.0494, 7 paired seeds, adjusted p < 0.001 for a difference of the "
+        "margin, 0.2, or more)."
     )
     assert "detectable" not in said(two(BASE, BASE + JITTER / 2))
 
@@ -60,8 +60,10 @@ def test_few_seeds_are_said_beside_the_verdict(n, few):
 
 def test_below_three_seeds():
     assert "there is no verdict below 3 seeds" in said(two(BASE[:2], BASE[:2] - 50 + JITTER[:2] / 1000))
-    assert said(two(BASE[:1], BASE[:1])) == "b against a is inconclusive: 1 paired seed cannot give an interval; " \
-        "there is no verdict below 3 seeds."  # fmt: skip
+    assert said(two(BASE[:1], BASE[:1])) == (
+        "b against a is inconclusive: 1 paired seed cannot give an interval; there is no verdict below 3 "
+        "seeds."
+    )
 
 
 def test_lost_seeds_are_counted():

@@ -15,6 +15,7 @@ from commands import SMOKE, call
 from PIL import Image
 
 from analysis.study import Study, load_study
+from experiments.records.chain import write_chain
 from experiments.records.definition import (
     ArmRecord,
     Definition,
@@ -188,6 +189,8 @@ def _write_files(
     values |= {f"loss_by_t/{b}": 1.0 + b / 10 for b in range(10)}
     lines = [json.dumps({"step": int(step), "time": 1.8e9, "values": values}) for step in steps]
     (folder / "metrics.jsonl").write_text("\n".join(lines) + "\n")
+    if wanted.chain:
+        write_chain(folder, wanted.chain)
     (folder / "scores.csv").write_text(write_scores(_scores(wanted, arm, seed, value, arm in alike), uid))
     first = wanted.endpoint.sampling_seeds(seed).start
     grid = folder / "pictures" / f"00000020-euler-2-cfg1-seed{first}.png"
@@ -205,14 +208,15 @@ def _scores(wanted: Definition, arm: str, seed: int, value: float, alike: bool) 
         key = ScoreKey(**{**end.fields(), **here})
         score = Score(
             key=key, value=value + 0.1 * draw + 20 / n + (sampler != end.sampler) * 0.3 + 5 / step,
-            better=end.better, real_floor=1.4, untrained=UNTRAINED, reference_sha256="r" * 64,
-            images_sha256=f"{picture} {seed} {sampler} {n} {draw} {step}", extractor_sha256="e" * 64,
-            sampling_seconds=0.5, time=1.8e9 + 30,
+            better=end.better, real_floor=1.4, untrained=UNTRAINED, held_out=value + 2, held_out_floor=1.9,
+            images_sha256=f"{picture} {seed} {sampler} {n} {draw} {step}", reference_sha256="r" * 64,
+            extractor_sha256="e" * 64, sampling_seconds=0.5, time=1.8e9 + 30,
         )  # fmt: skip
         yield score
         other = {"precision": ("higher", 0.5), "recall": ("higher", 0.4), "kid": ("lower", 0.1)}
         for name, (better, number) in other.items():
-            yield replace(score, key=replace(key, metric=f"{name}_digits"), better=better, value=number)
+            yield replace(score, key=replace(key, metric=f"{name}_digits"), better=better, value=number,
+                          held_out=None, held_out_floor=None)  # fmt: skip
 
 
 def _points(wanted: Definition) -> list[tuple[str, int, int, int]]:

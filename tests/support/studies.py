@@ -1,15 +1,25 @@
 """Carrying out studies as their users do, and reading what they leave behind."""
 
+import contextlib
 import copy
+import io
 import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import optuna
+import pytest
 from commands import Result, call
 
+from experiments import study
+from experiments.cli.main import StopFlag
+from experiments.coordinator import ablate
+from experiments.coordinator.launchers import Ended, Task
 from experiments.coordinator.plan import Plan, read_plan
+from experiments.coordinator.worker import read_cell
+from experiments.runner.run import run
+from rope_dit.errors import UserError
 
 ODD = [None, 5, "x", [], {}, float("inf"), True]  # what a bad disk or a hand puts into JSON
 QUICK = ("--eval.every", "0", "--samplers", "euler:steps=1", "heun:steps=1", "--eval.n", "100")
@@ -18,6 +28,48 @@ QUICK = ("--eval.every", "0", "--samplers", "euler:steps=1", "heun:steps=1", "--
 def call_study(*args: object) -> Result:
     """Run `python -m experiments.study ARGS` in this process; its runs are processes of their own."""
     return call("study", *args)
+
+
+class Here:
+    """A launcher that carries out a study's runs in this process: none has to import torch first."""
+
+    slots = 1
+
+    def __init__(self) -> None:
+        self._ended: list[Ended] = []
+
+    def start(self, task: Task) -> None:
+        """Carry the run out; what it says goes to its log, as any launcher has it."""
+        out = io.StringIO()
+        with contextlib.redirect_stdout(out), contextlib.redirect_stderr(out):
+            code = carried_out(Path(task.command[3]))
+        task.log.write_text(out.getvalue())
+        self._ended.append(Ended(task.name, code))
+
+    def poll(self, seconds: float) -> list[Ended]:
+        """All that has ended."""
+        ended, self._ended = self._ended, []
+        return ended
+
+    def stop(self, grace_seconds: float) -> None:
+        """Nothing is at work."""
+
+
+def carried_out(cell: Path) -> int:
+    """Carry out the run of a cell's file; the exit code of its process."""
+    try:
+        return run(read_cell(cell), StopFlag())
+    except (UserError, FloatingPointError) as error:
+        print(f"error: {error}")
+        return 1
+
+
+def studies_in(folder: Path, patch: pytest.MonkeyPatch) -> None:
+    """Let studies be carried out in a folder, with its store, by this process, and write no report."""
+    patch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{folder}/mlflow.db")
+    patch.chdir(folder)
+    patch.setattr(ablate, "make_launcher", lambda *_: Here())
+    patch.setattr(study, "write_report", lambda name, uri, out: out / name / "index.html")
 
 
 def plan_of(folder: Path, name: str) -> Plan:

@@ -27,7 +27,7 @@ from experiments.coordinator.tuning.space import read_space, space_text
 from experiments.coordinator.tuning.tuned import Tuned, TunedArm, write_tuned
 from experiments.datasets import Images
 from experiments.records.mlflow_store import check_experiment
-from rope_dit.errors import UserError
+from rope_dit.errors import UserError, check
 
 FIRST_SEED = 1000  # comparisons count from 0: what was tuned on is not what is compared on
 
@@ -61,6 +61,11 @@ def plan_tuning(config: StudyConfig, space: Space) -> tuple[Plan, TuneConfig, Im
         raise UserError(
             "nothing to tune: no SPACE; give a study file with one, such as experiments/studies/digits.py."
         )
+    got = " ".join(config.replace)
+    check(not got, "replace", got, "nothing: a tuning never trains a configuration again")
+    for name in ("confirm", "looks"):
+        got = " ".join(map(str, getattr(config, name)))
+        check(not got, name, got, "nothing: no verdicts are drawn from a tuning")
     path = (config.studies / config.title).absolute()
     saved = read_plan(path)
     base = shared_settings(config, path, saved)
@@ -69,22 +74,22 @@ def plan_tuning(config: StudyConfig, space: Space) -> tuple[Plan, TuneConfig, Im
                                       n=first.n[:1], sampling_seeds=1, every=0))  # fmt: skip
     base = scoring(base, [base.main_average])
     arms = as_saved(parse_arms(config.specs, base), config.specs, saved)
-    resolved = resolve_arms(arms, base, path)
-    images = resolved[0].images
+    resolved = next(iter(resolve_arms(arms, base, path, {}).values()))
+    images = resolved.images
     text = searched(space, arms, saved)
     check_space(read_space(text), arms.values(), base, images)
     once = ONCE if saved is None or ONCE.items() <= saved.facts.items() else {}
     plan = Plan(
-        path, "tune", replace(base, device=resolved[0].config.device), arms,
+        path, "tune", replace(base, device=resolved.config.device), arms,
         tuple(range(FIRST_SEED, FIRST_SEED + config.tune.seeds)), next(iter(arms)), comparisons=(),
-        facts={**facts(resolved[0]), "space": text, **once}, planned_seeds=config.tune.seeds, chosen=chosen,
+        facts={**facts(resolved), "space": text, **once}, planned_seeds=config.tune.seeds, chosen=chosen,
         **margin_of(config, saved),
     )  # fmt: skip
     every = {**(saved.arms if saved else {}), **arms}
     spent = affordable(replace(plan, arms=every), config.tune, read_space(text), buildable(plan.base, images))
     plan = replace(plan, facts={**plan.facts, "tune": json.dumps(asdict(spent))})
     plan = grow(saved, plan) if saved else plan
-    check_endpoint(plan, config.endpoint.extractor, resolved[0].extractor)
+    check_endpoint(plan, config.endpoint.extractor, resolved.extractor)
     return plan, spent, images
 
 

@@ -11,7 +11,7 @@ from experiments.records.stores.sqlite_uri import sqlite_file
 
 def files_of(folder: Path, ended: bool = True) -> Iterator[tuple[Path, str]]:
     """Each file that is sent, with its name there; of a run at work not the log, which grows."""
-    names = ["config.json", "scores.csv", *(["metrics.jsonl"] if ended else [])]
+    names = ["config.json", "seal.json", "scores.csv", *(["metrics.jsonl"] if ended else [])]
     for file in [*(folder / name for name in names), *sorted(folder.glob("pictures/*.png"))]:
         if file.is_file():
             yield file, file.relative_to(folder).as_posix()

@@ -20,6 +20,7 @@ from experiments.coordinator.tuning.tune import plan_tuning
 from experiments.coordinator.worker import read_cell
 from experiments.records.definition import Look
 from experiments.records.seal import sealed
+from experiments.runner import resolve
 from rope_dit.errors import UserError
 
 SMALL = {"variants": ("learned", "rope2d"), "eval": {"n": (100,)}, "name": "s"}
@@ -31,8 +32,8 @@ def _elsewhere(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
 
 
-def planned(seeds: int = 2) -> Plan:
-    return plan_ablation(study("smoke", **SMALL, seeds=seeds))[0]
+def planned(seeds: int = 2, margin: float = 0.02) -> Plan:
+    return plan_ablation(study("smoke", **SMALL, seeds=seeds, margin=margin))[0]
 
 
 def used(plan: Plan) -> None:
@@ -124,13 +125,26 @@ def test_what_is_no_record_of_a_study_is_refused_in_one_line(text):
     assert "study.json" in result.err
 
 
+def test_what_was_open_is_decided_once_on_whichever_machine_the_study_goes_on(monkeypatch):
+    wide = {**SMALL, "model": {"dim": 128}}
+    monkeypatch.setattr(resolve, "_cpu_has_bf16", lambda: True)
+    first = plan_ablation(study("smoke", **wide))[0]
+    first.save()
+    monkeypatch.setattr(resolve, "_cpu_has_bf16", lambda: False)
+    again = plan_ablation(study("smoke", **wide))[0]
+    decided = {cell.config.train.precision for plan in (first, again) for cell in plan.cells()}
+    assert decided == {"bf16"}
+    new = plan_ablation(study("smoke", **{**wide, "name": "new"}))[0]
+    assert new.cells()[0].config.train.precision == "fp32"
+
+
 def test_a_look_of_another_process_is_kept():
     """It had the study after this one has read what it is, and before it holds it."""
     first = planned()
     first.save()
     asked = planned(seeds=3)
     with hold(planned()) as plan:
-        plan.looked().save()
+        plan.looked(scored=4).save()
     looks = read_plan(first.path).looks
     assert [look.seeds for look in looks] == [2]
     with hold(asked) as plan:
@@ -142,7 +156,7 @@ def test_a_look_of_another_process_is_kept():
 
 def test_another_study_that_took_the_name_meanwhile_is_refused():
     asked = planned()
-    replace(planned(), margin=0.3).save()
+    planned(margin=0.3).save()
     with pytest.raises(UserError, match="holds another study"), hold(asked):
         pass
 

@@ -117,7 +117,7 @@ def test_the_report_is_written(finished):
 def test_a_study_of_twenty_steps_says_that_nothing_was_learned_and_nothing_else(finished):
     folder, result = finished
     said = re.search(
-        r"No arm has learned anything: .* has 8\d % before it\. Nothing is concluded\.", result.out
+        r"No arm has learned anything: .* has 9\d % before it\. Nothing is concluded\.", result.out
     )
     report = folder / "reports" / "small"
     assert said

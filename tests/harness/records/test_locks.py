@@ -9,7 +9,7 @@ import time
 
 import pytest
 
-from experiments.records.locks import hold, is_held
+from experiments.records.folders.locks import hold, is_held
 
 
 @pytest.fixture
@@ -49,7 +49,7 @@ def test_a_try_changes_nothing_in_the_file(path):
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
 def test_the_lock_goes_with_the_process(path, number):
     code = (
-        "import sys, time; from pathlib import Path; from experiments.records.locks import hold\n"
+        "import sys, time; from pathlib import Path; from experiments.records.folders.locks import hold\n"
         "with hold(Path(sys.argv[1])): print('held', flush=True); time.sleep(600)"
     )
     with subprocess.Popen([sys.executable, "-c", code, str(path)], stdout=subprocess.PIPE) as holder:

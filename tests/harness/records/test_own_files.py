@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from mirrors import log, make_run, scored
 
-from experiments.records.own_files import FILES, FOLDERS
+from experiments.records.folders.own_files import FILES, FOLDERS
 from experiments.records.run_folder import RunFolder
 from rope_dit.errors import UserError
 

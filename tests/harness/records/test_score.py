@@ -65,8 +65,8 @@ KEYS = st.builds(
 SCORES = st.builds(
     Score,
     key=KEYS, value=NUMBERS, better=TEXTS, real_floor=NUMBERS, untrained=optional(NUMBERS),
-    images_sha256=TEXTS, reference_sha256=TEXTS, extractor_sha256=TEXTS, sampling_seconds=NUMBERS,
-    time=NUMBERS,
+    held_out=optional(NUMBERS), held_out_floor=optional(NUMBERS), images_sha256=TEXTS, reference_sha256=TEXTS,
+    extractor_sha256=TEXTS, sampling_seconds=NUMBERS, time=NUMBERS,
 )  # fmt: skip
 
 
@@ -115,6 +115,8 @@ def test_the_table_has_a_column_for_each_field_and_a_dash_for_nothing():
         "n_real",
         "sampling_seed",
         "untrained",
+        "held_out",
+        "held_out_floor",
     ]
     assert (row["value"], row["guidance"], row["tokens"]) == ("2.5", "cfg:begin=0,end=1,weight=1", "trained")
 
@@ -139,7 +141,8 @@ def test_a_table_of_before_some_columns_has_their_neutral_values():
         nfe=61.5, metric="kid_digits", n=100, n_real=1437, sampling_seed=2, **neutral,
     )  # fmt: skip
     assert (second.value, second.real_floor) == (-0.009570188522338867, 1e-05)
-    assert (first.untrained, second.untrained) == (None, None)
+    later = ("untrained", "held_out", "held_out_floor")
+    assert all(getattr(score, name) is None for score in (first, second) for name in later)
 
 
 def test_a_table_of_before_written_anew_says_the_same():
@@ -268,7 +271,7 @@ def test_tables_of_before_tell_that_they_have_no_sha256():
 
 def test_an_earlier_version_reads_the_same_rows():
     """It looks columns up by name, and knows none that is called so."""
-    one = replace(scored(), untrained=25.5)
+    one = replace(scored(), untrained=25.5, held_out=3.5, held_out_floor=0.75)
     for row in csv.DictReader(io.StringIO(write_scores([one], ID))):
         assert {name: row[name] for name in SCORE_COLUMNS} == {
             name: str(value) for name, value in one.row().items()

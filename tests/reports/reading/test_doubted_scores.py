@@ -1,11 +1,12 @@
 """Scores that cannot be: a dash where they are exploratory, a failed cell where they are the endpoint."""
 
+import math
 import re
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from report_pages import texts, tiny_fixture  # noqa: F401
+from report_pages import call_report, texts, tiny_fixture  # noqa: F401
 from report_stores import MADE_UP, NAME, definition, made_up, run_id, uri_of, whole_copy
 
 from analysis import load
@@ -81,6 +82,20 @@ def test_an_fid_is_held_to_what_a_distance_can_be(store):
     made_up(store, definition({"a": "none", "b": "none"}, range(2), endpoint=type(wanted.endpoint)(**end)),
             lambda arm, seed: -9.0 if (arm, seed) == ("b", 1) else 5.0 + seed)  # fmt: skip
     assert "- b, seed 1: failed (fid got" in texts(store, MADE_UP)[1]
+
+
+@pytest.mark.parametrize(("metric", "value"), [("fd_digits", 1.7e308), ("kid_digits", -1e200)])
+def test_a_number_too_large_to_compute_with_ends_the_report_in_a_line_that_names_the_run(
+    store, capsys, metric, value
+):
+    edit(store, "rope2d", 1, metric, value)
+    assert call_report("--study", NAME, "--uri", uri_of(store), "--out", store / "reports") == 2
+    run = run_id(store, "rope2d", 1)
+    [line] = capsys.readouterr().err.splitlines()
+    assert line.startswith(f"error: run {run} (rope2d, seed 1): value of {metric} got {value:g}, expected")
+    assert len(line) <= 200
+    edit(store, "rope2d", 1, metric, math.copysign(1e59, value))
+    texts(store)
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ from report_pages import call_report, tiny_fixture, write_plain  # noqa: F401
 from report_stores import ARMS, NAME, redefine, run_id, uri_of, whole_copy
 
 from analysis import earlier
+from experiments.records.definition import Replacement
 from experiments.records.mlflow_store import connect
 from experiments.records.score import read_scores, write_scores
 from experiments.records.stores.run_files import local_folder
@@ -65,6 +66,24 @@ def test_a_report_with_more_or_of_another_study_of_that_name_takes_the_place(sto
         lose(store, arm, 1)
     assert write_plain(store) == folder
     assert len(json.loads((folder / earlier.FILE).read_text())["scores"]) == 3
+
+
+def test_a_replaced_arm_may_have_less_once_and_no_other_arm(store):
+    again = Replacement("rope2d", 1.8e9, ("plug-in variant rope2d: there a, now b",), ("u3",), (1,))
+    write_plain(store)
+    redefine(store, replaced=(again,))
+    kept = json.loads((write_plain(store) / earlier.FILE).read_text())["scores"]
+    assert [cell for cell in kept if cell.startswith("rope2d")] == ["rope2d, seed 0"]
+    lose(store, "rope2d", 0)
+    with pytest.raises(UserError, match="would lack 1 runs"):
+        write_plain(store)
+    redefine(store, replaced=(again, again))
+    write_plain(store)
+    lose(store, "twin", 0)
+    redefine(store, replaced=(again, again, again))
+    with pytest.raises(UserError) as caught:
+        write_plain(store)
+    assert [line.partition(":")[0] for line in caught.value.details] == ["twin, seed 0"]
 
 
 def test_a_record_that_was_changed_is_named_and_not_believed(store):

@@ -39,7 +39,11 @@ def test_arms_without_runs_are_in_the_report(tiny, tmp_path):
     for arm, seed in CELLS:
         if arm != "learned":
             client.delete_run(run_id(store, arm, seed))
-    assert "| rope2d | 0 of 2 |" in texts(store)[1]
+    text = (write(store) / "report.md").read_text()  # figures and all
+    assert "| rope2d | 0 of 2 |" in text
+    assert all(
+        f"- {arm}, seed {seed}: missing (not begun)" in text for arm, seed in CELLS if arm != "learned"
+    )
 
 
 def test_an_arm_whose_runs_all_failed_leaves_a_report_with_verdicts_of_the_others(tiny, tmp_path):

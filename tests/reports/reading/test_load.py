@@ -74,9 +74,13 @@ def test_scores_has_every_score_with_its_type(two_runs, uri):
     numbers |= dict.fromkeys(("nfe", "value", "real_floor", "untrained", "sampling_seconds"), "float64") | {
         "time": "datetime64[us, UTC]"
     }
+    numbers |= dict.fromkeys(("held_out", "held_out_floor"), "float64")
     assert frame.dtypes.astype(str).to_dict() == {name: numbers.get(name, "str") for name in frame.columns}
     assert set(frame.query("sampler.str.startswith('dopri5')")["grid"]) == {"-"}  # it has none; not missing
     assert set(frame["guidance"]) == {"cfg:begin=0,end=1,weight=1"}
+    distances = frame["metric"] == "fd_digits"  # they alone are measured from held-out pictures too
+    assert (frame.loc[distances, ["held_out", "held_out_floor"]] > 0).all(axis=None)
+    assert frame.loc[~distances, ["held_out", "held_out_floor"]].isna().all(axis=None)
     ids = load.runs(STUDY, uri).set_index("arm")["run_id"]
     for arm, folder in zip(["none", "rope2d:theta=100"], folders(two_runs), strict=True):
         mine = frame[frame["run_id"] == ids[arm]]

@@ -18,7 +18,8 @@ from experiments.records.mlflow_store import connect
 from experiments.records.score import SCORE_COLUMNS, Score, ScoreKey, read_scores, write_scores
 from rope_dit.errors import UserError
 
-BEFORE = [name for name in SCORE_COLUMNS if name not in ("tokens", "extrapolation", "classes")]
+LATER = ("tokens", "extrapolation", "classes", "held_out", "held_out_floor")
+BEFORE = [name for name in SCORE_COLUMNS if name not in LATER]
 WHOLE = ("seed", "train_step", "n", "n_real", "sampling_seed")
 
 
@@ -61,6 +62,7 @@ def test_columns_have_their_types_and_values_their_last_bit(store):
     kinds = frame.dtypes.astype(str).to_dict()
     wanted = dict.fromkeys(WHOLE, "int64") | {"time": "datetime64[us, UTC]"}
     wanted |= dict.fromkeys(("nfe", "value", "real_floor", "untrained", "sampling_seconds"), "float64")
+    wanted |= dict.fromkeys(("held_out", "held_out_floor"), "float64")
     assert kinds == {name: wanted.get(name, "str") for name in ["run_id", *SCORE_COLUMNS]}
     mine = frame[frame["run_id"] == run_id(store, "rope2d", 1)]
     there = scores_of(store, "rope2d", 1)
@@ -79,7 +81,7 @@ def test_a_file_of_before_gives_the_same_frame(store):
                 writer.writerow({**score.row(), "guidance": "1"})
             file_of(store, arm, seed).write_text(text.getvalue())
     frame = load.scores(NAME, uri_of(store))
-    pd.testing.assert_frame_equal(frame, now)
+    pd.testing.assert_frame_equal(frame, now.assign(held_out=float("nan"), held_out_floor=float("nan")))
     assert (now.attrs["unsealed"], len(frame.attrs["unsealed"])) == ([], 2 * len(ARMS))
     said = "Of 6 runs 6 have a table of scores without SHA-256, as earlier versions wrote it"
     assert [said in line for line in cautions(study_in(store))].count(True) == 1
@@ -118,7 +120,7 @@ def test_the_made_up_study_is_like_a_real_one(tmp_path_factory, tmp_path):
     """Which tests of reports need: whole, paired, with two arms alike."""
     study = study_in(copy_of(tiny_folder(tmp_path_factory), tmp_path))
     assert not study.partial
-    assert study.paired
+    assert study.is_paired("rope2d", "learned")
     assert study.same_models == [frozenset({"rope2d", "twin"})]
 
 

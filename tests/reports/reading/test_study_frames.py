@@ -25,7 +25,8 @@ from report_stores import (
     uri_of,
 )
 
-from analysis import load, tables
+from analysis import load
+from analysis.judge import judge
 from analysis.study import load_study
 from experiments.records.definition import Look
 from experiments.records.mlflow_store import connect
@@ -74,8 +75,10 @@ POINT = {"metric": "fd_digits", "sampler": EULER, "n": "100", "train_step": "20"
 def test_every_cell_is_done_and_paired(study):
     assert list(study.cells["state"]) == ["done"] * 6
     assert not study.partial
-    assert study.paired
-    assert list(study.pairing["arms"]) == [3, 3]
+    assert study.is_paired("rope2d", "learned")
+    pairs = [("rope2d", 0), ("rope2d", 1), ("twin", 0), ("twin", 1)]
+    assert list(zip(study.pairing["arm"], study.pairing["seed"], strict=True)) == pairs
+    assert study.pairing[["inputs", "weights"]].all(axis=None)
 
 
 def test_arms_that_end_alike_to_the_bit_are_the_same_model(study):
@@ -162,20 +165,32 @@ def test_runs_of_no_arm_of_the_study_are_left_out(store):
 @pytest.mark.parametrize(
     ("tag", "words"), [("inputs_sha256", "inputs"), ("shared_weights_sha256", "weights")]
 )
-def test_one_run_apart_and_the_study_is_not_paired(store, tag, words):
+def test_one_run_apart_and_its_arm_is_not_paired_but_the_others_are(store, tag, words):
     connect(uri_of(store)).set_tag(run_id(store, "twin", 1), tag, "other")
     found = study_in(store)
-    assert not found.paired
-    assert words in found.pairing_reason
-    assert "seed 1" in found.pairing_reason
-    assert "seed 0" not in found.pairing_reason
-    assert not any(c.paired for c in tables.comparisons(found))
+    assert not found.is_paired("twin", "learned")
+    assert found.is_paired("rope2d", "learned")
+    assert found.pairing_reason("twin", "learned").endswith(f"{words} differ in seed 1")
+    assert found.pairing_reason("rope2d", "learned").startswith("in every seed")
+    column = {"inputs_sha256": "inputs", "shared_weights_sha256": "weights"}[tag]
+    apart = found.pairing[~found.pairing[column].astype("bool")]
+    assert apart[["arm", "reference", "seed"]].to_numpy().tolist() == [["twin", "learned", 1]]
 
 
 def test_runs_that_do_not_say_what_they_saw_are_not_paired(store):
     for arm in ARMS:
         connect(uri_of(store)).set_tag(run_id(store, arm, 0), "inputs_sha256", "")
-    assert not study_in(store).paired
+    assert not study_in(store).is_paired("rope2d", "learned")
+
+
+def test_arms_without_a_seed_of_both_are_not_paired(store):
+    client = connect(uri_of(store))
+    client.delete_run(run_id(store, "rope2d", 0))
+    client.delete_run(run_id(store, "learned", 1))
+    found = study_in(store)
+    assert not found.is_paired("rope2d", "learned")
+    assert found.pairing_reason("rope2d", "learned") == "no seed has runs of both"
+    assert found.is_paired("rope2d", "twin")  # in the seed that both have
 
 
 def test_scores_of_another_extractor_are_not_compared(study):
@@ -197,11 +212,33 @@ def test_lost_seeds_do_not_make_an_arm_better(store):
         definition({"a": "none", "b": "none"}, range(6)),
         lambda arm, seed: 9 * (arm == "a") + seed + 0.1 * (arm == "b") * seed,
     )
-    assert [c.verdict for c in tables.comparisons(study_in(store, MADE_UP))] == ["better"]
+    assert [c.verdict for c in judge(study_in(store, MADE_UP))] == ["better"]
     end_as(store, "b", 5, "FAILED", "diverged", MADE_UP)
     found = study_in(store, MADE_UP)
     assert found.diverged == {"b": 1}
-    assert [c.verdict for c in tables.comparisons(found)] == ["inconclusive"]
+    assert [c.verdict for c in judge(found)] == ["inconclusive"]
+
+
+@pytest.mark.parametrize(
+    ("status", "outcome", "state"),
+    [("FAILED", "diverged", "diverged"), ("FAILED", "error", "failed"), ("KILLED", "killed", "missing")],
+)
+def test_a_seed_that_is_not_done_is_lost_and_counts_by_what_became_of_it(store, status, outcome, state):
+    assert study_in(store).lost == {}
+    end_as(store, "rope2d", 1, status, outcome)
+    assert study_in(store).lost == {"rope2d": {state: 1}}
+    end_as(store, "rope2d", 0, "FAILED", "error")
+    end_as(store, "twin", 0, "FAILED", "error")
+    both = {state: 2} if state == "failed" else {state: 1, "failed": 1}
+    assert study_in(store).lost == {"rope2d": both, "twin": {"failed": 1}}
+
+
+@pytest.mark.parametrize("outcome", ["diverged", "error"])
+def test_a_run_that_failed_after_it_was_scored_has_no_value(store, outcome):
+    end_as(store, "rope2d", 1, "FAILED", outcome)
+    values = study_in(store).endpoint()
+    assert list(values.loc[values["arm"] == "rope2d", "seed"]) == [0]
+    assert len(values) == 5
 
 
 # What cannot be read

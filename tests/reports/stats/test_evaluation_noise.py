@@ -30,10 +30,11 @@ def frame(**arms):
 
 def test_components_are_those_that_were_put_in():
     rng = np.random.default_rng(1)
-    found = pd.DataFrame([components(scored(rng, 30, 30)) for _ in range(200)]).mean()
-    assert found["network"] == pytest.approx(NETWORK, rel=0.05)
-    assert found["draw"] == pytest.approx(DRAW, rel=0.05)
-    assert found["rest"] == pytest.approx(REST, rel=0.02)
+    tables = [scored(rng, 9, 7, network=1.0, draw=2.0, rest=4.0) for _ in range(1000)]
+    found = pd.DataFrame([components(table) for table in tables]).mean()
+    assert found["network"] == pytest.approx(1.0, abs=0.15)
+    assert found["draw"] == pytest.approx(2.0, abs=0.15)
+    assert found["rest"] == pytest.approx(4.0, abs=0.1)
 
 
 def test_what_cannot_be_told_from_nothing_is_nothing():

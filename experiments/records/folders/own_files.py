@@ -8,7 +8,7 @@ from pathlib import Path
 from rope_dit.errors import UserError
 from rope_dit.files import kind_of
 
-FILES = ("lock", "owner", "config.json", "ending.json", "metrics.jsonl", "scores.csv")
+FILES = ("lock", "owner", "config.json", "seal.json", "ending.json", "metrics.jsonl", "scores.csv")
 FOLDERS = ("checkpoints", "pictures", "samples")
 _SENT = ("pictures", "samples")
 """folders whose files are read, or sent to the tracking store, whatever they are called"""

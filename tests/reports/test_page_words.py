@@ -1,0 +1,209 @@
+"""Sentences of reports of studies in memory: what pairing was worth, rankings, cells that are not done."""
+
+import math
+import re
+from dataclasses import replace
+
+import pandas as pd
+import pytest
+
+from analysis import tables
+from analysis.figures.example import example
+from analysis.judge import judge
+from analysis.page import words
+from analysis.page.render import render
+from analysis.report import contents_of
+
+
+def study_of(values):
+    """A study of arms with these values of the endpoint, a list an arm; the first is the baseline."""
+    study = example(tuple(values), len(next(iter(values.values())))).study
+    told = [values[arm][seed] for arm, seed in zip(study.scores["arm"], study.scores["seed"], strict=True)]
+    return replace(study, scores=study.scores.assign(value=told))
+
+
+def pages_of(study):
+    """Text of the page and of its Markdown."""
+    made = render(contents_of(study, example().curves, {}), [])
+    plain = re.sub(r"\s+", " ", re.sub(r"<style>.*</style>|<[^>]+>", "", made["index.html"], flags=re.DOTALL))
+    return plain, re.sub(r"\\(.)", r"\1", made["report.md"])
+
+
+SEEDS = [0.0, 0.3, 1.0, 0.6, 0.2]
+BOTH = [*zip(SEEDS, [0.02, 0.01, 0.03, 0.0, 0.01], strict=True)]
+
+
+@pytest.mark.parametrize(
+    ("share", "says"),
+    [(1, "Pairing was worth so many times as many seeds"),
+     (0, "Pairing gained nothing that these seeds can tell"), (-1, "Pairing cost more than it gained")],
+)  # fmt: skip
+def test_what_pairing_was_worth_is_said_with_an_interval(share, says):
+    """Seeds move both arms alike, only one of them, or the one against the other."""
+    mine = {
+        1: [one + two for one, two in BOTH],
+        0: [0.3, 0.1, 0.9, 0.3, 0.5],
+        -1: [two - one for one, two in BOTH],
+    }
+    study = study_of({"learned": [20 + one for one in SEEDS], "rope2d": [20 + one for one in mine[share]]})
+    said = words.pairing(study, judge(study))
+    assert said.startswith("The arms are paired: in every seed both saw the same inputs")
+    [(value, low, high)] = re.findall(
+        rf"{re.escape(says)}[^:]*: ([\d.,]+) \(([\d.,]+) to ([\d.,]+)\) for rope2d against learned\.$", said
+    )
+    value, low, high = (float(text.replace(",", "")) for text in (value, low, high))
+    assert low <= value <= high
+    assert said.count("airing ") == 1
+    assert {1: low > 1, 0: low <= 1 <= high, -1: high < 1}[share]
+
+
+def test_of_many_comparisons_the_least_and_the_largest_gain_are_said():
+    arms = {f"arm{i}": [20 + one + (i + 1) * two for one, two in BOTH] for i in range(6)}
+    study = study_of({"learned": [20 + one for one in SEEDS], **arms})
+    said = words.pairing(study, judge(study))
+    assert said.startswith("All comparisons are paired")
+    assert re.search(
+        r": from [\d,.]+ \(.*\) for arm5 against learned to [\d,.]+ \(.*\) for arm0 against", said
+    )
+    assert "arm3" not in said
+
+
+def test_an_arm_that_saw_other_inputs_is_named_and_the_others_stay_paired():
+    study = example().study
+    apart = (study.runs["arm"] == "none") & (study.runs["seed"] == 1)
+    study = replace(study, runs=study.runs.assign(inputs_sha256=study.runs["inputs_sha256"].mask(apart, "x")))
+    said = words.pairing(study, [])
+    assert "none and learned are not paired (training inputs differ in seed 1)" in said
+    assert "The other comparisons are paired" in said
+    runs = study.runs.assign(inputs_sha256="")
+    assert "are paired:" not in words.pairing(replace(study, runs=runs), [])
+
+
+def test_a_study_of_one_arm_says_nothing_of_pairing():
+    study = example(("learned",)).study
+    assert words.pairing(study, []) == ""
+    assert "paired" not in pages_of(study)[1]
+
+
+# Rankings
+
+
+def taus(*rows):
+    return pd.DataFrame(rows, columns=["first", "second", "tau", "low", "high"])
+
+
+@pytest.mark.parametrize(
+    ("table", "says"),
+    [
+        (taus(), ""),
+        (taus(("a", "b", math.nan, math.nan, math.nan)), ""),
+        (taus(("a", "b", 1.0, 0.18, 1.0)), "Both samplers rank the arms alike: "),
+        (taus(("a", "b", 1.0, 0.3, 1), ("a", "c", 1.0, 0.2, 1), ("b", "c", 1.0, 0.4, 1)),
+         "All 3 pairs of samplers rank the arms alike: Kendall's tau 1, the lowest end of 95 % intervals 0"),
+        (taus(("a", "b", 1.0, 0.3, 1), ("a", "c", 1.0, -0.2, 1), ("b", "c", 1.0, 0.4, 1)),
+         "with so few arms and seeds that is no proof: the lowest end of 95 % intervals is -0.20."),
+        (taus(("a", "b", 1.0, 0.0, 1.0)), "no proof: the lowest end of 95 % intervals is 0.00."),
+        (taus(("a", "b", 1.0, math.nan, math.nan)), "but one seed gives no interval and no proof."),
+        (taus(("a", "b", 0.33, -1, 1)), "That may be chance: its 95 % interval is -1.00 to 1.00."),
+        (taus(("a", "b", -1.0, -1, -0.2)), "to -1.00, between a and b. Its 95 % interval is -1.00 to -0.20."),
+        (taus(("a", "b", -1.0, math.nan, math.nan)), "One seed gives no interval, and no proof."),
+    ],
+)  # fmt: skip
+def test_samplers_rank_alike_only_where_the_interval_excludes_0(table, says):
+    said = words.ranking(table)
+    assert says in said if says else said == ""
+    assert ("rank the arms alike" in said) == ("rank the arms alike" in says)
+
+
+@pytest.mark.parametrize(("seeds", "alike"), [(5, False), (6, True)])
+def test_two_arms_need_six_seeds_to_be_ranked_alike(seeds, alike):
+    """Of equal arms all seeds agree by chance once in 16 times with five seeds."""
+    study = study_of({"learned": [20.0 + seed for seed in range(seeds)], "rope2d": [10.0] * seeds})
+    assert ("rank the arms alike" in words.ranking(tables.ranking_table(study))) == alike
+
+
+# Cells that are not done, and captions
+
+
+def states(study, **changed):
+    """Other states of cells, by run id."""
+    cells = study.cells
+    state = [changed.get(cell.run_id.replace("-", "_"), cell.state) for cell in cells.itertuples()]
+    message = ["" if one == "done" else "why" for one in state]
+    return replace(study, cells=cells.assign(state=state, message=message))
+
+
+def test_the_banner_says_what_became_of_the_cells():
+    study = states(example().study, learned_0="failed", none_1="failed", rope2d_2="diverged")
+    study = replace(study, scores=study.scores[study.scores["run_id"] != "none-1"])
+    heading = "Of 9 cells 3 are not done: 1 failed after it was scored, 1 failed and 1 diverged."
+    for text in pages_of(study):
+        assert heading in text
+        assert "learned, seed 0: failed after it was scored (why)" in text
+        assert "none, seed 1: failed (why)" in text
+        assert "rope2d, seed 2: diverged (why)" in text
+        assert "Not all cells have a score" not in text
+
+
+def test_one_cell_that_is_not_done_is_counted_as_one():
+    assert words.lost_heading(states(example().study, none_1="missing")).endswith("1 is not done: 1 missing.")
+    assert words.lost_heading(example().study) == ""
+
+
+def test_the_headline_is_of_one_data_set_and_its_split():
+    for text in pages_of(example().study):
+        assert re.search(r"On digits and its split: .*(than|from) learned", text)
+
+
+def held_out(study, floor=15.0, **changed):
+    """Scores that were measured from held-out pictures, or were not."""
+    columns = {"real_floor": floor, "held_out": 19.0 + study.scores["seed"], "held_out_floor": 2.5} | changed
+    return replace(study, scores=study.scores.assign(**columns))
+
+
+def test_a_distance_stands_beside_that_from_held_out_pictures():
+    for text in pages_of(held_out(example().study)):
+        assert "From held-out (floor)" in text
+        assert text.count("20.0 \u00b1 2.5 (2.5)") == 3
+        assert "copies of those would lie at it" in text
+        assert "may be copies" not in text
+
+
+def test_scores_that_were_not_measured_so_have_a_dash_also_where_one_seed_was_not():
+    study = held_out(example().study)
+    lacking = study.scores["held_out"].mask(study.scores["run_id"] == "none-1")
+    row = tables.main_table(held_out(study, held_out=lacking), example().curves).set_index("arm")
+    assert row["held_out"].notna().to_dict() == {"learned": True, "none": False, "rope2d": True}
+    unmeasured = held_out(study, held_out=math.nan, held_out_floor=math.nan)
+    assert "(2.5)" not in pages_of(unmeasured)[1]
+    assert re.search(r"\| learned \| 3 of 3 \| [^|]+ \| [^|]+ \| \u2013 \|", pages_of(unmeasured)[1])
+
+
+def test_another_metric_has_no_held_out_column_and_no_copies():
+    study = held_out(example(better="higher").study, floor=99.0)
+    for text in pages_of(study):
+        assert "held-out" not in text
+        assert "copies" not in text
+
+
+@pytest.mark.parametrize(
+    ("known", "says"),
+    [(19.0, "from held-out pictures it is 19.0 away, and training pictures themselves are 2.50."),
+     (math.nan, "its distance from held-out pictures was not measured.")],
+)  # fmt: skip
+def test_an_arm_below_the_real_floor_may_be_copies(known, says):
+    study = held_out(example().study, floor=24.0, held_out=known)
+    means = tables.main_table(study, example().curves).set_index("arm")["mean"]
+    below = [arm for arm, mean in means.items() if mean < 24.0]
+    assert 0 < len(below) < len(means)
+    for text in pages_of(study):
+        for arm in means.index:
+            assert (f"FD (digits) of {arm} (" in text) == (arm in below)
+        assert "lies below the real floor (24.0): its pictures may be copies of training pictures; " in text
+        assert says in text
+
+
+def test_intervals_of_means_are_called_normal_theory():
+    for text in pages_of(example().study):
+        assert text.count("normal-theory") >= 2
+        assert "never narrower than so many seeds can tell" in text
