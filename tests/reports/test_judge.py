@@ -95,7 +95,9 @@ def test_a_score_that_came_after_a_look_was_missing_then(hours, verdict):
 def test_nothing_is_judged_that_is_partial_or_withheld():
     study = studied(values(CLEAR + AFTER), planned_seeds=SEEDS)
     assert judge(replace(study, withheld="the study is not what was sealed")) == []
-    assert judge(replace(study, cells=study.cells.assign(state=["running", *["done"] * (2 * SEEDS - 1)]))) == []
+    assert (
+        judge(replace(study, cells=study.cells.assign(state=["running", *["done"] * (2 * SEEDS - 1)]))) == []
+    )
 
 
 def test_comparisons_that_are_explored_have_no_verdict():
