@@ -14,8 +14,8 @@ from typing import Any, Literal, get_type_hints
 
 import pandas as pd
 
-from analysis import artifacts
-from analysis.store import find_runs, reading
+from analysis.reading import artifacts
+from analysis.reading.store import find_runs, reading
 from experiments.cli.main import one_line
 from experiments.records.mlflow_names import Naming, metric_name, score_points
 from experiments.records.score import KEY_COLUMNS, SCORE_COLUMNS, Score, ScoreKey, is_sealed, read_scores

@@ -16,7 +16,7 @@ import pandas as pd
 from analysis import earlier, load, tables
 from analysis.figures.base import FIGURES, Drawing, Material, draw
 from analysis.figures.samples import sample_pictures
-from analysis.judge import judge
+from analysis.judging.judge import judge
 from analysis.page import provenance, words
 from analysis.page.render import Contents, now, render
 from analysis.study import Study, load_study

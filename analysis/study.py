@@ -9,8 +9,9 @@ from typing import Any
 
 import pandas as pd
 
-from analysis import load, seals, store
+from analysis import load
 from analysis.accepted import accepted
+from analysis.reading import seals, store
 from experiments.cli.commands import python
 from experiments.records.definition import Definition, is_whole, read_definition
 from experiments.records.plausible import doubts

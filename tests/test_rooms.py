@@ -45,7 +45,9 @@ STUDIES = ("config",)
 ANALYSIS = [
     ("stats",),
     ("rates",),
-    tuple("store load artifacts accepted seals study looks margin judge tables numbers earlier".split()),
+    ("reading",),
+    ("load", "accepted", "study", "tables", "numbers", "earlier"),
+    ("judging",),
     ("figures",),
     ("page",),
     ("report",),

@@ -12,7 +12,7 @@ from matplotlib.image import imsave
 
 from analysis import load
 from analysis.figures.base import Material
-from analysis.judge import judge
+from analysis.judging.judge import judge
 from analysis.study import Study
 from experiments.records.definition import ArmRecord, Definition, Endpoint
 from experiments.records.score import Score, ScoreKey

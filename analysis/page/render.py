@@ -13,13 +13,14 @@ from typing import Any
 import jinja2
 import pandas as pd
 
-from analysis import seals, tables
+from analysis import tables
 from analysis.figures.base import Drawing
 from analysis.figures.palette import colors
-from analysis.margin import nothing_learned
+from analysis.judging.margin import nothing_learned
 from analysis.numbers import NONE, metric_title, significant
 from analysis.page import provenance, text_tables, words
 from analysis.page.text_tables import Column, TextTable
+from analysis.reading import seals
 from analysis.stats import Comparison
 from analysis.study import Study
 from rope_dit.errors import UserError

@@ -6,9 +6,9 @@ from typing import Any
 
 import pandas as pd
 
-from analysis import looks as study_looks
 from analysis import stats, tables
-from analysis.margin import nothing_learned
+from analysis.judging import looks as study_looks
+from analysis.judging.margin import nothing_learned
 from analysis.numbers import fixed, metric_title, significant
 from analysis.page.verdict_sentences import verdict_sentence
 from analysis.stats import Comparison, Interval

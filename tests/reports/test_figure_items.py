@@ -7,7 +7,7 @@ from report_stores import NAME, study_in, uri_of
 
 from analysis import load, report
 from analysis.figures.base import FIGURES, SECTIONS, Material, draw
-from analysis.judge import judge
+from analysis.judging.judge import judge
 from rope_dit import registry
 from rope_dit.errors import UserError
 

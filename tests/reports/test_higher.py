@@ -5,7 +5,7 @@ import pytest
 from analysis import report
 from analysis.figures.base import draw
 from analysis.figures.example import example
-from analysis.judge import judge
+from analysis.judging.judge import judge
 from analysis.page.render import render
 
 

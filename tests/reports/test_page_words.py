@@ -9,7 +9,7 @@ import pytest
 
 from analysis import tables
 from analysis.figures.example import example
-from analysis.judge import judge
+from analysis.judging.judge import judge
 from analysis.page import words
 from analysis.page.render import render
 from analysis.report import contents_of

@@ -8,7 +8,7 @@ from report_stores import ARMS, MADE_UP, _scores, definition, made_up, study_in,
 
 from analysis import tables
 from analysis.figures.base import FIGURES
-from analysis.judge import judge
+from analysis.judging.judge import judge
 
 SHIFT = {"raw": 100.0, "power": -5.0}
 """how much worse than the endpoint's FD that of the others is"""

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from studies import QUICK, call_study, plan_of
 
-from analysis import looks
+from analysis.judging import looks
 from analysis.page import provenance
 from analysis.study import Study, load_study
 from experiments.config.study import study

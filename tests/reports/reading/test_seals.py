@@ -17,8 +17,8 @@ from report_stores import (
     whole_copy,
 )
 
-from analysis import looks
-from analysis.judge import judge
+from analysis.judging import looks
+from analysis.judging.judge import judge
 from analysis.page import provenance, words
 from experiments.records.chain import FILE, LOOK, PLANNED, Chain, extended, head, write_chain
 from experiments.records.definition import Definition, Look, sealable

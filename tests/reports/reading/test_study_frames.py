@@ -25,8 +25,8 @@ from report_stores import (
     uri_of,
 )
 
-from analysis import load, looks
-from analysis.judge import judge
+from analysis import load
+from analysis.judging.judge import judge
 from analysis.study import load_study
 from experiments.records.definition import Look
 from experiments.records.mlflow_store import connect
@@ -200,7 +200,7 @@ def test_scores_of_another_extractor_are_not_compared(study):
     assert list(changed.endpoint()["seed"]) == [0, 1, 0, 0, 1]
 
 
-@pytest.mark.parametrize(("looks", "expected"), [((), 1), ((Look(1.0, 2),), 1), ((Look(1.0, 1),), 2)])
+@pytest.mark.parametrize(("before", "expected"), [((), 1), ((Look(1.0, 2),), 1), ((Look(1.0, 1),), 2)])
 def test_a_look_at_a_study_that_has_grown_is_one_more(store, looks, expected):
     redefine(store, looks=looks)
     assert len(looks.counted(study_in(store))) == expected

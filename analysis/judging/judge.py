@@ -3,7 +3,8 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
-from analysis import looks, margin, stats
+from analysis import stats
+from analysis.judging import looks, margin
 from analysis.study import Study
 
 

@@ -6,9 +6,10 @@ from dataclasses import replace
 import pandas as pd
 import pytest
 
-from analysis import looks, stats
+from analysis import stats
 from analysis.figures.example import example
-from analysis.judge import judge
+from analysis.judging import looks
+from analysis.judging.judge import judge
 from analysis.page import words
 from experiments.records.definition import Look, Replacement
 
@@ -56,7 +57,7 @@ def test_the_look_of_now_is_counted_once():
 
 
 def test_looks_that_were_planned_share_alpha_and_others_come_on_top():
-    even = values([0.5 * (-1) ** seed for seed in range(SEEDS)])
+    even = values([3.0 * (-1) ** seed for seed in range(SEEDS)])
     [planned] = judge(studied(even, seen=(4, 8), planned_seeds=SEEDS, planned_looks=(4, 8, SEEDS)))
     assert planned.level == stats.levels([4, 8, SEEDS], SEEDS)[-1] > 0.04
     [grown] = judge(studied(even, seen=(7,), planned_seeds=7))

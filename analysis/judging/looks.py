@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pandas as pd
 
-from analysis.seals import SKEW_SECONDS
+from analysis.reading.seals import SKEW_SECONDS
 from analysis.study import Study, averaged, endpoint_rows
 from experiments.records.definition import Look
 

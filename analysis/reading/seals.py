@@ -7,8 +7,8 @@ from typing import Any
 
 import pandas as pd
 
-from analysis import artifacts
-from analysis.store import find_runs
+from analysis.reading import artifacts
+from analysis.reading.store import find_runs
 from experiments.cli.main import one_line
 from experiments.records import chain as chains
 from experiments.records.chain import chain_of

@@ -8,9 +8,9 @@ import report_stores
 from report_pages import store_fixture, texts, tiny_fixture  # noqa: F401
 from report_stores import MADE_UP, definition, made_up, study_in
 
-from analysis import margin
 from analysis.figures.example import example
-from analysis.judge import judge
+from analysis.judging import margin
+from analysis.judging.judge import judge
 from analysis.page.words import headline
 from analysis.study import Study
 
