@@ -11,6 +11,7 @@ from typing import Any
 import optuna
 import pytest
 from commands import Result, call
+from mlflow.tracking._tracking_service import utils
 
 from experiments import study
 from experiments.cli.main import StopFlag
@@ -65,7 +66,11 @@ def carried_out(cell: Path) -> int:
 
 
 def studies_in(folder: Path, patch: pytest.MonkeyPatch) -> None:
-    """Let studies be carried out in a folder, with its store, by this process, and write no report."""
+    """Let studies be carried out in a folder, with its store, by this process, and write no report.
+
+    It may be a copy of one that this process had before, for whose runs MLflow knows where their files lie.
+    """
+    utils._artifact_repos_cache.clear()
     patch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{folder}/mlflow.db")
     patch.chdir(folder)
     patch.setattr(ablate, "make_launcher", lambda *_: Here())

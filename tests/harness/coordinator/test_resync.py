@@ -20,6 +20,7 @@ from experiments.config.measures import measures
 from experiments.coordinator.cell import Cell
 from experiments.coordinator.resync import sync_runs
 from experiments.records import mlflow_mirror, mlflow_store
+from experiments.records.chain import LOOK, PLANNED, extended, read_chain, write_chain
 from experiments.records.run_folder import Ending
 from experiments.records.stores.run_files import lacking
 from experiments.scoring.jobs import final_jobs
@@ -104,3 +105,13 @@ def test_scores_that_failed_and_were_made_later_make_a_run_finished(client, cell
     assert mirror(cell.folder).close("FINISHED", "finished")  # as `evaluate` does
     assert sync_runs(EXPERIMENT, [cell]) == []
     assert runs(client)["run"].info.status == "FINISHED"
+
+
+def test_a_seal_that_a_look_wrote_anew_is_sent_by_itself(client, cell, monkeypatch):
+    """No run is opened again for it."""
+    monkeypatch.setattr(mlflow_mirror.Mirror, "close", lambda *ending: False)
+    first = extended((), PLANNED, {"margin": "0.05"}, 1.8e9)
+    for chain in (first, extended(first, LOOK, {"seeds": "3"}, 1.81e9)):
+        write_chain(cell.folder.path, chain)
+        assert sync_runs(EXPERIMENT, [cell]) == []
+        assert read_chain(place(client)) == chain
