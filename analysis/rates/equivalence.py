@@ -43,7 +43,7 @@ def at_margin(studies: int) -> Table:
 
 def _worst(studies: int, noise: str, sds: tuple[float, ...]) -> Iterator[float]:
     for n, rule in product(SEEDS, RULES):
-        few = max(1000, studies // 5)
+        few = min(studies, max(1000, studies // 5))
         cells = list(product(MARGINS, SIDES))
         found = [called_equivalent(SEED, few, n, noise, sds, *cell, rule) for cell in cells]
         yield called_equivalent(FRESH, studies, n, noise, sds, *cells[int(np.argmax(found))], rule)

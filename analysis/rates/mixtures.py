@@ -112,7 +112,7 @@ def any_false(studies: int) -> Table:
 
 
 def _worst(studies: int, arms: int, n: int) -> Iterator[str | float]:
-    all_, few = list(mixtures(arms)), max(500, studies // 10)
+    all_, few = list(mixtures(arms)), min(studies, max(500, studies // 10))
     tried = [false_verdicts(SEED, few, n, mixture) for mixture in all_]
     worst = {rule: all_[int(np.argmax([shares[rule] for shares in tried]))] for rule in RULES}
     measure = partial(false_verdicts, FRESH, studies, n)

@@ -25,7 +25,7 @@ def levels(looks: Sequence[int], planned: int, alpha: float = 0.05) -> list[floa
         alpha: of all planned looks together.
 
     >>> levels([7], 7), [round(level, 4) for level in levels([3, 5, 7, 10, 12], 7)]
-    ([0.05], [0.0028, 0.0203, 0.0441, 0.005, 0.0025])
+    ([0.05], [0.0012, 0.0156, 0.0451, 0.005, 0.0025])
     """
     found: list[float] = []
     spending, more = _Spending(alpha), 0
