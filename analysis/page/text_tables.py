@@ -126,12 +126,14 @@ def comparisons(compared: Sequence[Comparison]) -> TextTable:
     for c in compared:
         decimals = decimals_of((c.difference.high - c.difference.low) / 2, c.difference.value)
         flips = (
-            NONE if math.isnan(c.sign_flip_p) else f"{p_value(c.sign_flip_p)} ({p_value(c.sign_flip_floor)})"
+            NONE
+            if math.isnan(c.sign_flip_p)
+            else f"{p_value(c.sign_flip_p, c.level)} ({p_value(c.sign_flip_floor, c.level)})"
         )
         rows.append([
             c.arm, c.reference, fixed(c.difference.value, decimals), bounds(c.difference),
-            fixed(c.median, decimals), significant(c.margin, 2), p_value(c.p), p_value(c.p_difference),
-            p_value(c.p_skewed), flips, p_value(c.p_inside), str(c.n), _needed(c.for_equivalence),
+            fixed(c.median, decimals), significant(c.margin, 2), p_value(c.p, c.level), p_value(c.p_difference, c.level),
+            p_value(c.p_skewed, c.level), flips, p_value(c.p_inside, c.level), str(c.n), _needed(c.for_equivalence),
             _needed(c.for_difference), c.verdict,
         ])  # fmt: skip
     return TextTable(columns, rows, [c.arm for c in compared])

@@ -33,14 +33,14 @@ def verdict_sentence(c: Comparison, metric: str) -> str:
 def _apart(c: Comparison, metric: str) -> str:
     more = f" by more than the margin of {_text(c.margin)}" if c.by_more else ""
     numbers = _size(c, metric, c.difference, c.level)
-    decided = f"adjusted p {_p(c.p_difference)} for no difference"
+    decided = f"adjusted p {_p(c.p_difference, c)} for no difference"
     return f"{c.arm} is {c.verdict} than {c.reference}{more}{_at_look(c)}: {numbers}, {decided})"
 
 
 def _equivalent(c: Comparison, metric: str) -> str:
     detectable = f" (a difference of {_text(abs(c.difference.value))} is detectable)"
     numbers = _size(c, metric, c.equivalence, 2 * c.share)
-    decided = f"adjusted p {_p(c.p_inside)} for a difference of the margin, {_text(c.margin)}, or more"
+    decided = f"adjusted p {_p(c.p_inside, c)} for a difference of the margin, {_text(c.margin)}, or more"
     aside = detectable if c.p_difference < c.level else ""
     return f"{c.arm} and {c.reference} are equivalent{aside}{_at_look(c)}: {numbers}, {decided})"
 
@@ -49,7 +49,7 @@ def _inconclusive(c: Comparison, metric: str) -> str:
     said = f"{c.arm} against {c.reference} is inconclusive"
     if c.n < 2:
         return f"{said}: {_seeds(c)} cannot give an interval"
-    return f"{said}: {_size(c, metric, c.difference, c.level)}, adjusted p {_p(c.p_difference)})"
+    return f"{said}: {_size(c, metric, c.difference, c.level)}, adjusted p {_p(c.p_difference, c)})"
 
 
 def _asides(c: Comparison) -> Iterator[str]:
@@ -78,8 +78,8 @@ def _asides(c: Comparison) -> Iterator[str]:
 def _against_t(c: Comparison) -> str:
     """Which of the companions does not find what t finds."""
     if c.p_skewed >= c.level:
-        return f"freed of the differences' skewness the adjusted p is {_p(c.p_skewed).lstrip('= ')}"
-    return f"by sign flips the adjusted p is {_p(c.sign_flip_p).lstrip('= ')}"
+        return f"freed of the differences' skewness the adjusted p is {_p(c.p_skewed, c).lstrip('= ')}"
+    return f"by sign flips the adjusted p is {_p(c.sign_flip_p, c).lstrip('= ')}"
 
 
 def _missing(c: Comparison) -> Iterator[str]:
@@ -111,8 +111,8 @@ def _size(c: Comparison, metric: str, around: Interval, missed: float) -> str:
     return f"{metric} {size} ({span}, {_seeds(c)}"
 
 
-def _p(p: float) -> str:
-    text = p_value(p)
+def _p(p: float, c: Comparison) -> str:
+    text = p_value(p, c.level)
     return text if text.startswith("<") else f"= {text}"
 
 
