@@ -124,16 +124,13 @@ def comparisons(compared: Sequence[Comparison]) -> TextTable:
     ]  # fmt: skip
     rows = []
     for c in compared:
+        p = lambda p, c=c: p_value(p, c.level)  # noqa: E731
         decimals = decimals_of((c.difference.high - c.difference.low) / 2, c.difference.value)
-        flips = (
-            NONE
-            if math.isnan(c.sign_flip_p)
-            else f"{p_value(c.sign_flip_p, c.level)} ({p_value(c.sign_flip_floor, c.level)})"
-        )
+        flips = NONE if math.isnan(c.sign_flip_p) else f"{p(c.sign_flip_p)} ({p(c.sign_flip_floor)})"
         rows.append([
             c.arm, c.reference, fixed(c.difference.value, decimals), bounds(c.difference),
-            fixed(c.median, decimals), significant(c.margin, 2), p_value(c.p, c.level), p_value(c.p_difference, c.level),
-            p_value(c.p_skewed, c.level), flips, p_value(c.p_inside, c.level), str(c.n), _needed(c.for_equivalence),
+            fixed(c.median, decimals), significant(c.margin, 2), p(c.p), p(c.p_difference),
+            p(c.p_skewed), flips, p(c.p_inside), str(c.n), _needed(c.for_equivalence),
             _needed(c.for_difference), c.verdict,
         ])  # fmt: skip
     return TextTable(columns, rows, [c.arm for c in compared])

@@ -91,7 +91,7 @@ def fragile(found: Evidence, level: float, floor: Array | float) -> Any:
     """Whether what t finds rests on normality: skewness explains it, or sign flips do not find it.
 
     These find it where their p is at most the level, or twice the least that so few seeds can give: one seed
-    may be of another mind. Held to the least itself, seven seeds lost a fifth of the power for no fewer errors.
+    may be of another mind. Held to the least itself, seven seeds lose a fifth of the power, and errors stay.
     """
     flips = found.flips > np.maximum(level, 2 * floor) * (1 + 1e-9)
     return differs(found, level) & ((found.skewed >= level) | flips)
