@@ -12,7 +12,7 @@ from analysis.judging.margin import nothing_learned
 from analysis.numbers import fixed, metric_title, significant
 from analysis.page.verdict_sentences import verdict_sentence
 from analysis.stats import Comparison, Interval
-from analysis.study import Study
+from analysis.study import Study, endpoint_scores
 from rope_dit.words import listed
 
 _ORDER = ("better", "worse", "equivalent", "inconclusive", "same model")
@@ -78,8 +78,8 @@ def lost_heading(study: Study) -> str:
 def _not_done(study: Study) -> pd.DataFrame:
     """Cells that are not done, with what became of each: its state, and whether a failed one has a score."""
     cells = study.cells[study.cells["state"] != "done"]
-    counted = study.cells.merge(study.endpoint(), on=["arm", "seed"])["run_id"]
-    scored = cells["run_id"].isin(counted) & (cells["state"] == "failed")
+    with_score = endpoint_scores(study.scores, study.definition)["run_id"]
+    scored = cells["run_id"].isin(with_score) & (cells["state"] == "failed")
     return cells.assign(became=cells["state"].mask(scored, "failed after it was scored"))
 
 

@@ -112,8 +112,8 @@ def test_an_older_record_keeps_its_neutral_values_unless_asked_otherwise():
 
 
 def test_what_came_later_is_neutral_in_what_is_asked_of_an_old_run():
-    neutral_train = replace(SMOKE.train, decay_tables=True)
-    assert as_before(SMOKE, {}, SMOKE) == replace(SMOKE, train=neutral_train)
+    train, evaluation = replace(SMOKE.train, decay_tables=True), replace(SMOKE.eval, fixed_noise=True)
+    assert as_before(SMOKE, {}, SMOKE) == replace(SMOKE, train=train, eval=evaluation)
     assert as_before(SMOKE, to_json(SMOKE), SMOKE) == SMOKE
 
 

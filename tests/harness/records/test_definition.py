@@ -100,7 +100,7 @@ def test_one_that_is_being_written_says_so(client, study):
         read_definition(client, "study")
 
 
-@pytest.mark.parametrize("length", [1000, LENGTH - 1, LENGTH, LENGTH + 1, 2 * LENGTH, 7 * LENGTH + 5])
+@pytest.mark.parametrize("length", [2000, LENGTH - 1, LENGTH, LENGTH + 1, 2 * LENGTH, 7 * LENGTH + 5])
 def test_long_ones_take_several_tags(client, study, length):
     write_definition(client, study, sized(length))
     assert read_definition(client, "study") == sized(length)
@@ -109,7 +109,7 @@ def test_long_ones_take_several_tags(client, study, length):
     assert max(map(len, kept)) <= 5000  # width of the column in MLflow's SQL stores; SQLite does not mind
 
 
-@pytest.mark.parametrize("shorter", [1000, LENGTH, LENGTH + 1, 2 * LENGTH])
+@pytest.mark.parametrize("shorter", [2000, LENGTH, LENGTH + 1, 2 * LENGTH])
 def test_a_shorter_one_leaves_nothing_of_a_longer_one(client, study, shorter):
     write_definition(client, study, sized(3 * LENGTH + 7))
     write_definition(client, study, sized(shorter))
