@@ -26,6 +26,7 @@ from report_stores import (
 )
 
 from analysis import load
+from analysis.judging import looks
 from analysis.judging.judge import judge
 from analysis.study import load_study
 from experiments.records.definition import Look
@@ -201,8 +202,8 @@ def test_scores_of_another_extractor_are_not_compared(study):
 
 
 @pytest.mark.parametrize(("before", "expected"), [((), 1), ((Look(1.0, 2),), 1), ((Look(1.0, 1),), 2)])
-def test_a_look_at_a_study_that_has_grown_is_one_more(store, looks, expected):
-    redefine(store, looks=looks)
+def test_a_look_at_a_study_that_has_grown_is_one_more(store, before, expected):
+    redefine(store, looks=before)
     assert len(looks.counted(study_in(store))) == expected
 
 
