@@ -5,7 +5,7 @@
 
 Cost: 12 runs each, 8 minutes on 2 CPU cores; the second trains the same networks and scores all of them with
 the same four draws, so that networks and draws are crossed.
-Expected: not yet run.
+Found: analysis/results/sampling_noise.
 """
 
 from experiments.config.study import study
