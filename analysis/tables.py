@@ -1,6 +1,7 @@
 """Tables of a report, as tidy frames: the same that its CSV files hold."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -11,6 +12,7 @@ from analysis.study import Study, averaged, comparable, endpoint_rows, endpoint_
 from experiments.records.score import MOST_SAMPLINGS
 
 _FIRST = ("precision", "recall", "kid")  # the metrics beside the endpoint, in this order; others follow
+_INTERVALS, _NEEDED = ("difference", "equivalence", "gain", "later"), ("for_equivalence", "for_difference")
 _SPEED, _MEMORY = "train/images_per_second", "system/peak_memory_mib"
 
 
@@ -21,15 +23,29 @@ def values(study: Study) -> pd.DataFrame:
 
 
 def comparison_table(compared: list[stats.Comparison]) -> pd.DataFrame:
-    """The comparisons as a frame: a row each."""
-    rows = []
-    for c in compared:
-        interval = {"difference": c.difference.value, "low": c.difference.low, "high": c.difference.high}
-        narrow = {"equivalence_low": c.equivalence.low, "equivalence_high": c.equivalence.high}
-        plain = {key: value for key, value in vars(c).items() if key not in ("difference", "equivalence")}
-        head = {"arm": c.arm, "reference": c.reference, "verdict": c.verdict}
-        rows.append(head | interval | narrow | plain)
+    """The comparisons as a frame: a row each.
+
+    Intervals have a column each for value, `_low` and `_high`, and so have needed seeds; lost seeds are text,
+    such as 'failed 2'.
+    """
+    first = ("arm", "reference", "verdict")
+    rows = [
+        {key: value for name in (*first, *vars(c)) for key, value in _columns(name, getattr(c, name))}
+        for c in compared
+    ]
     return pd.DataFrame(rows)
+
+
+def _columns(name: str, value: Any) -> Iterator[tuple[str, Any]]:
+    """Columns of one field of a comparison."""
+    if name in _INTERVALS or name in _NEEDED:
+        middle = "value" if name in _INTERVALS else "seeds"
+        for end, key in ((middle, name), ("low", f"{name}_low"), ("high", f"{name}_high")):
+            yield key, getattr(value, end, None)
+    elif isinstance(value, Mapping):
+        yield name, ", ".join(f"{state} {count}" for state, count in value.items() if count)
+    else:
+        yield name, value
 
 
 def main_table(study: Study, curves: pd.DataFrame) -> pd.DataFrame:

@@ -3,10 +3,11 @@
 import math
 from dataclasses import replace
 
+import numpy as np
 import pandas as pd
 import pytest
 
-from analysis import stats
+from analysis import stats, tables
 from analysis.figures.example import example
 from analysis.judging import looks
 from analysis.judging.judge import judge
@@ -106,3 +107,14 @@ def test_comparisons_that_are_explored_have_no_verdict():
     pairs = study.definition.comparisons
     [c] = judge(replace(study, definition=replace(study.definition, comparisons=(), explored=pairs)))
     assert c.verdict == "exploratory"
+
+
+def test_the_table_of_comparisons_is_flat():
+    study = studied(values(CLEAR + AFTER), seen=(7,), planned_seeds=7)
+    table = tables.comparison_table(judge(study))
+    row = table.iloc[0]
+    assert list(table.columns[:3]) == ["arm", "reference", "verdict"]
+    assert row["difference_low"] < row["difference"] < row["difference_high"] < 0 < row["later"]
+    assert all(value is None or np.isscalar(value) for value in row)
+    lost = replace(judge(study)[0], lost={"diverged": 0, "failed": 2})
+    assert tables.comparison_table([lost])["lost"][0] == "failed 2"
