@@ -22,7 +22,12 @@ from analysis.numbers import half_width
 
 def comparisons(seeds=3, better="lower"):
     pairs = [("rope2d", "learned"), ("none", "learned")]
-    return stats.compare(endpoint(seeds=seeds), pairs, paired=True, margin=0.05, better=better)
+    return stats.compare(endpoint(seeds=seeds), pairs, rules(pairs, better=better))
+
+
+def rules(pairs, **more):
+    """Paired, with a margin of 0.5 around each reference."""
+    return stats.Rules(paired=pairs, margins={reference: 0.5 for _, reference in pairs}, **more)
 
 
 def test_forest_shows_intervals_margin_and_verdict():
@@ -49,7 +54,7 @@ def line_at(figure, y):
 
 def test_forest_names_references_that_differ():
     pairs = [("rope2d", "learned"), ("none", "rope2d")]
-    made = forest(stats.compare(endpoint(), pairs, paired=True, margin=0.05))
+    made = forest(stats.compare(endpoint(), pairs, rules(pairs)))
     names = [label.get_text() for label in made.axes[0].get_yticklabels()]
     assert names == ["rope2d - learned", "none - rope2d"]
 
@@ -70,7 +75,8 @@ def test_all_pairs_are_rows_minus_columns(paired):
     values = endpoint()
     made = all_pairs(values, lambda *_: paired)
     cells = [text.get_text() for text in made.axes[0].texts]
-    first = stats.compare(values, [("rope2d", "learned")], paired=paired, margin=0.02)[0].difference
+    pair = [("rope2d", "learned")]
+    first = stats.compare(values, pair, stats.Rules(paired=pair if paired else (), margins={}))[0].difference
     value, low, high = (float(number) for number in re.findall(r"[+-][\d.]+", cells[0]))
     assert (value, low, high) == pytest.approx(
         (first.value, first.low, first.high), abs=half_width(first) / 20
@@ -94,7 +100,8 @@ def test_each_two_arms_are_paired_or_not_by_themselves():
     made = all_pairs(endpoint(), lambda row, column: {row, column} == {"rope2d", "learned"})
     values = endpoint()
     for row, column, paired in (("rope2d", "learned", True), ("rope2d", "none", False)):
-        [found] = stats.compare(values, [(row, column)], paired=paired, margin=0.02)
+        pair = [(row, column)]
+        [found] = stats.compare(values, pair, stats.Rules(paired=pair if paired else (), margins={}))
         assert _interval_text(found.difference) in [text.get_text() for text in made.axes[0].texts]
 
 

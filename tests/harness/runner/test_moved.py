@@ -13,6 +13,7 @@ from experiments.config.presets import preset
 from experiments.config.run import DataConfig, EvalConfig, RunConfig
 from experiments.config.study import study
 from experiments.coordinator.plan_ablation import plan_ablation
+from experiments.coordinator.seals import seal_new_run
 from experiments.datasets import load
 from experiments.records.paths import brought, located
 from experiments.records.run_folder import RunFolder
@@ -175,6 +176,7 @@ def test_a_study_goes_on_where_its_pictures_are_now(project, made, tmp_path):
         return plan
 
     first = planned(made, 1)
+    seal_new_run(first.cells()[0].folder.path, first.path)  # as its worker does
     assert run(first.cells()[0].config, lambda: False) == 0
     second = planned(project, 2)
     done, new = second.cells()
