@@ -249,6 +249,7 @@ def sealable(definition: Definition) -> dict[str, str]:
         for name in names
         if (text := _text(getattr(part, name))) != _text(neutral(type(part), name))
     }
+    fields["data"] = definition.data.partition(":")[0]  # pictures may move; arms' fingerprints hold them
     arms = {arm.label: definition.written_identity(arm.label, 0) for arm in definition.arms}
     return fields | {f"{ARM}{label}": fingerprint(found)[:12] for label, found in arms.items() if found}
 

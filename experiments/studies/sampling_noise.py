@@ -5,8 +5,8 @@
 
 Cost: 12 runs each, 8 minutes on 2 CPU cores; the second trains the same networks and scores all of them with
 the same four draws, so that networks and draws are crossed.
-Expected: variance of fd_digits between draws twice that between networks of learned, and none of their difference
-(analysis/results/sampling_noise).
+Expected: the variance of fd_digits between draws is twice that between networks of learned, and a difference
+has none of it (analysis/results/sampling_noise).
 """
 
 from experiments.config.study import study
