@@ -66,6 +66,9 @@ def _asides(c: Comparison) -> Iterator[str]:
         yield f"there is no verdict below {FEWEST} seeds"
     elif c.verdict == "inconclusive":
         yield from _missing(c)
+    if c.verdict in ("better", "worse") and c.sign_flip_p > c.level:
+        least = _p(c.sign_flip_floor, c).lstrip("= ")
+        yield f"by sign flips the adjusted p is {_p(c.sign_flip_p, c).lstrip('= ')} (at least {least})"
     if c.verdict != "inconclusive" and c.n <= _FEW:
         yield f"mind that it rests on {c.n} seeds"
     if c.n >= FEWEST and c.spread_ratio > _WIDE:

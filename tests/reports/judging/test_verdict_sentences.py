@@ -52,6 +52,13 @@ def test_what_rests_on_normality_names_the_companion_that_disagrees():
     assert "freed of the differences' skewness the adjusted p is " in skewed
 
 
+def test_sign_flips_that_are_not_as_sure_stand_beside_a_verdict():
+    almost = said(two(BASE, BASE + np.array([-1.0, -1.1, -0.9, -1.05, -0.95, -0.8, 0.01]), level=0.03))
+    assert almost.startswith("b is better than a")
+    assert "; by sign flips the adjusted p is 0.0312 (at least 0.0156)" in almost
+    assert "sign flips" not in said(two(BASE, BASE - 1 + JITTER))
+
+
 @pytest.mark.parametrize(("n", "few"), [(3, True), (4, True), (5, False)])
 def test_few_seeds_are_said_beside_the_verdict(n, few):
     sentence = said(two(BASE[:n], BASE[:n] - 50 + JITTER[:n] / 1000))
