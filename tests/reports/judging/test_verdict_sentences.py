@@ -53,7 +53,7 @@ def test_what_rests_on_normality_names_the_companion_that_disagrees():
 
 
 def test_sign_flips_that_are_not_as_sure_stand_beside_a_verdict():
-    almost = said(two(BASE, BASE + np.array([-1.0, -1.1, -0.9, -1.05, -0.95, -0.8, 0.01]), level=0.03))
+    almost = said(two(BASE, BASE + np.array([-2.0, -1.7, -1.3, -1.0, -0.7, -0.3, 0.05]), level=0.03))
     assert almost.startswith("b is better than a")
     assert "; by sign flips the adjusted p is 0.0312 (at least 0.0156)" in almost
     assert "sign flips" not in said(two(BASE, BASE - 1 + JITTER))
