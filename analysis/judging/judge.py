@@ -23,8 +23,8 @@ def judge(study: Study) -> list[stats.Comparison]:
         found = _compared(looks.as_of(study, look), number, level, planned)
         for c in found:
             if c.verdict in stats.CALLED:
-                reached.setdefault((c.arm, c.reference), c)
-    return [_standing(c, reached.get((c.arm, c.reference), c)) for c in found]
+                reached.setdefault(c.labels, c)
+    return [_standing(c, reached.get(c.labels, c)) for c in found]
 
 
 def _compared(study: Study, look: int, level: float, planned: int) -> list[stats.Comparison]:

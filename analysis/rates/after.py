@@ -40,7 +40,7 @@ def called(
 ) -> Judged:
     """Verdicts on contrasts and raw sign-flip p-values of n seeds each."""
     k = contrast.difference.shape[-1]
-    floor = np.minimum(1.0, k * 2.0 ** (1 - np.asarray(n))) if paired else np.nan
+    floor = sign_flips.floor(n, k) if paired else np.nan
     found = evidence(contrast, margin, flips)
     verdict = verdicts(contrast, found, level, floor, n)
     return Judged(verdict, np.isin(verdict, (-1, 1)) & (found.beyond < level), found)

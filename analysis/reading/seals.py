@@ -1,6 +1,6 @@
 """Whether a study is still what was sealed before its first run, and which runs and studies speak against it.
 
-`experiments.records.chain` says what a chain is, and `docs/seals.md` what it proves.
+`experiments.records.sealing.chain` says what a chain is, and `docs/seals.md` what it proves.
 """
 
 from typing import Any
@@ -10,9 +10,10 @@ import pandas as pd
 from analysis.reading import artifacts
 from analysis.reading.store import find_runs
 from experiments.cli.main import one_line
-from experiments.records import chain as chains
-from experiments.records.chain import chain_of
-from experiments.records.definition import Definition, is_study, read_definition, unlike_its_chain
+from experiments.records.definition import Definition, is_study, read_definition
+from experiments.records.sealing import chain as chains
+from experiments.records.sealing.chain import chain_of
+from experiments.records.sealing.fields import unlike_its_chain
 from rope_dit.errors import UserError
 from rope_dit.words import listed
 

@@ -1,7 +1,7 @@
 """Which arm is better: verdicts on the primary endpoint of a study. The unit is the training seed.
 
-A family is all comparisons of one call. How often verdicts are wrong, and what they find, stands in
-docs/statistics.md, which `python -m analysis.rates` makes.
+A family is all comparisons of one call. docs/statistics.md says how verdicts are reached, and docs/rates.md,
+which `python -m analysis.rates` makes, how often they are wrong and what they find.
 """
 
 import math
@@ -13,22 +13,15 @@ import pandas as pd
 
 from analysis.stats import sign_flips
 from analysis.stats.checks import check_values
-from analysis.stats.intervals import (
-    Array,
-    Contrast,
-    Interval,
-    interval,
-    p_values,
-    paired_contrast,
-    welch_contrast,
-)
-from analysis.stats.pairing import pairing_gain
+from analysis.stats.intervals import Interval, interval, p_values
+from analysis.stats.pairs import Labels, Pair, pairs_of, stacked
 from analysis.stats.power import Needed, chance, seeds_needed
 from analysis.stats.verdicts import evidence, fragile, verdicts
 from rope_dit.errors import UserError, nearest
 
-Pair = tuple[str, str]
 Lost = Mapping[str, int]
+"""seeds without a value, by what became of them"""
+_LOST = "an arm that lost a seed is called neither better nor equivalent"
 CALLED = ("better", "worse", "equivalent")
 """the verdicts that stay once they are reached"""
 
@@ -98,6 +91,11 @@ class Comparison:
     for_difference: Needed | None = None
     chance: float = math.nan
 
+    @property
+    def labels(self) -> Labels:
+        """Arm and reference."""
+        return self.arm, self.reference
+
 
 @dataclass(frozen=True, kw_only=True)
 class Rules:
@@ -117,7 +115,7 @@ class Rules:
         same: sets of arms that are one model.
     """
 
-    paired: Collection[Pair] = ()
+    paired: Collection[Labels] = ()
     margins: Mapping[str, float]
     better: str = "lower"
     level: float = 0.05
@@ -138,51 +136,13 @@ class Rules:
         if not 0 < self.level < 0.5:
             raise UserError(f"the level lies between 0 and 0.5, such as 0.05; got {self.level:g}.")
 
-
-@dataclass(frozen=True)
-class _Pair:
-    """Values of one comparison, and what follows from them alone."""
-
-    arm: str
-    reference: str
-    paired: bool
-    values: tuple[Array, Array]
-    contrast: Contrast
-    margin: float
-
-    @property
-    def n(self) -> int:
-        return min(map(len, self.values))
-
-    @property
-    def median(self) -> float:
-        if not self.n:
-            return math.nan
-        arm, reference = self.values
-        return float(np.median(arm - reference) if self.paired else np.median(arm) - np.median(reference))
-
-    @property
-    def flips(self) -> float:
-        return sign_flips.sign_flip_p(self.values[0] - self.values[1]) if self.paired else math.nan
-
-    @property
-    def spread_ratio(self) -> float:
-        """Of the standard deviations over seeds, the larger to the smaller."""
-        if self.n < 2:
-            return math.nan
-        small, large = sorted(float(values.std(ddof=1)) for values in self.values)
-        return large / small if small > 0 else math.nan
-
-    @property
-    def gain(self) -> Interval | None:
-        if not self.paired or self.n < 2:
-            return None
-        unpaired = sum(float(values.var(ddof=1)) for values in self.values) / self.n
-        return pairing_gain(unpaired, float(self.contrast.error) ** 2, self.n)
+    def margin(self, pair: Pair) -> float:
+        """The margin around a pair's reference; nan where there is none."""
+        return self.margins.get(pair.reference, math.nan)
 
 
 def compare(
-    values: pd.DataFrame, family: Sequence[Pair], rules: Rules, explored: Sequence[Pair] = ()
+    values: pd.DataFrame, family: Sequence[Labels], rules: Rules, explored: Sequence[Labels] = ()
 ) -> list[Comparison]:
     """Compare arms on one endpoint.
 
@@ -207,22 +167,24 @@ def compare(
         if arm == reference:
             raise UserError(f"'{arm}' is compared with itself; give two different arms.")
     check_values(values, ["arm", "seed"])
-    arms = _by_arm(values)
-    pairs = [_pair(arms, pair, rules) for pair in family]
-    found = dict(_judged([pair for pair in pairs if not _is_same(pair, rules)], rules))
-    level = rules.level
-    alike = {(p.arm, p.reference): _told(p, rules, "same model", level) for p in pairs if _is_same(p, rules)}
-    others = [_told(_pair(arms, pair, rules), rules, "exploratory", level) for pair in explored]
-    return [*({**found, **alike}[pair] for pair in family), *others]
+    pairs = pairs_of(values, family, rules.paired)
+    found = {c.labels: c for c in _judged([pair for pair in pairs if not _is_same(pair, rules)], rules)}
+    alike = {p.labels: _told(p, rules, "same model", rules.level) for p in pairs if _is_same(p, rules)}
+    others = pairs_of(values, explored, rules.paired)
+    return [
+        *({**found, **alike}[labels] for labels in family),
+        *(_told(pair, rules, "exploratory", rules.level) for pair in others),
+    ]
 
 
-def _judged(pairs: Sequence[_Pair], rules: Rules) -> list[tuple[Pair, Comparison]]:
+def _judged(pairs: Sequence[Pair], rules: Rules) -> list[Comparison]:
     """The comparisons of a family."""
     if not pairs:
         return []
-    contrast = _stacked([pair.contrast for pair in pairs])
-    margin, n = np.array([pair.margin for pair in pairs]), np.array([pair.n for pair in pairs])
-    floor = np.array([sign_flips.floor(p.n, len(pairs)) if p.paired and p.n else math.nan for p in pairs])
+    contrast, n = stacked([pair.contrast for pair in pairs]), np.array([pair.n for pair in pairs])
+    margin = np.array([rules.margin(pair) for pair in pairs])
+    flipped = [pair.paired and pair.n > 0 for pair in pairs]
+    floor = np.where(flipped, sign_flips.floor(n, len(pairs)), np.nan)
     found = evidence(contrast, margin, np.array([pair.flips for pair in pairs]))
     sides = verdicts(contrast, found, rules.level, floor, n)
     rests = fragile(found, rules.level, floor) & np.isnan(sides)
@@ -231,7 +193,7 @@ def _judged(pairs: Sequence[_Pair], rules: Rules) -> list[tuple[Pair, Comparison
     for i, pair in enumerate(pairs):
         p = {name: float(values[i]) for name, values in vars(found).items()}
         verdict, withheld = _verdict(pair, rules, float(sides[i]))
-        made = _told(
+        judged.append(_told(
             pair, rules, verdict, share, withheld=withheld,
             fragile=_called(float(pair.contrast.difference), rules) if rests[i] else "",
             by_more=verdict in ("better", "worse") and p["beyond"] < rules.level,
@@ -239,24 +201,23 @@ def _judged(pairs: Sequence[_Pair], rules: Rules) -> list[tuple[Pair, Comparison
             p_beyond=p["beyond"], p_inside=p["inside"], sign_flip_p=p["flips"],
             sign_flip_floor=float(floor[i]),
             **(_outlook(pair, rules, share) if verdict == "inconclusive" else {}),
-        )  # fmt: skip
-        judged.append(((pair.arm, pair.reference), made))
+        ))  # fmt: skip
     return judged
 
 
-def _verdict(pair: _Pair, rules: Rules, side: float) -> tuple[str, str]:
+def _verdict(pair: Pair, rules: Rules, side: float) -> tuple[str, str]:
     """The verdict, and why it is not what the numbers say."""
     lost, lost_reference = (any(rules.lost.get(arm, {}).values()) for arm in (pair.arm, pair.reference))
     if math.isnan(side):
         return "inconclusive", ""
     if side == 0:
         if lost or lost_reference:
-            return "inconclusive", "an arm that lost a seed is called neither better nor equivalent"
+            return "inconclusive", _LOST
         why = rules.too_far.get(pair.reference, "")
         return ("inconclusive" if why else "equivalent"), why
     called = _called(side, rules)
     if lost if called == "better" else lost_reference:
-        return "inconclusive", "an arm that lost a seed is called neither better nor equivalent"
+        return "inconclusive", _LOST
     return called, ""
 
 
@@ -264,59 +225,32 @@ def _called(difference: float, rules: Rules) -> str:
     return "better" if (difference > 0) == (rules.better == "higher") else "worse"
 
 
-def _outlook(pair: _Pair, rules: Rules, share: float) -> dict[str, Needed | float | None]:
+def _outlook(pair: Pair, rules: Rules, share: float) -> dict[str, Needed | float | None]:
     """What a verdict would take."""
     if pair.n < 2:
         return {}
     error, df = float(pair.contrast.error), float(pair.contrast.df)
     sd = error * math.sqrt(pair.n)
     needed = {
-        name: seeds_needed(sd, df, pair.margin, share, name == "for_equivalence")
+        name: seeds_needed(sd, df, rules.margin(pair), share, name == "for_equivalence")
         for name in ("for_equivalence", "for_difference")
     }
-    left = chance(pair.n, rules.planned, float(pair.contrast.difference), sd, pair.margin, share)
+    left = chance(pair.n, rules.planned, float(pair.contrast.difference), sd, rules.margin(pair), share)
     return {**needed, "chance": left}
 
 
-def _told(pair: _Pair, rules: Rules, verdict: str, share: float, **more: object) -> Comparison:
+def _told(pair: Pair, rules: Rules, verdict: str, share: float, **more: object) -> Comparison:
     """A comparison with its intervals."""
     return Comparison(
         arm=pair.arm, reference=pair.reference, n=pair.n, paired=pair.paired,
         difference=interval(pair.contrast, 1 - rules.level, pair.n),
         equivalence=interval(pair.contrast, 1 - 2 * share, pair.n),
-        median=pair.median, margin=pair.margin, verdict=verdict, spread_ratio=pair.spread_ratio,
+        median=pair.median, margin=rules.margin(pair), verdict=verdict, spread_ratio=pair.spread_ratio,
         gain=pair.gain,
         level=rules.level, share=share, look=rules.look, seeds=rules.seeds, lost=rules.lost.get(pair.arm, {}),
         lost_reference=rules.lost.get(pair.reference, {}), **more,  # type: ignore[arg-type]
     )  # fmt: skip
 
 
-def _is_same(pair: _Pair, rules: Rules) -> bool:
+def _is_same(pair: Pair, rules: Rules) -> bool:
     return any({pair.arm, pair.reference} <= group for group in rules.same)
-
-
-def _stacked(contrasts: Sequence[Contrast]) -> Contrast:
-    """Contrasts of scalars as one of arrays [k]."""
-    names = vars(contrasts[0])
-    return Contrast(**{name: np.array([getattr(c, name) for c in contrasts], dtype=float) for name in names})
-
-
-def _pair(arms: Mapping[str, Mapping[int, float]], pair: Pair, rules: Rules) -> _Pair:
-    (arm, reference), paired = pair, pair in rules.paired
-    a, b = arms.get(arm, {}), arms.get(reference, {})
-    margin = rules.margins.get(reference, math.nan)
-    if paired:
-        common = [seed for seed in b if seed in a]
-        a, b = {seed: a[seed] for seed in common}, {seed: b[seed] for seed in common}
-    values = np.array([*a.values()], dtype=np.float64), np.array([*b.values()], dtype=np.float64)
-    contrast = paired_contrast(*values) if paired else welch_contrast(*values)
-    return _Pair(arm, reference, paired, values, contrast, margin)
-
-
-def _by_arm(values: pd.DataFrame) -> dict[str, dict[int, float]]:
-    """The values of each arm by seed, in the order of the seeds so that sums do not depend on the rows'."""
-    ordered = values.sort_values("seed")
-    arms: dict[str, dict[int, float]] = {}
-    for arm, seed, value in zip(ordered["arm"], ordered["seed"], ordered["value"], strict=True):
-        arms.setdefault(arm, {})[seed] = float(value)
-    return arms

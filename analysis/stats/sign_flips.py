@@ -54,10 +54,11 @@ def _signed_sums(numbers: Array) -> Array:
     return sums
 
 
-def floor(n: int, family: int) -> float:
+def floor(n: Array | int, family: int) -> Array:
     """The least that a sign-flip p of n pairs can be once it is Holm-adjusted in a family of so many.
 
-    >>> floor(7, 3)
-    0.046875
+    >>> floor(np.array([3, 7]), 3).tolist()
+    [0.75, 0.046875]
     """
-    return min(1.0, max(1, family) * 2.0 ** (1 - n))
+    least: Array = np.minimum(1.0, family * 2.0 ** (1 - np.asarray(n)))
+    return least

@@ -19,9 +19,9 @@ from experiments.coordinator.plan import Plan
 from experiments.coordinator.plan_ablation import plan_ablation
 from experiments.coordinator.resync import sync_definition, sync_runs
 from experiments.coordinator.seals import counted, joined, seal_runs
-from experiments.records.chain import head, moment
 from experiments.records.mlflow_store import check_experiment, pages, tracking_uri
 from experiments.records.run_folder import RunFolder
+from experiments.records.sealing.chain import head, moment
 from experiments.runner.dry_run import estimated_seconds
 from rope_dit.errors import Stopped
 from rope_dit.guidance.spec import GuidanceSpec

@@ -24,9 +24,9 @@ from experiments.coordinator.arm import Arm
 from experiments.coordinator.cell import Cell
 from experiments.coordinator.endpoint import endpoint_of, in_front
 from experiments.coordinator.replacing import check_unchanged, decided
-from experiments.records.chain import LOOK, Chain, extended
 from experiments.records.definition import Definition, Endpoint, Look, Replacement, in_common
 from experiments.records.seal import sealed, unsealed
+from experiments.records.sealing.chain import LOOK, Chain, extended
 from rope_dit.config import NOT_WEIGHTS, Neutral
 from rope_dit.durable import write_durably
 from rope_dit.errors import UserError, check
@@ -65,7 +65,7 @@ class Plan:
         chosen: what of the primary endpoint was chosen; the rest is as usual.
         planned_looks: numbers of seeds at which verdicts are drawn before the last.
         confirmed: arms to whose comparisons the family was confined at the first start; none: all.
-        chain: what seals it, see `experiments.records.chain`.
+        chain: what seals it, see `experiments.records.sealing.chain`.
         samplings: of each network over which the primary endpoint is the mean, those of the first start;
             more are exploratory.
         margin_unit: gap (a share of the baseline's distance from the real floor), absolute, or mean (a share

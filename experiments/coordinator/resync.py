@@ -15,7 +15,6 @@ from experiments.coordinator.optuna_trials import Trials
 from experiments.coordinator.plan import Plan, read_plan, read_saved
 from experiments.coordinator.replacing import FOLDER
 from experiments.coordinator.tuning.search import replay
-from experiments.records import chain
 from experiments.records.definition import Definition, write_definition
 from experiments.records.mlflow_mirror import Mirror
 from experiments.records.mlflow_store import (
@@ -27,6 +26,7 @@ from experiments.records.mlflow_store import (
 )
 from experiments.records.mlflow_view import write_view
 from experiments.records.run_folder import Ending, RunFolder
+from experiments.records.sealing import chain
 from experiments.records.stores.run_files import lacking
 from experiments.records.stores.store_errors import hidden, passes, reason
 from rope_dit.errors import UserError, nearest

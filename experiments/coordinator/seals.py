@@ -1,6 +1,7 @@
 """What of a study is sealed before its first run, and how the seal goes on when it grows and is looked at.
 
-`experiments.records.chain` says what a chain is, and `docs/seals.md` what it proves. Imports no torch.
+`experiments.records.sealing` says what a chain is and holds, and `docs/seals.md` what it proves. Imports no
+torch.
 """
 
 import time
@@ -8,9 +9,10 @@ from dataclasses import replace
 from pathlib import Path
 
 from experiments.coordinator.plan import RESTORE, Plan, grow, read_plan, read_saved
-from experiments.records import chain as chains
-from experiments.records.chain import GROWN, PLANNED, extended, read_chain, write_chain
-from experiments.records.definition import ARM, GROWING, is_whole, sealable, unlike_its_chain
+from experiments.records.definition import is_whole
+from experiments.records.sealing import chain as chains
+from experiments.records.sealing.chain import GROWN, PLANNED, extended, read_chain, write_chain
+from experiments.records.sealing.fields import ANEW, ARM, sealable, unlike_its_chain
 from rope_dit.errors import UserError
 from rope_dit.words import differing
 
@@ -31,7 +33,7 @@ def joined(asked: Plan) -> Plan:
     if not saved.chain:  # of before there were seals
         return grown
     there, now = chains.state(grown.chain), sealable(grown.definition())
-    growing = [name for name in now if name in GROWING or name.startswith(ARM)]
+    growing = [name for name in now if name in ANEW or name.startswith(ARM)]
     more = {name: now[name] for name in growing if now[name] != there.get(name)}
     return replace(grown, chain=extended(grown.chain, GROWN, more, time.time())) if more else grown
 

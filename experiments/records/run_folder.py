@@ -30,13 +30,13 @@ from typing import Any
 from experiments.cli.commands import python
 from experiments.config.identity import SOURCE, read_identity
 from experiments.config.text import to_json
-from experiments.records import chain
 from experiments.records.curve_log import CurveLog, Row, line_of, made_row, read_log
 from experiments.records.folders import locks
 from experiments.records.folders.own_files import refuse_links
 from experiments.records.mlflow_names import Point
 from experiments.records.run_record import RunRecord, read_record, write_record
 from experiments.records.score import Score, is_sealed, read_scores, write_scores
+from experiments.records.sealing import chain
 from rope_dit.durable import naming, write_durably
 from rope_dit.errors import UserError
 from rope_dit.files import read_file

@@ -15,7 +15,6 @@ from commands import SMOKE, call
 from PIL import Image
 
 from analysis.study import Study, load_study
-from experiments.records.chain import write_chain
 from experiments.records.definition import (
     ArmRecord,
     Definition,
@@ -25,6 +24,7 @@ from experiments.records.definition import (
 )
 from experiments.records.mlflow_store import artifact_location, connect
 from experiments.records.score import Score, ScoreKey, write_scores
+from experiments.records.sealing.chain import write_chain
 
 NAME, MADE_UP = "tiny", "made-up"
 ARMS = {"learned": "learned", "rope2d": "rope2d", "twin": "rope2d"}

@@ -4,6 +4,7 @@ import contextlib
 import copy
 import io
 import json
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -75,6 +76,24 @@ def studies_in(folder: Path, patch: pytest.MonkeyPatch) -> None:
     patch.chdir(folder)
     patch.setattr(ablate, "make_launcher", lambda *_: Here())
     patch.setattr(study, "write_report", lambda name, uri, out: out / name / "index.html")
+
+
+def made_study(folder: Path, *args: object) -> Result:
+    """Carry out a study in a folder, with its store, by runs of their own processes; it must end well."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        patch.setenv("MLFLOW_TRACKING_URI", "")  # so that what the command pins is forgotten afterwards
+        result = call_study(*args)
+    assert result.code == 0, result.err
+    return result
+
+
+def copied_study(folder: Path, to: Path, patch: pytest.MonkeyPatch) -> Path:
+    """A copy of a folder with a study to go on with; its store knows the run folders by their first place."""
+    shutil.copytree(folder, to, dirs_exist_ok=True)
+    patch.setenv("MLFLOW_TRACKING_URI", "")
+    patch.chdir(to)
+    return to
 
 
 def plan_of(folder: Path, name: str) -> Plan:

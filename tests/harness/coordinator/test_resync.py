@@ -20,8 +20,8 @@ from experiments.config.measures import measures
 from experiments.coordinator.cell import Cell
 from experiments.coordinator.resync import sync_runs
 from experiments.records import mlflow_mirror, mlflow_store
-from experiments.records.chain import LOOK, PLANNED, extended, read_chain, write_chain
 from experiments.records.run_folder import Ending
+from experiments.records.sealing.chain import LOOK, PLANNED, extended, read_chain, write_chain
 from experiments.records.stores.run_files import lacking
 from experiments.scoring.jobs import final_jobs
 

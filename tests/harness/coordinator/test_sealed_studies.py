@@ -1,12 +1,11 @@
 """A study is sealed before its first run and at each growth and look; what was changed is refused or said."""
 
 import json
-import shutil
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from studies import QUICK, call_study, plan_of
+from studies import QUICK, call_study, copied_study, made_study, plan_of
 
 from analysis.judging import looks
 from analysis.page import provenance
@@ -16,7 +15,11 @@ from experiments.coordinator.ablate import hold, stages
 from experiments.coordinator.plan import Plan
 from experiments.coordinator.plan_ablation import plan_ablation
 from experiments.coordinator.seals import counted, joined
-from experiments.records.chain import (
+from experiments.records.definition import read_definition
+from experiments.records.mlflow_store import connect
+from experiments.records.run_folder import Ending
+from experiments.records.seal import sealed
+from experiments.records.sealing.chain import (
     FILE,
     GROWN,
     LOOK,
@@ -27,10 +30,7 @@ from experiments.records.chain import (
     read_chain,
     write_chain,
 )
-from experiments.records.definition import read_definition, sealable, unlike_its_chain
-from experiments.records.mlflow_store import connect
-from experiments.records.run_folder import Ending
-from experiments.records.seal import sealed
+from experiments.records.sealing.fields import sealable, unlike_its_chain
 from rope_dit.errors import UserError
 
 STUDY = ("--preset", "smoke", *QUICK, "--variants", "none", "--name", "s")
@@ -41,21 +41,13 @@ pytestmark = pytest.mark.filterwarnings("ignore::optuna.exceptions.ExperimentalW
 def finished(tmp_path_factory):
     """A folder with a study `s` of one arm that was looked at with 3 and with 4 seeds, as planned."""
     folder = tmp_path_factory.mktemp("sealed")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.chdir(folder)
-        patch.setenv("MLFLOW_TRACKING_URI", "")
-        result = call_study(*STUDY, "--looks", 3, 4, "--seeds", 4)
-    assert result.code == 0, result.err
-    return folder, result
+    return folder, made_study(folder, *STUDY, "--looks", 3, 4, "--seeds", 4)
 
 
 @pytest.fixture
 def copy(finished, tmp_path, monkeypatch):
     """A copy of it to change."""
-    shutil.copytree(finished[0], tmp_path, dirs_exist_ok=True)
-    monkeypatch.setenv("MLFLOW_TRACKING_URI", "")
-    monkeypatch.chdir(tmp_path)
-    return tmp_path
+    return copied_study(finished[0], tmp_path, monkeypatch)
 
 
 def report_of(folder: Path) -> Study:

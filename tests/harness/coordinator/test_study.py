@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from commands import METRIC, call, forget_plugins, timeless
-from studies import QUICK, call_study, plan_of, trials_of
+from studies import QUICK, call_study, copied_study, made_study, plan_of, trials_of
 
 from analysis import load
 from experiments.config.launch import LaunchConfig
@@ -30,22 +30,13 @@ pytestmark = pytest.mark.filterwarnings("ignore::optuna.exceptions.ExperimentalW
 def finished(tmp_path_factory):
     """A folder with a finished study `small` of two arms and two seeds; tests that change it take a copy."""
     folder = tmp_path_factory.mktemp("study")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.chdir(folder)
-        patch.delenv("MLFLOW_TRACKING_URI", raising=False)
-        result = call_study("smoke", *QUICK, "--seeds", 2, "--name", "small")
-        patch.delenv("MLFLOW_TRACKING_URI", raising=False)
-    assert result.code == 0, result.err
-    return folder, result
+    return folder, made_study(folder, "smoke", *QUICK, "--seeds", 2, "--name", "small")
 
 
 @pytest.fixture
 def copy(finished, tmp_path, monkeypatch):
-    """A copy of the finished study to go on with; its store knows the run folders by their first place."""
-    shutil.copytree(finished[0], tmp_path, dirs_exist_ok=True)
-    monkeypatch.setenv("MLFLOW_TRACKING_URI", "")  # so that what the command pins is forgotten after the test
-    monkeypatch.chdir(tmp_path)
-    return tmp_path
+    """A copy of the finished study to go on with."""
+    return copied_study(finished[0], tmp_path, monkeypatch)
 
 
 def scores_of(folder: Path, name: str = "small") -> dict[str, list[dict[str, str]]]:

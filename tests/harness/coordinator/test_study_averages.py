@@ -1,11 +1,10 @@
 """Studies whose runs keep several averages: the endpoint is of the first, and what is scored only grows."""
 
 import csv
-import shutil
 
 import pytest
 from commands import snapshot, timeless
-from studies import QUICK, call_study, plan_of, trials_of
+from studies import QUICK, call_study, copied_study, made_study, plan_of, trials_of
 
 from experiments.config.canonical import canonical, keeping, scoring
 from experiments.config.presets import PRESETS
@@ -21,20 +20,13 @@ pytestmark = pytest.mark.filterwarnings("ignore::optuna.exceptions.ExperimentalW
 def finished(tmp_path_factory):
     """A folder with a finished study `a`; tests that change it take a copy."""
     folder = tmp_path_factory.mktemp("averages")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.chdir(folder)
-        patch.setenv("MLFLOW_TRACKING_URI", "")
-        result = call_study(*SMALL, "--train.averages", *BOTH)
-    assert result.code == 0, result.err
+    made_study(folder, *SMALL, "--train.averages", *BOTH)
     return folder
 
 
 @pytest.fixture
 def copy(finished, tmp_path, monkeypatch):
-    shutil.copytree(finished, tmp_path, dirs_exist_ok=True)
-    monkeypatch.setenv("MLFLOW_TRACKING_URI", "")
-    monkeypatch.chdir(tmp_path)
-    return tmp_path
+    return copied_study(finished, tmp_path, monkeypatch)
 
 
 def distances(folder, cell=0):

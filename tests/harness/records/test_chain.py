@@ -4,7 +4,8 @@ from dataclasses import replace
 
 import pytest
 
-from experiments.records.chain import (
+from experiments.records.definition import ArmRecord, Definition, Endpoint, Look
+from experiments.records.sealing.chain import (
     FILE,
     GROWN,
     LOOK,
@@ -20,14 +21,7 @@ from experiments.records.chain import (
     state,
     write_chain,
 )
-from experiments.records.definition import (
-    ArmRecord,
-    Definition,
-    Endpoint,
-    Look,
-    sealable,
-    unlike_its_chain,
-)
+from experiments.records.sealing.fields import sealable, unlike_its_chain
 from rope_dit.errors import UserError
 
 FIRST = extended((), PLANNED, {"margin": "0.02", "seeds": "0 1"}, 1.8e9)

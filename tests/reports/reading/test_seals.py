@@ -20,9 +20,10 @@ from report_stores import (
 from analysis.judging import looks
 from analysis.judging.judge import judge
 from analysis.page import provenance, words
-from experiments.records.chain import FILE, LOOK, PLANNED, Chain, extended, head, write_chain
-from experiments.records.definition import Definition, Look, sealable
+from experiments.records.definition import Definition, Look
 from experiments.records.mlflow_store import connect
+from experiments.records.sealing.chain import FILE, LOOK, PLANNED, Chain, extended, head, write_chain
+from experiments.records.sealing.fields import sealable
 from experiments.records.stores.run_files import local_folder
 
 PLANNED_AT = 1.78e9
