@@ -77,7 +77,7 @@ def scores(study: Study, main: pd.DataFrame) -> TextTable:
         counted = f"{row['seeds']} of {row['planned']}"
         rows.append([
             row["arm"], counted, plus_minus(row["mean"], row["half"]),
-            fixed(row["real_floor"], decimals),
+            significant(row["real_floor"], 3),
             *(_held_out(row) for _ in apart),
             _each_seed(study, row["arm"], decimals + 1), f"{row['diverged']} of {row['planned']}",
             *(plus_minus(row[name], row[f"{name}_half"]) for name in others),
@@ -87,8 +87,7 @@ def scores(study: Study, main: pd.DataFrame) -> TextTable:
 
 def _held_out(row: Mapping[Hashable, Any]) -> str:
     """Distance from held-out pictures, and that of training pictures."""
-    decimals = decimals_of(row["held_out_half"], row["held_out"])
-    floor = fixed(row["held_out_floor"], decimals)
+    floor = significant(row["held_out_floor"], 3)
     return NONE if floor == NONE else f"{plus_minus(row['held_out'], row['held_out_half'])} ({floor})"
 
 

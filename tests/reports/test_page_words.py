@@ -10,7 +10,7 @@ import pytest
 from analysis import tables
 from analysis.figures.example import example
 from analysis.judging.judge import judge
-from analysis.page import words
+from analysis.page import text_tables, words
 from analysis.page.render import render
 from analysis.report import contents_of
 
@@ -164,7 +164,7 @@ def held_out(study, floor=15.0, **changed):
 def test_a_distance_stands_beside_that_from_held_out_pictures():
     for text in pages_of(held_out(example().study)):
         assert "From held-out (floor)" in text
-        assert text.count("20.0 \u00b1 2.5 (2.5)") == 3
+        assert text.count("20.0 \u00b1 2.5 (2.50)") == 3
         assert "copies of those would lie at it" in text
         assert "may be copies" not in text
 
@@ -207,3 +207,12 @@ def test_intervals_of_means_are_called_normal_theory():
     for text in pages_of(example().study):
         assert text.count("normal-theory") >= 2
         assert "never narrower than so many seeds can tell" in text
+
+
+def test_one_floor_is_one_text_in_every_row_however_sure_the_means_are():
+    study = study_of({"learned": [20.0, 20.001, 19.999], "rope2d": [20.0, 45.0, 31.0]})
+    scores = study.scores.assign(real_floor=0.2234)
+    main = tables.main_table(replace(study, scores=scores), example().curves)
+    table = text_tables.scores(replace(study, scores=scores), main)
+    place = [column.title for column in table.columns].index("Real floor")
+    assert [row[place] for row in table.rows] == ["0.223", "0.223"]
