@@ -190,8 +190,8 @@ class Attention(nn.Module):
             q, k = self.q_norm(q), self.k_norm(k)
         kind, count = v.dtype, site.rows.shape[-1]
         extra = x_BTD.shape[1] - count
-        turned = pos_embed.rotate(site, q[:, :, :count], k[:, :, :count])
-        bias = pos_embed.bias(site, *turned)
+        patches = q[:, :, :count], k[:, :, :count]
+        turned, bias = pos_embed.rotate(site, *patches), pos_embed.bias(site, *patches)
         changed = *turned, pos_embed.value(site, v[:, :, :count])
         q, k, v = (_put_back(new, old).to(kind) for new, old in zip(changed, (q, k, v), strict=True))
         if bias is not None and extra:  # none for registers

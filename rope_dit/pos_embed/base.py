@@ -97,7 +97,7 @@ class PosEmbed(nn.Module):
     def bias(self, site: Site, q_BHTK: Tensor, k_BHTK: Tensor) -> Tensor | None:
         """Return what is added to the attention logits, [B or 1, H, T, T], or None for nothing.
 
-        Queries and keys come as `rotate` left them.
+        Queries and keys come as they are before `rotate`.
         """
         return None
 

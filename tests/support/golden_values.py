@@ -66,8 +66,8 @@ def variant(name: str) -> Values:
         values += spread(pos.add(site_of(geometry, (h, w), tokens), tokens))
         site = site_of(geometry, (h, w), tokens, layer=1)
         q, k = (noise(each, 1, geometry.num_heads, h * w, geometry.head_dim) for each in ("queries", "keys"))
-        q, k = pos.rotate(site, q, k)
         bias = pos.bias(site, q, k)
+        q, k = pos.rotate(site, q, k)
         logits = q @ k.transpose(-1, -2)
         values += spread(logits if bias is None else logits + bias)
     return values

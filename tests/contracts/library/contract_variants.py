@@ -59,8 +59,8 @@ def logits(pos: PosEmbed, grid: Grid, layer: int = 0, t: float = 0.3, chosen: Te
     to_q, to_k = noise(2, geometry.dim, geometry.dim, seed=1) / math.sqrt(geometry.dim)
     q, k = ((x_BTD @ m).unflatten(-1, (geometry.num_heads, -1)).transpose(1, 2) for m in (to_q, to_k))
     here = site(layer, x_BTD)
-    q, k = pos.rotate(here, q, k)
     bias = pos.bias(here, q, k)
+    q, k = pos.rotate(here, q, k)
     out = (q @ k.transpose(-1, -2) / math.sqrt(geometry.head_dim) + (0 if bias is None else bias))[0]
     return out if chosen is not None else out.unflatten(-1, grid).unflatten(-3, grid)
 
@@ -160,7 +160,7 @@ def hooks_keep_shapes_on_every_grid(spec):
             x, (q, k, v) = noise(2, tokens, DIM).float(), noise(3, 2, HEADS, tokens, HEAD_DIM).float()
             here = site_of(pos.geometry, grid, x)
             added, (turned_q, turned_k) = pos.add(here, x), pos.rotate(here, q, k)
-            values, bias = pos.value(here, v), pos.bias(here, turned_q, turned_k)
+            values, bias = pos.value(here, v), pos.bias(here, q, k)
             assert added.shape == x.shape
             assert turned_q.shape == turned_k.shape
             assert turned_q.shape[:3] == q.shape[:3]
@@ -178,9 +178,11 @@ def hooks_keep_types(spec):
             x, (q, k) = noise(1, tokens, DIM).to(dtype), noise(2, 1, HEADS, tokens, HEAD_DIM).to(dtype)
             here = site_of(pos.geometry, grid, x)
             assert pos.add(here, x).dtype == dtype
+            bias, values = pos.bias(here, q, k), pos.value(here, k)
+            assert (values.dtype, pos.output(here, values).dtype) == (dtype,) * 2
             q, k = pos.rotate(here, q, k)
-            assert (q.dtype, k.dtype, pos.output(here, pos.value(here, k)).dtype) == (dtype,) * 3
-            assert F.scaled_dot_product_attention(q, k, k, attn_mask=pos.bias(here, q, k)).dtype == dtype
+            assert (q.dtype, k.dtype) == (dtype,) * 2
+            assert F.scaled_dot_product_attention(q, k, k, attn_mask=bias).dtype == dtype
 
 
 def hooks_do_not_change_their_inputs(spec):
