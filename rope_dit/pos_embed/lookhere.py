@@ -8,31 +8,10 @@ from torch import Tensor
 
 from rope_dit.errors import check
 from rope_dit.pos_embed.base import Geometry, PosEmbed, Site
+from rope_dit.pos_embed.cones import MASKED, TURNS, eighth, sees
 from rope_dit.pos_embed.offsets import offsets, summed
 from rope_dit.positions.base import Places
 from rope_dit.registry import POS_EMBEDS
-
-MASKED = -1e4
-"""logit that no softmax sees, finite in float16 and bf16"""
-TURNS = {"90": (0, 2, 1, 3), "45": (0, 1, 4, 5, 2, 3, 6, 7)}
-"""cones in the order in which heads take them: opposite ones together, where a layer has few heads"""
-
-
-def eighth(down: Tensor, right: Tensor) -> Tensor:
-    """Eighth of the plane that an offset is in: n where its angle is in [45n, 45(n+1)) degrees; -1 for none.
-
-    Angles count from the right by way of down.
-
-    >>> down, right = torch.tensor([[0.0, 1, 1, 1, -1, -1, 0], [1, 1, 0, -1, -1, 0, 0]])
-    >>> eighth(down, right).int().tolist()
-    [0, 1, 2, 3, 5, 6, -1]
-    """
-    y, x = (axis.round(decimals=6) for axis in (down, right))  # steps that are no indices are rounded
-    found = torch.full_like(x, -1)
-    for quarter in range(4):
-        found = torch.where((x > 0) & (y >= 0), 2 * quarter + (y >= x).to(x), found)
-        y, x = -x, y
-    return found
 
 
 @POS_EMBEDS.register("lookhere")
@@ -94,15 +73,12 @@ class LookHere(PosEmbed):
         distance = summed(places, down**2, right**2).sqrt()
         at = eighth(summed(places, down, zeros[1]), summed(places, zeros[0], right))
         heads, depth = self.geometry.num_heads, self.geometry.depth
-        directed, cones = heads - self.undirected, len(self.turns)
+        directed = heads - self.undirected
         steep = self.slope * (1.5 - layer / max(1, depth - 1))
         found = []
         for head in range(directed):
-            turn, cone = head // cones, self.turns[(head + layer * directed) % cones]
-            if cones == 8:
-                seen, share = at == cone, 2.0 ** -(1 + turn)
-            else:
-                seen, share = ((at + (turn + 1) % 2) / 2).floor() % 4 == cone, 2.0 ** -(1 + turn // 2)
+            cone = self.turns[(head + layer * directed) % len(self.turns)]
+            seen, share = sees(at, cone, head // len(self.turns), len(self.turns))
             found.append(torch.where(seen | (at < 0), -steep * share * distance, MASKED))
         for i in range(self.undirected):
             found.append(-steep * 4.0 ** -(1 + i // math.ceil(self.undirected / 4)) * distance)

@@ -64,4 +64,5 @@ class Tupe(PosEmbed):
         heads, width = self.geometry.num_heads, self.geometry.head_dim
         maps = (self.to_query_DD * (2 * width) ** -0.5, self.to_key_DD)
         q_HTK, k_HTK = ((table_TD @ m).unflatten(1, (heads, width)).transpose(0, 1) for m in maps)
-        return (q_HTK @ k_HTK.transpose(1, 2))[None].to(q_BHTK.dtype)
+        bias_HTT: Tensor = q_HTK @ k_HTK.transpose(1, 2)
+        return bias_HTT[None].to(q_BHTK.dtype)

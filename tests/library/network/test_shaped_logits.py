@@ -12,7 +12,7 @@ from torch.nn import functional as F
 from rope_dit.errors import UserError
 from rope_dit.pos_embed.base import Geometry, Grid, PosEmbed
 from rope_dit.pos_embed.compose import build
-from rope_dit.pos_embed.lookhere import MASKED
+from rope_dit.pos_embed.cones import MASKED
 
 
 def weights(pos: PosEmbed) -> dict[str, Tensor]:
