@@ -40,7 +40,8 @@ class Composite(PosEmbed):
 
     def __init__(self, geometry: Geometry, parts: list[PosEmbed]):
         super().__init__(geometry)
-        names = [type(part).__name__ for part in parts if type(part).rotate is not PosEmbed.rotate]
+        turning = [part for part in parts if part.rotates and type(part).rotate is not PosEmbed.rotate]
+        names = [type(part).__name__ for part in turning]
         if len(names) > 1:
             raise UserError(
                 f"a variant may rotate queries and keys once; got {' and '.join(names)}. Keep one of them."
