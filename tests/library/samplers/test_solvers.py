@@ -93,7 +93,7 @@ def test_unipc_corrects_with_exact_means():
 
 
 def test_unipc_corrects_exactly_where_data_is_a_parabola_in_lambda():
-    """Against the integral that the correction stands for, with steps of which one is three times the other."""
+    """Against the integral that the correction stands for, one step three times the other."""
 
     def data(at: Tensor) -> Tensor:
         return 1 + 2 * at + 3 * at**2
