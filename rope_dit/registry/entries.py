@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from rope_dit.errors import UserError, nearest
-from rope_dit.registry.specs import NAME, TEXTS, TYPES, FreeText, Option, Part, Value, show
+from rope_dit.registry.specs import NAME, TEXTS, TYPES, FreeText, Numbers, Option, Part, Value, show
 from rope_dit.registry.syntax import Keyword, Registered, literal_choices, tree_sha256
 
 
@@ -88,7 +88,7 @@ def _option(found: Keyword, where: str) -> Option:
     if kind is None or not _fits(found.value, kind):
         raise UserError(f"{where}: got the option '{found.text}', expected a type of {', '.join(TYPES)} "
                         "or Literal['a', 'b'], and a plain value of it as default.")  # fmt: skip
-    default: Value = float(found.value) if kind is float else found.value
+    default = _as(found.value, kind)
     option = Option(found.name, kind, default, choices=choices)
     option.convert(show(option.default), where)  # a default must be something that a spec can say
     return option
@@ -102,10 +102,17 @@ def _neutral(options: Mapping[str, Option], key: object, value: Any, where: str)
         raise UserError(f"{where}: neutral names '{key}', expected one of its options: {has}.")
     if not _fits(value, option.type):
         raise UserError(f"{where}: neutral value of '{key}' got {value!r}, expected {TEXTS[option.type][1]}.")
-    neutral: Value = float(value) if option.type is float else value
+    neutral = _as(value, option.type)
     option.convert(show(neutral), where)
     return replace(option, neutral=neutral)
 
 
+def _as(value: Any, kind: type) -> Value:
+    made: Value = float(value) if kind is float else value
+    return tuple(map(float, value)) if kind is Numbers else made
+
+
 def _fits(value: object, kind: type) -> bool:
+    if kind is Numbers:
+        return isinstance(value, tuple) and bool(value) and all(_fits(number, float) for number in value)
     return type(value) in {float: (int, float), FreeText: (str,)}.get(kind, (kind,))
