@@ -23,6 +23,7 @@ RULES: list[tuple[str, tuple[str, ...]]] = [
     ("rope_dit/model.py", ("rope_dit.trainer", "rope_dit.flow", "rope_dit.samplers", "rope_dit.checkpoint")),
     ("rope_dit/registry/specs.py", ("rope_dit.registry",)),
     ("rope_dit/registry/syntax.py", ("rope_dit.registry",)),
+    ("rope_dit/registry/docstrings.py", ("rope_dit",)),
     ("rope_dit/registry/entries.py", ("rope_dit.registry.registry", "rope_dit.registry.kinds")),
     (
         "analysis/",
@@ -68,7 +69,9 @@ TORCH_FREE_LIBRARY = [
     "guidance/spec",
     "samplers/spec",
 ]
-TORCH_FREE_LIBRARY += [f"registry/{file}" for file in ("entries", "kinds", "registry", "specs", "syntax")]
+TORCH_FREE_LIBRARY += [
+    f"registry/{file}" for file in ("docstrings", "entries", "kinds", "registry", "specs", "syntax")
+]
 
 
 def name(path: Path) -> str:

@@ -1,4 +1,6 @@
-"""What `--list` prints: all that is registered, with options and claims, read from syntax trees."""
+"""What `--list` prints: all that is registered, with sources, options and claims, read from syntax trees."""
+
+import textwrap
 
 from rope_dit.errors import UserError, nearest
 from rope_dit.registry import REGISTRIES, show
@@ -21,13 +23,16 @@ def list_registered(args: list[str]) -> bool:
 
 
 def listing(kind: str) -> str:
-    """What is registered of one kind: name, summary, options with their defaults, and claims."""
+    """What is registered of one kind: name, summary, source, options with their defaults, and claims."""
     lines = [f"{kind}:"]
     for entry in REGISTRIES[kind]:
         options = [f"{option.name}={show(option.default)}" for option in entry.options.values()]
         shown = {name: entry.claims.get(name) for name in REGISTRIES[kind].shown}
         claims = [_claim(name, value) for name, value in shown.items() if value]
         lines.append(f"  {entry.name:<18}{entry.summary}")
+        if entry.source:
+            lines += textwrap.wrap(f"source:  {entry.source}", 110, initial_indent=" " * 20,
+                                   subsequent_indent=" " * 29, break_on_hyphens=False)  # fmt: skip
         if options:
             lines.append(f"{'':<20}options: {', '.join(options)}")
         if claims:
