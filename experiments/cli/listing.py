@@ -3,7 +3,7 @@
 import textwrap
 
 from rope_dit.errors import UserError, nearest
-from rope_dit.registry import REGISTRIES, show
+from rope_dit.registry import REGISTRIES, Entry, show
 from rope_dit.words import printable
 
 
@@ -27,8 +27,7 @@ def listing(kind: str) -> str:
     lines = [f"{kind}:"]
     for entry in REGISTRIES[kind]:
         options = [f"{option.name}={show(option.default)}" for option in entry.options.values()]
-        shown = {name: entry.claims.get(name) for name in REGISTRIES[kind].shown}
-        claims = [_claim(name, value) for name, value in shown.items() if value]
+        claims = claims_of(kind, entry)
         lines.append(f"  {entry.name:<18}{entry.summary}")
         if entry.source:
             lines += textwrap.wrap(f"source:  {entry.source}", 110, initial_indent=" " * 20,
@@ -38,6 +37,12 @@ def listing(kind: str) -> str:
         if claims:
             lines.append(f"{'':<20}claims:  {', '.join(claims)}")
     return "\n".join(map(printable, lines))  # a plug-in says what it likes
+
+
+def claims_of(kind: str, entry: Entry) -> list[str]:
+    """What an item claims, of that which its kind shows, in words."""
+    shown = {name: entry.claims.get(name) for name in REGISTRIES[kind].shown}
+    return [_claim(name, value) for name, value in shown.items() if value]
 
 
 def _claim(name: str, value: object) -> str:
