@@ -99,8 +99,8 @@ def of_similarity(logits: np.ndarray, marked: tuple[int, int]) -> Picture:
 def _panel(axis: Axes, logits: np.ndarray, scale: Normalize, marked: tuple[int, int]) -> None:
     axis.imshow(logits, cmap=_MAP, norm=scale, interpolation="nearest")
     for width, color in ((2.6, "white"), (1.2, "black")):
-        ring = {"markerfacecolor": "none", "markeredgecolor": color, "markeredgewidth": width}
-        axis.plot(*marked, "o", markersize=5, **ring)
+        axis.plot(*marked, "o", markersize=5, markerfacecolor="none", markeredgecolor=color,
+                  markeredgewidth=width)  # fmt: skip
     axis.set(xticks=[], yticks=[])
     axis.spines[:].set_color(_EDGE)
 
