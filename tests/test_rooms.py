@@ -38,7 +38,7 @@ FACTORS: dict[str, tuple[str, ...]] = {
 }  # fmt: skip
 """folders of the library's items, and what of it they import besides the registry, errors and themselves"""
 
-COMMANDS = ("run", "study", "evaluate", "sample", "bench", "train_extractor", "document")
+COMMANDS = ("run", "study", "evaluate", "sample", "bench", "train_extractor", "document", "convergence")
 EXPERIMENTS = [
     "cli",
     "config",

@@ -49,7 +49,7 @@ def at_equal_cost(
     ['heun:grid=uniform,steps=1', 'heun:grid=uniform,steps=2', 'rk4:grid=uniform,steps=1', \
 'dopri5:atol=0.01,rtol=0.01']
     """
-    made = []
+    made: list[SamplerSpec] = []
     for solver in solvers:
         name, colon, options = solver.partition(":")
         joined = f"{name}:{options}," if colon else f"{name}:"

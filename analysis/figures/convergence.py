@@ -1,6 +1,6 @@
 """Draw what `experiments.convergence` wrote: distances to the exact solution and scores against cost.
 
-python -m analysis.convergence analysis/results/solvers/points.csv --out docs/solvers.png
+python -m analysis.figures.convergence analysis/results/solvers/points.csv --out docs/solvers.png
 """
 
 from dataclasses import dataclass
@@ -35,7 +35,7 @@ class FigureConfig:
 
 def command(args: list[str], stop: StopFlag) -> int:
     """Draw and write; returns the exit code."""
-    wanted = parse(FigureConfig, None, args, "python -m analysis.convergence", __doc__)
+    wanted = parse(FigureConfig, None, args, "python -m analysis.figures.convergence", __doc__)
     check_folder(wanted.out.parent, "--out")
     wanted.out.parent.mkdir(parents=True, exist_ok=True)
     draw(read(wanted.points)).savefig(wanted.out, facecolor="white")
