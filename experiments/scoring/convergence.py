@@ -41,7 +41,7 @@ class Point:
 def at_equal_cost(
     solvers: Sequence[str], nfes: Sequence[int], tolerances: Sequence[float]
 ) -> list[SamplerSpec]:
-    """Each solver with as many steps as give exactly each number of evaluations, where some do.
+    """Each solver with as many steps as each number of evaluations allows, where it allows one.
 
     Adaptive solvers come with each tolerance, for `rtol` and `atol` alike.
 
@@ -59,8 +59,8 @@ def at_equal_cost(
             made += map(SamplerSpec.parse, texts)
             continue
         for nfe in nfes:
-            steps, rest = divmod(nfe - int(claims.get("start_evals", 0)), int(claims["evals_per_step"]))
-            if steps >= 1 and not rest:
+            steps = (nfe - int(claims.get("start_evals", 0))) // int(claims["evals_per_step"])
+            if steps >= 1:
                 made.append(SamplerSpec.parse(f"{joined}steps={steps}"))
     return made
 
