@@ -31,8 +31,9 @@ RULES: list[tuple[str, tuple[str, ...]]] = [
 ]
 
 FACTORS: dict[str, tuple[str, ...]] = {
-    "averages": (), "couplings": ("randomness",), "densities": ("randomness",), "grids": (),
-    "guidance": ("samplers",), "objectives": (), "optimizers": ("config",), "pos_embed": ("positions",),
+    "averages": (), "couplings": ("randomness",), "densities": ("randomness",), "extrapolations": (),
+    "grids": (), "guidance": ("samplers",), "objectives": (), "optimizers": ("config",),
+    "pos_embed": ("extrapolations", "positions"),
     "positions": (), "samplers": (), "schedules": (),
 }  # fmt: skip
 """folders of the library's items, and what of it they import besides the registry, errors and themselves"""
