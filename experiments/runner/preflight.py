@@ -189,7 +189,8 @@ def _try_sampler(generator: Generator, sampler: SamplerSpec, guidance: GuidanceS
         grows = bool((times_S.diff() >= 0).all()) and times_S[0] == 0 and times_S[-1] == 1
         got = f"times from {times_S[0]:g} to {times_S[-1]:g} of {times_S.dtype}"
         _expect(grows and times_S.dtype == torch.float64, got, "float64 that grow from 0 to 1")
-        sampler = replace(sampler, steps=min(sampler.steps, STEPS))
+        if not sampler.own_times:
+            sampler = replace(sampler, steps=min(sampler.steps, STEPS))
     try:
         x_BCHW, _ = generator.solved(0, sampler, guidance, 0)
     except _Enough:

@@ -76,10 +76,10 @@ class PosEmbed(nn.Module):
     """the flow's time changes the logits, the tokens or the values"""
     uses_coordinates: bool = True
     """`model.positions` changes logits, tokens or values; else it is no part of a run's identity"""
+    rotates: bool = True
+    """`rotate`, where there is one, turns queries and keys: only one part of a composite may"""
     needs_grid: bool = False
     """logits need the whole grid; otherwise some of its tokens with their coordinates have the same ones"""
-    rotary: bool = False
-    """turns queries and keys; of several parts one may"""
     extrapolates_frequencies: bool = False
     """turns with frequencies that an extrapolation may change: `rotate` goes by `site.stretch`"""
 

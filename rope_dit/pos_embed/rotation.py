@@ -97,7 +97,6 @@ class Rotating(PosEmbed):
 
     owner = "a rotary variant"
     """the name in messages"""
-    rotary = True
     values: bool = False
 
     def operator(self, site: Site) -> Any:

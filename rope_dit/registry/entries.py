@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from rope_dit.errors import UserError, nearest
-from rope_dit.registry.specs import NAME, TEXTS, TYPES, FreeText, Option, Part, Value, show
+from rope_dit.registry.docstrings import Docstring
+from rope_dit.registry.specs import NAME, TEXTS, TYPES, FreeText, Numbers, Option, Part, Value, show
 from rope_dit.registry.syntax import Keyword, Registered, literal_choices, tree_sha256
 
 
@@ -18,11 +19,26 @@ class Entry:
 
     name: str
     path: Path
-    summary: str
+    docstring: str
     options: Mapping[str, Option] = field(default_factory=dict)
     claims: Mapping[str, Any] = field(default_factory=dict)
     version: int = 1
     is_plugin: bool = False
+
+    @property
+    def says(self) -> Docstring:
+        """The parts of its docstring."""
+        return Docstring(self.docstring)
+
+    @property
+    def summary(self) -> str:
+        """First line of its docstring."""
+        return self.says.summary
+
+    @property
+    def source(self) -> str:
+        """Where it is from: what its docstring says after `Source:`."""
+        return self.says.source
 
     def specs(self) -> Iterator[str]:
         """Yield the name alone, then with each value of each option whose values can be listed."""
@@ -79,7 +95,7 @@ def entry_of(found: Registered, path: Path, is_plugin: bool) -> Entry:
             case _:
                 raise UserError(f"{where}: got '{keyword.text}', expected version=N, a whole number of at "
                                 "least 1, or neutral={'option': value}.")  # fmt: skip
-    return Entry(found.name, path, found.summary, options, found.claims, version, is_plugin)
+    return Entry(found.name, path, found.docstring, options, found.claims, version, is_plugin)
 
 
 def _option(found: Keyword, where: str) -> Option:
@@ -88,7 +104,7 @@ def _option(found: Keyword, where: str) -> Option:
     if kind is None or not _fits(found.value, kind):
         raise UserError(f"{where}: got the option '{found.text}', expected a type of {', '.join(TYPES)} "
                         "or Literal['a', 'b'], and a plain value of it as default.")  # fmt: skip
-    default: Value = float(found.value) if kind is float else found.value
+    default = _as(found.value, kind)
     option = Option(found.name, kind, default, choices=choices)
     option.convert(show(option.default), where)  # a default must be something that a spec can say
     return option
@@ -102,10 +118,17 @@ def _neutral(options: Mapping[str, Option], key: object, value: Any, where: str)
         raise UserError(f"{where}: neutral names '{key}', expected one of its options: {has}.")
     if not _fits(value, option.type):
         raise UserError(f"{where}: neutral value of '{key}' got {value!r}, expected {TEXTS[option.type][1]}.")
-    neutral: Value = float(value) if option.type is float else value
+    neutral = _as(value, option.type)
     option.convert(show(neutral), where)
     return replace(option, neutral=neutral)
 
 
+def _as(value: Any, kind: type) -> Value:
+    made: Value = float(value) if kind is float else value
+    return tuple(map(float, value)) if kind is Numbers else made
+
+
 def _fits(value: object, kind: type) -> bool:
+    if kind is Numbers:
+        return isinstance(value, tuple) and bool(value) and all(_fits(number, float) for number in value)
     return type(value) in {float: (int, float), FreeText: (str,)}.get(kind, (kind,))

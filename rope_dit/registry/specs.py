@@ -6,14 +6,16 @@
 'heun:grid=shifted,steps=25'
 """
 
+import hashlib
 import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from rope_dit.errors import UserError
 
-Value = bool | int | float | str
+Value = bool | int | float | str | tuple[float, ...]
 Text = str
 """annotation of an option whose value is any text that the grammar can hold, such as HOST:PORT or a path.
 No name for folders can be made of it; as default it may be empty, which is left out of specs"""
@@ -24,11 +26,18 @@ class FreeText(str):
     """Marks an option that is annotated as Text; its values are plain strings."""
 
 
+class Numbers(tuple[float, ...]):
+    """Marks an option that is annotated as tuple[float, ...], at least one number; its values are plain."""
+
+
+_NUMBER = r"-?([0-9]+\.?[0-9]*|\.[0-9]+)([eE]-?[0-9]+)?"
 TYPES: dict[str, type] = {"bool": bool, "int": int, "float": float, "str": str, "Text": FreeText}
+TYPES["tuple[float, ...]"] = Numbers
 TEXTS: dict[type, tuple[str, str]] = {
     bool: (r"true|false", "true or false"),
     int: (r"-?[0-9]+", "a whole number"),
-    float: (r"-?([0-9]+\.?[0-9]*|\.[0-9]+)([eE]-?[0-9]+)?", "a finite number"),
+    float: (_NUMBER, "a finite number"),
+    Numbers: (rf"{_NUMBER}(/{_NUMBER})*", "numbers joined by '/', as in 0/0.5/1"),
     str: (r"[A-Za-z0-9_]+", "letters, digits and '_'"),  # no '-' and no '.', so that slugs stay unique
     FreeText: (r"[^\s,;+=]*", "a text without white space and without , ; + ="),
 }
@@ -86,14 +95,23 @@ class Option:
             pattern, wanted = "|".join(self.choices), f"one of {', '.join(self.choices)}"
         try:
             if re.fullmatch(pattern, text):
-                is_text = issubclass(self.type, str)
-                value: Value = text == "true" if self.type is bool else text if is_text else self.type(text)
-                if not isinstance(value, float) or math.isfinite(value):
+                value = self._read(text)
+                floats = value if isinstance(value, tuple) else (value,)
+                if all(math.isfinite(number) for number in floats if isinstance(number, float)):
                     return value
         except ValueError:  # more digits than Python reads
             pass
         default = show(self.default) or "none"
         raise UserError(f"{owner}: option '{self.name}' got '{text}', expected {wanted} (default {default}).")
+
+    def _read(self, text: str) -> Value:
+        if self.type is Numbers:
+            return tuple(float(number) for number in text.split("/"))
+        if self.type is bool:
+            return text == "true"
+        kind: Any = str if issubclass(self.type, str) else self.type
+        value: Value = kind(text)
+        return value
 
 
 def slug(name: str, options: Mapping[str, str]) -> str:
@@ -101,16 +119,28 @@ def slug(name: str, options: Mapping[str, str]) -> str:
 
     >>> slug("rope2d", {"theta": "10000"})
     'rope2d-theta10000'
+    >>> slug("custom", {"times": "0/0.5/1"}), slug("custom", {"times": "/".join(["0.125"] * 9)})
+    ('custom-times0_0.5_1', 'custom-times9xd6867d012b18')
     """
-    return re.sub(r"[^A-Za-z0-9._-]", "_", "-".join([name, *(f"{k}{v}" for k, v in options.items())]))
+    words = (f"{key}{_short(value)}" for key, value in options.items())
+    return re.sub(r"[^A-Za-z0-9._-]", "_", "-".join([name, *words]))
+
+
+def _short(value: str) -> str:
+    """A list of many numbers by their number and the first digits of its SHA-256: names have their limits."""
+    if "/" not in value or len(value) <= 32:
+        return value
+    return f"{value.count('/') + 1}x{hashlib.sha256(value.encode()).hexdigest()[:12]}"
 
 
 def show(value: Value) -> str:
     """Write a value the one way specs write it.
 
-    >>> [show(100.0), show(1e22), show(True), show("shifted")]
-    ['100', '1e22', 'true', 'shifted']
+    >>> [show(100.0), show(1e22), show(True), show("shifted"), show((0.0, 0.1, 1.0))]
+    ['100', '1e22', 'true', 'shifted', '0/0.1/1']
     """
+    if isinstance(value, tuple):
+        return "/".join(map(show, value))
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, float) and value.is_integer() and abs(value) < 1e15:

@@ -25,7 +25,7 @@ class Solver:
     evals_per_step: int | None = None
     """velocity evaluations a step; None where it depends on the path"""
     start_evals: int = 0
-    """evaluations on top of those, once, as in the first step of a multistep method"""
+    """evaluations on top of those, once, as in a multistep method's first step; -1: the last saves one"""
     adaptive: bool = False
     """chooses its own times: `steps` and `grid` mean nothing to it"""
     stochastic: bool = False

@@ -13,6 +13,13 @@ class Dopri5(Solver):
 
     The pictures of a chunk share their steps. torchdiffeq's own norm is a mean over the chunk, in which one
     hard picture among easy ones gets lost; here the worst picture decides.
+
+    Source: J. R. Dormand and P. J. Prince, A family of embedded Runge-Kutta formulae, 1980, by torchdiffeq.
+
+    >>> import torch
+    >>> x, ends = torch.ones(1, 1, dtype=torch.float64), torch.tensor([0.0, 1.0], dtype=torch.float64)
+    >>> round(Dopri5().integrate(lambda x, t: x, x, ends).item(), 3)  # e
+    2.718
     """
 
     order = None

@@ -17,7 +17,16 @@ class EulerMaruyama(Solver):
 
     The score follows from x = t x1 + (1 - t) x0 with x0 normal: s = -E[x0 | x] / (1 - t), and as
     v = E[x1 - x0 | x], x = t v + E[x0 | x]. With this w nothing is singular at t = 1: w/2 s is
-    churn/2 (t v - x).
+    churn/2 (t v - x). `sde` holds this one as schedule=linear, to the bit, and has other diffusions and a
+    relative of second order; this name stays because scores are called by it.
+
+    Source: SiT (arXiv:2401.08740), where the diffusion w is free; this w is this project's.
+
+    >>> import torch
+    >>> half = torch.tensor([0.5, 1.0], dtype=torch.float64)  # 4 + 1/2 (1 + 1/2 (1/2 - 4)), no noise at 1
+    >>> x = torch.full((1,), 4.0, dtype=torch.float64)
+    >>> EulerMaruyama().integrate(lambda x, t: torch.ones_like(x), x, half, lambda step, x: x).item()
+    3.625
     """
 
     order = None

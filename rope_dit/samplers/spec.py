@@ -10,6 +10,8 @@ if TYPE_CHECKING:
     from rope_dit.samplers.sampler import Sampler
 
 STEPS, GRID = Option("steps", int, 50), Option("grid", str, "uniform")
+TIMES = "times"
+"""option of a grid whose values are its times: then there is no option `steps`"""
 
 
 @dataclass(frozen=True)
@@ -19,6 +21,9 @@ class SamplerSpec:
     >>> spec = SamplerSpec.parse("heun:steps=25")
     >>> str(spec), spec.slug, spec.family, spec.nfe
     ('heun:grid=uniform,steps=25', 'heun-25', 'heun', 50)
+    >>> spec = SamplerSpec.parse("heun:grid=custom,times=0/.1/1")  # times that are given say their number
+    >>> str(spec), spec.slug, spec.nfe
+    ('heun:grid=custom,times=0/0.1/1', 'heun-2-custom-times0_0.1_1', 4)
     """
 
     solver: str
@@ -46,17 +51,28 @@ class SamplerSpec:
                 )
             return cls(part.name, tuple(solver.resolve(part, stored=stored).items()))
         grid = GRIDS[given.get("grid", str(GRID.default))]
-        values = solver.resolve(part, {"steps": STEPS, "grid": GRID, **grid.options}, stored=stored)
-        steps = int(values["steps"])
-        check(1 <= steps <= 100_000, f"{part.name}: option 'steps'", steps, "a whole number from 1 to 100000")
+        more = {"grid": GRID, **grid.options} | ({} if TIMES in grid.options else {"steps": STEPS})
+        if "steps" in given and "steps" not in more:
+            raise UserError(f"grid {grid.name} has times of its own: 'steps' has no effect; remove it.")
+        values = solver.resolve(part, more, stored=stored)
         own, its = (tuple((k, values[k]) for k in sorted(entry.options)) for entry in (solver, grid))
+        if isinstance(times := values.get(TIMES), tuple):
+            return cls(part.name, own, len(times) - 1, grid.name, its)
+        steps = values["steps"]
+        assert isinstance(steps, int)
+        check(1 <= steps <= 100_000, f"{part.name}: option 'steps'", steps, "a whole number from 1 to 100000")
         return cls(part.name, own, steps, grid.name, its)
 
     def __str__(self) -> str:
         given = dict(self.solver_options + self.grid_options)
         if self.steps is not None:
-            given |= {"steps": self.steps, "grid": self.grid}
+            given |= {"grid": self.grid} | ({} if self.own_times else {"steps": self.steps})
         return str(Part(self.solver, tuple((k, show(v)) for k, v in sorted(given.items()))))
+
+    @property
+    def own_times(self) -> bool:
+        """Whether the grid's times are given, and with them the number of steps."""
+        return TIMES in dict(self.grid_options)
 
     @property
     def family(self) -> str:

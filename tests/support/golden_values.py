@@ -111,8 +111,9 @@ def solver(name: str) -> Values:
 
 
 def grid(name: str) -> Values:
-    """The times of 7 steps."""
-    times: Tensor = GRIDS.load(name)(7)
+    """The times of 7 steps, or those that it has of its own."""
+    own = GRIDS[name].options.get("times")
+    times: Tensor = GRIDS.load(name)(7 if own is None else len(own.default) - 1)
     return times.tolist()
 
 

@@ -1,12 +1,14 @@
 """Specs as text: grammar, values, canonical forms."""
 
+import re
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from rope_dit.errors import UserError
-from rope_dit.registry import POS_EMBEDS, Option, Part, show
-from rope_dit.registry.specs import FreeText
+from rope_dit.registry import POS_EMBEDS, Option, Part, show, slug
+from rope_dit.registry.specs import FreeText, Numbers
 
 
 def test_part_grammar():
@@ -122,3 +124,31 @@ def test_good_values_get_their_type():
     assert Option("x", float, 1.0).convert("3", "x") == 3.0
     assert isinstance(Option("x", float, 1.0).convert("3", "x"), float)
     assert Option("word", str, "a").convert("logit_normal", "x") == "logit_normal"
+
+
+@given(st.lists(st.floats(allow_nan=False, allow_infinity=False), min_size=1))
+def test_a_list_of_numbers_survives_its_text(numbers):
+    option = Option("times", Numbers, (0.0, 1.0))
+    assert option.convert(show(tuple(numbers)), "grid") == tuple(numbers)
+
+
+@pytest.mark.parametrize(
+    "text", ["", "/", "0/", "/1", "0//1", "0/a", "0,1", "0/1e999", "0/nan", "0/ 1", "(0, 1)"]
+)
+def test_what_is_no_list_of_numbers_is_refused(text):
+    with pytest.raises(UserError, match=r"expected numbers joined by '/', as in 0/0.5/1 \(default 0/1\)"):
+        Option("times", Numbers, (0.0, 1.0)).convert(text, "grid")
+
+
+def test_names_of_different_lists_differ_and_stay_short():
+    lists = [
+        "0/1",
+        "0/0.1/1",
+        "0.1",
+        "/".join(["0.125"] * 9),
+        "/".join(["0.125"] * 10),
+        "/".join(["0.126"] * 9),
+    ]
+    slugs = [slug("custom", {"times": text}) for text in lists]
+    assert len(set(slugs)) == len(lists)
+    assert all(re.fullmatch(r"[A-Za-z0-9._-]{1,40}", name) for name in slugs)

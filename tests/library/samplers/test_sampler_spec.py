@@ -15,8 +15,14 @@ from rope_dit.samplers.spec import SamplerSpec
 
 def settings(entry: Entry) -> list[list[str]]:
     """Options of a thing as written: none, and each number doubled."""
-    changed = [[f"{o.name}={show(o.default * 2)}"] for o in entry.options.values() if o.type in (int, float)]
-    return [[], *changed]
+    changed = [
+        [f"{o.name}={show(o.default * 2 or 0.5)}"] for o in entry.options.values() if o.type in (int, float)
+    ]
+    chosen = [
+        [f"{o.name}={value}"] for o in entry.options.values() for value in o.choices if value != o.default
+    ]
+    lists = [["times=0/0.25/1"], ["times=" + show(tuple(i / 64 for i in range(65)))]]
+    return [[], *changed, *chosen, *(lists if "times" in entry.options else [])]
 
 
 def all_specs() -> list[str]:
@@ -26,9 +32,10 @@ def all_specs() -> list[str]:
         times: list[list[str]] = [[]]
         if not solver.claims.get("adaptive"):
             times = [
-                [f"steps={steps}", f"grid={grid.name}", *options]
-                for steps, grid in itertools.product((1, 25, 50), GRIDS)
+                [*steps, f"grid={grid.name}", *options]
+                for steps, grid in itertools.product((["steps=1"], ["steps=25"], []), GRIDS)
                 for options in settings(grid)
+                if not (steps and "times" in grid.options)
             ]
         for options, more in itertools.product(settings(solver), times):
             texts.append(solver.name + (":" + ",".join(options + more) if options + more else ""))
@@ -54,6 +61,13 @@ def all_specs() -> list[str]:
             "heun-50-shifted-shift1.5",
             "heun-shifted-shift1.5",
             100,
+        ),
+        (
+            "rk4:grid=custom,times=0/1e-1/.50/1",
+            "rk4:grid=custom,times=0/0.1/0.5/1",
+            "rk4-3-custom-times0_0.1_0.5_1",
+            "rk4-custom-times0_0.1_0.5_1",
+            12,
         ),
         ("dopri5", "dopri5:atol=0.0001,rtol=0.0001", "dopri5", "dopri5", None),
         ("dopri5:rtol=1e-3", "dopri5:atol=0.0001,rtol=0.001", "dopri5-rtol0.001", "dopri5-rtol0.001", None),
@@ -126,6 +140,15 @@ def test_no_option_of_a_grid_has_the_name_of_a_solvers(solver, grid):
         ("heun:steps=", "expected key=value"),
         ("heun:steps=5,steps=6", "'steps' is given twice"),
         ("heun:grid=shifted,shift=nan", "option 'shift' got 'nan', expected"),
+        ("heun:grid=custom,steps=2", "grid custom has times of its own: 'steps' has no effect; remove it."),
+        ("heun:times=0/1", "heun: unknown option 'times'"),
+        ("heun:grid=custom,times=0/x/1", "option 'times' got '0/x/1', expected numbers joined by '/'"),
+        ("heun:grid=custom,times=0//1", "option 'times' got '0//1', expected numbers joined"),
+        ("heun:grid=custom,times=0/1e999/1", "option 'times' got '0/1e999/1', expected numbers"),
+        (
+            "sde:schedule=cosine",
+            "sde: option 'schedule' got 'cosine', expected one of linear, constant, sine",
+        ),
         ("dopri5:steps=5", "dopri5 chooses its own times: 'steps' has no effect; remove it."),
         ("dopri5:grid=uniform,rtol=1e-3", "dopri5 chooses its own times: 'grid' has no effect"),
         ("dopri5:shift=2", "dopri5: unknown option 'shift'; its options are: atol, rtol."),
@@ -142,7 +165,18 @@ def test_mistakes_are_named_in_one_line(text, message):
     assert "\n" not in str(caught.value)
 
 
-@pytest.mark.parametrize("text", ["dopri5:rtol=-1", "dopri5:atol=1e-12", "heun:grid=shifted,shift=0"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "dopri5:rtol=-1",
+        "dopri5:atol=1e-12",
+        "heun:grid=shifted,shift=0",
+        "heun:grid=edm,sigma_min=90",
+        "heun:grid=custom,times=0",
+        "heun:grid=custom,times=0/0.5",
+        "sde:scale=-1",
+    ],
+)
 def test_values_that_only_the_file_can_judge_are_refused_when_built(text):
     with pytest.raises(UserError, match=r"option '\w+' got"):
         SamplerSpec.parse(text).build()
