@@ -32,9 +32,10 @@ RULES: list[tuple[str, tuple[str, ...]]] = [
 ]
 
 FACTORS: dict[str, tuple[str, ...]] = {
-    "averages": (), "couplings": ("randomness",), "densities": ("randomness",), "grids": (),
-    "guidance": ("samplers",), "objectives": (), "optimizers": ("config",),
-    "pos_embed": ("positions", "randomness"), "positions": (), "samplers": (), "schedules": (),
+    "averages": (), "couplings": ("randomness",), "densities": ("randomness",), "extrapolations": (),
+    "grids": (), "guidance": ("samplers",), "objectives": (), "optimizers": ("config",),
+    "pos_embed": ("extrapolations", "positions", "randomness"), "positions": (), "samplers": (),
+    "schedules": (),
 }  # fmt: skip
 """folders of the library's items, and what of it they import besides the registry, errors and themselves"""
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from torch import Tensor, nn
 
+from rope_dit.extrapolations.base import Stretch
 from rope_dit.positions.base import Grid as Grid
 from rope_dit.positions.base import Places
 from rope_dit.positions.coordinates import Coordinates
@@ -51,6 +52,8 @@ class Site(Places):
     """the tokens that enter the block: for `add` before it, for other hooks after it"""
     trained: bool
     """these are the places of `Geometry.trained_places`, for which a variant may keep tables"""
+    stretch: Stretch | None = None
+    """how frequencies change on a grid that is larger than the trained one; None: not at all"""
 
 
 class PosEmbed(nn.Module):
@@ -77,10 +80,20 @@ class PosEmbed(nn.Module):
     """`rotate`, where there is one, turns queries and keys: only one part of a composite may"""
     needs_grid: bool = False
     """logits need the whole grid; otherwise some of its tokens with their coordinates have the same ones"""
+    extrapolates_frequencies: bool = False
+    """turns with frequencies that an extrapolation may change: `rotate` goes by `site.stretch`"""
 
     def __init__(self, geometry: Geometry):
         super().__init__()
         self.geometry = geometry
+
+    def squeezed(self, stretch: Stretch, places: Places) -> tuple[Tensor, Tensor]:
+        """Rows and columns of a larger grid as an extrapolation squeezes them, [T] or [B, T]."""
+        rows, columns = (
+            part.to(places.rows).view(-1, 1) if isinstance(part, Tensor) else part
+            for part in stretch.squeezes()
+        )
+        return places.rows * rows, places.columns * columns
 
     def init_weights(self, normal: Normal) -> None:
         """Set all weights from `normal(name, shape)`: standard normals that depend on seed and name alone."""

@@ -34,7 +34,7 @@ class Shuffled(Rope2D):
     >>> pos, rope = Shuffled(Geometry(32, 4, 8, 2, (5, 7))), Rope2D(Geometry(32, 4, 8, 2, (5, 7)))
     >>> places = pos.geometry.trained_places()
     >>> order = permutation(35, places.rows.device)
-    >>> moved, plain = (p.angles_at(places)[0] for p in (pos, rope))
+    >>> moved, plain = (p.turns(places)[0] for p in (pos, rope))
     >>> torch.equal(moved[3] - moved[8], plain[order[3]] - plain[order[8]])
     True
     """
@@ -42,12 +42,14 @@ class Shuffled(Rope2D):
     relative = False
     extrapolates = False
     needs_grid = True
+    extrapolates_frequencies = False
+    owner = "shuffled"
 
     def __init__(self, geometry: Geometry, *, theta: float = 100.0):
         super().__init__(geometry, theta=theta)
 
-    def angles_at(self, places: Places) -> list[Tensor]:
+    def turns(self, places: Places, layer: int = 0) -> Tensor:
         """Angles of rope2d, of the token that each token takes the place of."""
         order = permutation(places.rows.shape[-1], places.rows.device)
         axes = (axis[..., order] - axis[..., order[:1]] for axis in (places.rows, places.columns))
-        return super().angles_at(Places(places.grid, *axes))
+        return super().turns(Places(places.grid, *axes))
