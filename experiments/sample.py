@@ -81,7 +81,7 @@ def command(args: list[str], stop: StopFlag) -> int:
     generator = make_generator(resolved, stop)
     job = final_jobs(resolved.config)[0]
     check_free(wanted.out.absolute().parent, wanted.n * prod(generator.shape), "the pictures", "--out")
-    generator.load(training.profiles()[job.average], training.step)
+    generator.load_for(job.guidance, job.average, training.profiles(), training.step)
     seed = job.sampling_seed if wanted.sampling_seed is None else wanted.sampling_seed
     pictures, labels = sampled(generator, job, wanted.n, seed, stop)
     write(wanted.out, pictures, labels)

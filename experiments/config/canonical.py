@@ -3,12 +3,13 @@
 Imports no torch, and no file of an item.
 """
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any, TypeVar
 
 from experiments.config.run import RunConfig
-from rope_dit.averages.names import RAW, average_name
+from rope_dit.averages.names import RAW, average_name, named
 from rope_dit.config import ModelConfig, TrainConfig, spec_fields
 from rope_dit.errors import UserError, check
 from rope_dit.guidance.spec import GuidanceSpec
@@ -35,12 +36,31 @@ def canonical(config: RunConfig, *, stored: bool = False) -> RunConfig:
     for name in config.averages:
         kept = f"raw or an average that the run keeps: {', '.join(averages)} (train.averages)"
         check(name in (RAW, *averages), "eval.averages", name, kept)
+    for text in guidances:
+        _check_weak(config, GuidanceSpec.parse(text), averages)
     return replace(
         config,
         variant=POS_EMBEDS.canonical(config.variant, stored=stored),
         model=_canonical(config.model, stored),
         train=_canonical(config.train, stored),
         eval=replace(config.eval, samplers=samplers, guidances=guidances),
+    )
+
+
+def _check_weak(config: RunConfig, guidance: GuidanceSpec, averages: Sequence[str]) -> None:
+    """Raise UserError unless the weights that a guidance asks are kept, and others than those it guides."""
+    if not guidance.weak:
+        return
+    words = [re.sub("[-.]", "_", name) for name in (RAW, *averages)]
+    kept = f"weights that the run keeps: {', '.join(words)} (train.averages)"
+    name, what = named(guidance.weak, (RAW, *averages)), f"eval.guidances: {guidance.name}'s option 'weak'"
+    check(name is not None, what, guidance.weak, kept)
+    others = name != config.main_average and {*config.averages} != {name}
+    check(
+        others,
+        what,
+        guidance.weak,
+        "other weights than those it guides: not the first of train.averages",
     )
 
 

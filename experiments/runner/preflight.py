@@ -175,7 +175,7 @@ def _try_guidance(generator: Generator, guidance: GuidanceSpec) -> None:
     with torch.inference_mode():
         labels, x_BCHW = generator.labels(made, 0), generator.noise(made, 0)
         null = generator.model.null_label
-        velocity = guidance.build().velocity(lambda x, t, labels: x.clone(), labels, null)
+        velocity = guidance.velocity(lambda x, t, labels: x.clone(), labels, null, lambda x, t, labels: -x)
         for time in (0.0, 0.5):
             v_BCHW = velocity(x_BCHW, times(x_BCHW, time)[0])
             _expect_tensor(v_BCHW, x_BCHW.shape)

@@ -5,7 +5,9 @@ every arm, at every step and in every order of work; the noise that a stochastic
 its own step too. Chunks are always whole, so a picture's bits do not depend on n.
 """
 
-from collections.abc import Callable, Sequence
+import copy
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 
 import numpy as np
 import torch
@@ -14,8 +16,9 @@ from torch import Tensor
 
 from experiments.config.run import RunConfig
 from experiments.datasets.batches import to_uint8
+from rope_dit.averages.names import named
 from rope_dit.errors import Diverged, Stopped
-from rope_dit.guidance.base import Counted
+from rope_dit.guidance.base import Counted, Network
 from rope_dit.guidance.spec import GuidanceSpec
 from rope_dit.model import DiT
 from rope_dit.randomness import Stream, integers, normal
@@ -23,6 +26,9 @@ from rope_dit.registry import OBJECTIVES
 from rope_dit.samplers.base import Noise
 from rope_dit.samplers.spec import SamplerSpec
 from rope_dit.trainer import autocast
+
+Profiles = Mapping[str, Sequence[Tensor]]
+"""weights by their names, each in the order of the model's parameters"""
 
 
 class Generator:
@@ -50,15 +56,26 @@ class Generator:
         self._sorted_labels = torch.from_numpy(np.sort(labels)).to(self.device)
         self._objective = OBJECTIVES.bind(config.train.objective)()
         compiles = config.train.compile != "off"
-        self._network = torch.compile(self.model) if compiles else self.model
+        self._compiled = torch.compile if compiles else lambda model: model
+        self._network: Network = self._compiled(self.model)
+        self._weak: Network | None = None
         self._step = 0
 
-    @torch.no_grad()
     def load(self, weights: Sequence[Tensor], step: int) -> None:
         """Take the weights of this training step, in the order of the model's parameters."""
         self._step = step
-        for p, w in zip(self.model.parameters(), weights, strict=True):
-            p.copy_(w)
+        _fill(self.model, weights)
+
+    def load_for(self, guidance: GuidanceSpec, average: str, profiles: Profiles, step: int) -> None:
+        """Take the weights of this average, and beside them those that a guidance asks, if any."""
+        self.load(profiles[average], step)
+        self._weak = None
+        if guidance.weak:
+            name = named(guidance.weak, profiles)
+            assert name is not None, "settings are refused before"
+            model = copy.deepcopy(self.model)
+            _fill(model, profiles[name])
+            self._weak = self._compiled(model)
 
     def labels(self, indices: range, sampling_seed: int) -> Tensor:
         """Classes of pictures, int64 [n], distributed as in the training data."""
@@ -111,16 +128,24 @@ class Generator:
     ) -> tuple[Tensor, float]:
         """As `chunk_of`, in floats and unchecked, so that the host waits for nothing."""
         indices = range(number * self.chunk, (number + 1) * self.chunk)
-        network = Counted(self._evaluate)
+        network = Counted(partial(self._evaluate, self._network))
+        weak = Counted(partial(self._evaluate, self._weak)) if self._weak else None
         labels = self.labels(indices, sampling_seed)
-        velocity = guidance.build().velocity(network, labels, self.model.null_label)
+        velocity = guidance.velocity(network, labels, self.model.null_label, weak)
         noise, more = self.noise(indices, sampling_seed), self.step_noise(indices, sampling_seed)
-        return sampler.build()(velocity, noise, more), network.rows / self.chunk
+        x_BCHW = sampler.build()(velocity, noise, more)
+        return x_BCHW, (network.rows + (weak.rows if weak else 0)) / self.chunk
 
-    def _evaluate(self, x_BCHW: Tensor, t_B: Tensor, labels_B: Tensor) -> Tensor:
+    def _evaluate(self, network: Network, x_BCHW: Tensor, t_B: Tensor, labels_B: Tensor) -> Tensor:
         if self.stop():
             raise Stopped
         with autocast(self.config.train, self.device):
-            out_BCHW: Tensor = self._network(x_BCHW, t_B, labels_B)
+            out_BCHW = network(x_BCHW, t_B, labels_B)
         v_BCHW: Tensor = self._objective.velocity(out_BCHW.float(), x_BCHW, t_B)
         return v_BCHW
+
+
+@torch.no_grad()
+def _fill(model: DiT, weights: Sequence[Tensor]) -> None:
+    for p, w in zip(model.parameters(), weights, strict=True):
+        p.copy_(w)

@@ -7,6 +7,7 @@ from experiments.config.measures import measures
 from experiments.config.run import RunConfig
 from experiments.records.score import Score, sampling_seeds
 from experiments.scoring.metrics import value_name
+from rope_dit.averages.names import named
 from rope_dit.guidance.spec import GuidanceSpec
 from rope_dit.samplers.spec import SamplerSpec
 
@@ -37,13 +38,17 @@ class Job:
 
 
 def final_jobs(config: RunConfig) -> list[Job]:
-    """What is scored once training has ended: seeds x averages x samplers x guidances."""
+    """What is scored once training has ended: seeds x averages x samplers x guidances.
+
+    Without the average that a guidance takes for the weaker weights: it would guide itself.
+    """
     return [
         Job(sampler, guidance, config.eval.n, average, suffix_of(average, config.main_average), seed)
         for seed in _seeds(config, config.eval.sampling_seeds)
         for average in config.averages
         for sampler in config.eval.sampler_specs
         for guidance in config.eval.guidance_specs
+        if not guidance.weak or named(guidance.weak, [average]) is None
     ]
 
 

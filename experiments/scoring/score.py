@@ -82,7 +82,7 @@ class Scorer:
         """
         for job in self.missing(step, jobs):
             self.prepare()
-            self.generator.load(profiles[job.average], step)
+            self.generator.load_for(job.guidance, job.average, profiles, step)
             samples = self._sample(step, job)
             self.ranks.first(partial(self._measure, step, job, samples))
 

@@ -7,9 +7,12 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from rope_dit.registry import Value
+from rope_dit.errors import check
+from rope_dit.registry import Value, show
 from rope_dit.samplers.base import Velocity
 
+CLOSE = 1e-9
+"""times that differ by less are one: the third of ten steps ends at 0.30000000000000004"""
 Network = Callable[[Tensor, Tensor, Tensor], Tensor]
 """(x [B, C, H, W], t [B] float32, labels [B]) -> velocity [B, C, H, W]"""
 
@@ -38,6 +41,9 @@ class Guidance:
     """evaluations of the network at a time where it acts"""
     needs_null_class: bool = False
     """asks the network about the class that stands for none"""
+    needs_weak: bool = False
+    """asks other weights of the same run, which its option `weak` names; then `velocity` takes a further
+    argument `weak`, the network with these weights"""
     off: ClassVar[Mapping[str, Value]] = {}
     """values of options at which the velocity is the network's own, at one evaluation and without a null
     class; its other options mean nothing then, and texts have them at their defaults"""
@@ -51,6 +57,19 @@ class Guidance:
             null_label: the class that stands for none, where there is one.
         """
         raise NotImplementedError(f"{type(self).__name__} must make a velocity")
+
+
+def check_number(owner: str, name: str, value: float, most: float) -> None:
+    """Raise UserError unless an option is from 0 to `most`; names of scores and files stay short."""
+    ok = 0 <= value <= most and value == float(f"{value:g}")
+    check(ok, f"{owner}: option '{name}'", value, f"a number from 0 to {most} with at most 6 digits")
+
+
+def check_interval(owner: str, begin: float, end: float) -> None:
+    """Raise UserError unless `begin` and `end` are times in this order."""
+    for name, value in (("begin", begin), ("end", end)):
+        check_number(owner, name, value, 1)
+    check(begin < end, f"{owner}: option 'end'", end, f"a time after begin={show(begin)}")
 
 
 def unguided(network: Network, labels_B: Tensor) -> Velocity:

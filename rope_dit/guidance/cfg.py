@@ -5,13 +5,17 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from rope_dit.errors import check
-from rope_dit.guidance.base import Guidance, Network, times, unguided
-from rope_dit.registry import GUIDANCES, show
+from rope_dit.guidance.base import (
+    CLOSE,
+    Guidance,
+    Network,
+    check_interval,
+    check_number,
+    times,
+    unguided,
+)
+from rope_dit.registry import GUIDANCES
 from rope_dit.samplers.base import Velocity
-
-CLOSE = 1e-9
-"""times that differ by less are one: the third of ten steps ends at 0.30000000000000004"""
 
 
 @GUIDANCES.register("cfg")
@@ -21,6 +25,14 @@ class ClassifierFree(Guidance):
     v = v_null + weight (v_class - v_null) on all channels at times within the interval (arXiv:2404.07724),
     both ends included; elsewhere the class's velocity alone, at one evaluation instead of two. Weight 0 is
     unconditional, more than 1 exaggerates the class.
+
+    Source: Ho and Salimans (arXiv:2207.12598); the interval: Kynkaanniemi et al. (arXiv:2404.07724).
+
+    >>> import torch
+    >>> x, labels = torch.zeros(1, 1, 1, 1), torch.tensor([2])
+    >>> network = lambda x, t, labels: 5.0 + labels.view(-1, 1, 1, 1)  # 7 of class 2, 8 of the null class 3
+    >>> ClassifierFree(weight=3.0).velocity(network, labels, 3)(x, torch.tensor(0.5)).item()  # 8 + 3 (7 - 8)
+    5.0
     """
 
     evals = 2
@@ -28,10 +40,8 @@ class ClassifierFree(Guidance):
     off: ClassVar[dict[str, float]] = {"weight": 1.0}
 
     def __init__(self, *, weight: float = 1.0, begin: float = 0.0, end: float = 1.0):
-        for name, value, most in (("weight", weight, 1000), ("begin", begin, 1), ("end", end, 1)):
-            ok = 0 <= value <= most and value == float(f"{value:g}")  # names of scores and files stay short
-            check(ok, f"cfg: option '{name}'", value, f"a number from 0 to {most} with at most 6 digits")
-        check(begin < end, "cfg: option 'end'", end, f"a time after begin={show(begin)}")
+        check_number("cfg", "weight", weight, 1000)
+        check_interval("cfg", begin, end)
         self.weight, self.begin, self.end = weight, begin, end
 
     def velocity(self, network: Network, labels_B: Tensor, null_label: int | None) -> Velocity:

@@ -2,14 +2,17 @@
 
 import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from rope_dit.errors import UserError
 from rope_dit.registry import GUIDANCES, Part, Value, show
 from rope_dit.registry.specs import NAME
 
 if TYPE_CHECKING:
-    from rope_dit.guidance.base import Guidance
+    from torch import Tensor
+
+    from rope_dit.guidance.base import Guidance, Network
+    from rope_dit.samplers.base import Velocity
 
 _NUMBER = r"(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][-+]?[0-9]+)?"
 _WEIGHT = re.compile(rf"({_NUMBER})(?:-({_NUMBER})to({_NUMBER}))?")
@@ -65,6 +68,12 @@ class GuidanceSpec:
         return not self.is_off and bool(GUIDANCES[self.name].claims.get("needs_null_class"))
 
     @property
+    def weak(self) -> str:
+        """Name of the other weights that it asks, as in `raw` or `0_9`; empty where it asks none."""
+        needs = not self.is_off and GUIDANCES[self.name].claims.get("needs_weak")
+        return str(dict(self.options)["weak"]) if needs else ""
+
+    @property
     def short(self) -> str:
         """For people: of cfg the weight, and the times where they are not all; of others the slug."""
         return self.slug.removeprefix("cfg") if self.name == "cfg" else self.slug
@@ -83,6 +92,15 @@ class GuidanceSpec:
         """Import the guidance and make it. Raises UserError for options that are out of range."""
         made: Guidance = GUIDANCES.load(self.name)(**dict(self.options))
         return made
+
+    def velocity(
+        self, network: "Network", labels_B: "Tensor", null_label: int | None, weak: "Network | None" = None
+    ) -> "Velocity":
+        """Make the velocity of pictures of given classes: see `Guidance.velocity`; `weak` if it asks it."""
+        made: Any = self.build()
+        others = {"weak": weak} if self.weak else {}
+        velocity: Velocity = made.velocity(network, labels_B, null_label, **others)
+        return velocity
 
 
 def _part(text: str) -> Part:

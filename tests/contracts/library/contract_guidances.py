@@ -7,9 +7,10 @@ import torch
 from golden_values import tried
 from torch import Tensor
 
-from rope_dit.guidance.base import Counted, Guidance
+from rope_dit.guidance.base import Counted, Guidance, Network
 from rope_dit.guidance.spec import GuidanceSpec
 from rope_dit.registry import GUIDANCES, Part
+from rope_dit.samplers.base import Velocity
 
 B, C, H, W = 5, 3, 4, 6
 NULL = 4
@@ -42,6 +43,11 @@ def null_of(spec: GuidanceSpec) -> int | None:
     return NULL if spec.needs_null_class else None
 
 
+def velocity(spec: GuidanceSpec, network: Network, labels: Tensor = LABELS) -> Velocity:
+    """Of a network, and of weaker weights that say the opposite."""
+    return spec.velocity(network, labels, null_of(spec), lambda *given: -network(*given))
+
+
 def for_each(check: Callable[[GuidanceSpec], None]) -> Callable[[str], None]:
     """A check of a spec and of it with other values of its options."""
 
@@ -56,7 +62,7 @@ def for_each(check: Callable[[GuidanceSpec], None]) -> Callable[[str], None]:
 def the_declarations_in_the_file_are_those_of_the_class(text: str) -> None:
     """The registry reads the class's own body only: an inherited number of evaluations would be lost."""
     made, claims = GUIDANCES.load(Part.parse(text).name), GUIDANCES[Part.parse(text).name].claims
-    for key in ("evals", "needs_null_class", "off"):
+    for key in ("evals", "needs_null_class", "needs_weak", "off"):
         assert getattr(made, key) == claims.get(key, getattr(Guidance, key)), key
 
 
@@ -82,7 +88,7 @@ def where_it_is_off_it_is_the_network_itself(text: str) -> None:
 def keeps_type_and_shape_and_is_finite_and_repeats_itself(spec: GuidanceSpec) -> None:
     for t in TIMES:
         x = pictures()
-        first, again = (spec.build().velocity(network, LABELS, null_of(spec))(x, t) for _ in range(2))
+        first, again = (velocity(spec, network)(x, t) for _ in range(2))
         assert (first.dtype, first.shape) == (x.dtype, x.shape)
         assert first.isfinite().all()
         assert torch.equal(first, again)
@@ -95,7 +101,7 @@ def evaluates_as_often_as_declared(spec: GuidanceSpec) -> None:
     counts = []
     for t in TIMES:
         counted = Counted(network)
-        spec.build().velocity(counted, LABELS, null_of(spec))(pictures(), t)
+        velocity(spec, counted)(pictures(), t)
         counts.append(counted.rows / B)
     assert max(counts) == spec.evals
 
@@ -105,7 +111,7 @@ def asks_about_the_classes_and_at_the_time_it_was_given(spec: GuidanceSpec) -> N
     asked = set()
     for t in TIMES:
         watched = Watched()
-        spec.build().velocity(watched, LABELS, null_of(spec))(pictures(), t)
+        velocity(spec, watched)(pictures(), t)
         for x, t_B, labels in watched.calls:
             assert (len(x), x.shape[1:]) == (len(labels), (C, H, W))
             assert t_B.dtype == torch.float32
@@ -120,7 +126,7 @@ def one_that_needs_a_null_class_says_so(spec: GuidanceSpec) -> None:
     """Settings are refused before; then it is our mistake."""
 
     def evaluated() -> None:
-        v = spec.build().velocity(network, LABELS, None)
+        v = spec.velocity(network, LABELS, None, network)
         for t in TIMES:
             v(pictures(), t)
 
@@ -131,11 +137,32 @@ def one_that_needs_a_null_class_says_so(spec: GuidanceSpec) -> None:
 
 
 @for_each
+def weaker_weights_count_where_it_asks_them(spec: GuidanceSpec) -> None:
+    differs = False
+    for t in TIMES:
+        one, other = (
+            spec.velocity(network, LABELS, null_of(spec), weak)(pictures(), t)
+            for weak in (network, lambda *given: -network(*given))
+        )
+        differs |= not torch.equal(one, other)
+    assert differs == bool(spec.weak)
+
+
+@for_each
+def one_that_asks_weaker_weights_says_so(spec: GuidanceSpec) -> None:
+    """The settings of a run without them are refused before; then it is our mistake."""
+    if not spec.weak:
+        return pytest.skip("asks none")
+    with pytest.raises(AssertionError, match="weaker weights"):
+        spec.velocity(network, LABELS, null_of(spec), None)(pictures(), TIMES[3])
+
+
+@for_each
 def a_picture_does_not_depend_on_its_mates(spec: GuidanceSpec) -> None:
     for t in TIMES:
-        together = spec.build().velocity(network, LABELS, null_of(spec))(pictures(), t)
+        together = velocity(spec, network)(pictures(), t)
         for i in range(B):
-            alone = spec.build().velocity(network, LABELS[i : i + 1], null_of(spec))
+            alone = velocity(spec, network, LABELS[i : i + 1])
             torch.testing.assert_close(alone(pictures()[i : i + 1], t)[0], together[i], rtol=0, atol=1e-5)
 
 
@@ -144,7 +171,7 @@ def reads_nothing_back_from_the_device(spec: GuidanceSpec) -> None:
     """On the device meta there is nothing to read, and nothing of another device fits."""
     x, labels = pictures().to("meta"), LABELS.to("meta")
     for t in TIMES:
-        v = spec.build().velocity(network, labels, null_of(spec))(x, t)
+        v = velocity(spec, network, labels)(x, t)
         assert (v.device.type, v.shape) == ("meta", x.shape)
 
 
@@ -156,6 +183,8 @@ CHECKS = [
     evaluates_as_often_as_declared,
     asks_about_the_classes_and_at_the_time_it_was_given,
     one_that_needs_a_null_class_says_so,
+    weaker_weights_count_where_it_asks_them,
+    one_that_asks_weaker_weights_says_so,
     a_picture_does_not_depend_on_its_mates,
     reads_nothing_back_from_the_device,
 ]

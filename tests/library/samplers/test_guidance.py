@@ -8,11 +8,14 @@ from contract_samplers import noise
 from torch import Tensor
 
 from rope_dit.config import ModelConfig
+from rope_dit.guidance.autoguidance import AutoGuidance
 from rope_dit.guidance.base import Counted, Network
 from rope_dit.guidance.cfg import ClassifierFree
+from rope_dit.guidance.cfg_zero import CFGZero
 from rope_dit.model import DiT
 from rope_dit.registry import SOLVERS
 from rope_dit.samplers.base import Velocity
+from rope_dit.samplers.euler import Euler
 from rope_dit.samplers.spec import SamplerSpec
 
 B, C, H, W = 5, 3, 4, 6
@@ -147,3 +150,71 @@ def test_an_interval_costs_two_evaluations_inside_and_one_outside(model, x, begi
 def test_guidance_without_a_null_class_is_our_mistake(model, x):
     with pytest.raises(AssertionError, match="null class"):
         guided(model, 2.0, null=None)(x, HALF)
+
+
+# CFG-Zero*
+
+
+def zeroed(network: Network, weight: float = 3.0, **options: float) -> Velocity:
+    return CFGZero(weight=weight, **options).velocity(network, LABELS, NULL)
+
+
+def test_cfg_zero_is_cfg_where_the_unconditional_velocity_is_scaled(model, x):
+    """By the factor at which what is left of the class's velocity is at right angles to it."""
+    v_class, v_null = plain(model, x, HALF, LABELS), plain(model, x, HALF, nulls())
+    found = zeroed(model, 3.0)(x, HALF)
+    null = (3 * v_class - found) / 2
+    scale = null.flatten(1).mul(v_null.flatten(1)).sum(1) / v_null.flatten(1).square().sum(1)
+    torch.testing.assert_close(null, scale.view(B, 1, 1, 1) * v_null, rtol=0, atol=1e-4)
+    assert ((v_class - null) * v_null).flatten(1).sum(1).abs().max() < 1e-3
+    assert (scale - 1).abs().min() > 1e-3, "no picture must have the same scale as in cfg"
+    assert not torch.allclose(found, guided(model, 3.0)(x, HALF), atol=1e-3)
+
+
+def test_cfg_zero_of_one_velocity_for_all_classes_is_that_velocity(x):
+    v = zeroed(lambda x, t, labels: x, 5.0)
+    torch.testing.assert_close(v(x, HALF), x, rtol=0, atol=1e-5)
+
+
+def test_cfg_zero_of_no_velocity_is_none(x):
+    assert torch.equal(zeroed(lambda x, t, labels: 0 * x)(x, HALF), torch.zeros_like(x))
+
+
+@pytest.mark.parametrize(
+    ("text", "nfe"),
+    [
+        ("euler:steps=50", 2 * 49),  # the first step, which asks at 0
+        ("euler:steps=100", 2 * 98),  # and 0.01, but not 0.02
+        ("heun:steps=25", 2 * 49),  # the first half of the first step
+        ("rk4:steps=100", 2 * 393),  # of two steps the calls at 0, .005 twice, .01 twice, .015 twice
+    ],
+)
+def test_cfg_zero_evaluates_nothing_at_times_below_zero(x, text, nfe):
+    counted = Counted(smooth)
+    SamplerSpec.parse(text).build()(zeroed(counted), x)
+    assert counted.rows / B == nfe
+
+
+def test_cfg_zero_leaves_x_as_it_is_in_the_steps_below_zero(x):
+    times = torch.tensor([0.0, 0.01, 0.02], dtype=torch.float64)
+    assert torch.equal(Euler().integrate(zeroed(smooth), x, times), x)
+    assert not torch.equal(Euler().integrate(zeroed(smooth, zero=0.0), x, times), x)
+
+
+# Autoguidance
+
+
+def test_autoguidance_goes_from_the_weaker_velocity_through_the_other(model, x):
+    weak = lambda x, t, labels: model(x, t / 2, labels)  # noqa: E731
+    v, v_weak = plain(model, x, HALF, LABELS), plain(model, x, HALF / 2, LABELS)
+    for weight in (0.0, 0.5, 3.0):
+        found = AutoGuidance(weight=weight).velocity(model, LABELS, None, weak)(x, HALF)
+        torch.testing.assert_close(found, v_weak + weight * (v - v_weak), rtol=0, atol=1e-5)
+
+
+@pytest.mark.parametrize(("begin", "end", "inside"), [(0.0, 1.0, 10), (0.25, 0.65, 4), (0.0, 0.3, 4)])
+def test_autoguidance_costs_two_evaluations_inside_its_interval_and_one_outside(x, begin, end, inside):
+    network, weak = Counted(smooth), Counted(lambda x, t, labels: -x)
+    made = AutoGuidance(weight=2.0, begin=begin, end=end).velocity(network, LABELS, None, weak)
+    SamplerSpec.parse("euler:steps=10").build()(made, x)
+    assert (network.rows / B, weak.rows / B) == (10, inside)

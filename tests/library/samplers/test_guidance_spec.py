@@ -91,6 +91,20 @@ WRONG += ("\u0663", "1_0", ":weight=3", "cfg+cfg")
         ("cfg:weight=3,begin=0.12345678", "option 'begin' got 0.12345678, expected"),
         ("cfg:weight=3,begin=0.9,end=0.2", "cfg: option 'end' got 0.2, expected a time after begin=0.9."),
         ("cfg:weight=3,begin=0.5,end=0.5", "option 'end' got 0.5, expected a time after begin=0.5."),
+        (
+            "autoguidance:weight=-1",
+            "autoguidance: option 'weight' got -1.0, expected a number from 0 to 1000",
+        ),
+        (
+            "autoguidance:weight=2,begin=0.9,end=0.2",
+            "autoguidance: option 'end' got 0.2, expected a time after",
+        ),
+        ("autoguidance:weight=2,end=2", "autoguidance: option 'end' got 2.0, expected a number from 0 to 1"),
+        ("autoguidance:weight=2,weak=0.9", "option 'weak' got '0.9', expected letters, digits and '_'"),
+        ("cfg_zero:weight=1001", "cfg_zero: option 'weight' got 1001.0, expected a number from 0 to 1000"),
+        ("cfg_zero:weight=3,zero=-0.1", "cfg_zero: option 'zero' got -0.1, expected a number from 0 to 1"),
+        ("cfg_zero:weight=3,zero=1.2345678", "option 'zero' got 1.2345678, expected a number from 0 to 1"),
+        ("cfg_zero:weight=3,begin=0.1", "cfg_zero: unknown option 'begin'; its options are: weight, zero."),
         ("cfg:wieght=3", "cfg: unknown option 'wieght'; its options are: begin, end, weight."),
         ("cfg:weight", "expected key=value"),
         ("cfg:weight=3,weight=4", "'weight' is given twice"),
@@ -153,3 +167,8 @@ def test_parsing_imports_no_torch():
         "s = G.parse('cfg:weight=3'); str(s), s.slug, s.evals; sys.exit('torch' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_which_weights_a_guidance_asks():
+    texts = ("cfg:weight=3", "autoguidance", "autoguidance:weight=2", "autoguidance:weight=2,weak=0_9")
+    assert [GuidanceSpec.parse(text).weak for text in texts] == ["", "", "raw", "0_9"]
