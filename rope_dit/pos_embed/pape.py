@@ -70,7 +70,8 @@ class Pape(PosEmbed):
     def _around(self, site: Site, shapes_BTH: Tensor) -> Tensor:
         heads = self.geometry.num_heads
         h = torch.arange(heads, dtype=shapes_BTH.dtype, device=shapes_BTH.device)
-        a_BHT = (F.softplus(shapes_BTH) * ((h + 0.5) / heads) ** 2 / 2).transpose(1, 2)
+        in_order_BHT = shapes_BTH.transpose(1, 2).contiguous()  # as softplus' gradient is, when compiled
+        a_BHT = F.softplus(in_order_BHT) * ((h[:, None] + 0.5) / heads) ** 2 / 2
         rows, columns = offsets(site)
         square = summed(site, rows**2, columns**2).to(a_BHT)  # [T, T] or [B, T, T]
         return -a_BHT[..., None] * square.unsqueeze(-3)
