@@ -47,6 +47,8 @@ class Conv(PosEmbed):
         tokens = site.grid[0] * site.grid[1]
         assert x_BTD.shape[1] == tokens, f"conv needs all {tokens} tokens of the grid, got {x_BTD.shape[1]}"
         kernel = self.kernel_LD133[site.layer].to(x_BTD.dtype)
-        x_BDhw = x_BTD.transpose(1, 2).unflatten(2, site.grid)
-        added = F.conv2d(x_BDhw, kernel, padding=1, groups=len(kernel))
-        return x_BTD + added.flatten(2).transpose(1, 2).to(x_BTD.dtype)
+        x_BDhw = x_BTD.transpose(1, 2).unflatten(2, site.grid).contiguous()
+        # float32, channels first: there CUDA has a kernel of torch's own, which sums in one order
+        with torch.autocast(x_BTD.device.type, enabled=False):
+            added = F.conv2d(x_BDhw, kernel, padding=1, groups=len(kernel))
+        return x_BTD + added.flatten(2).transpose(1, 2)

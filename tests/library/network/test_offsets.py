@@ -1,5 +1,6 @@
 """Biases that are functions of offsets: against loops, and on other places than the trained ones."""
 
+import re
 from dataclasses import replace
 
 import pytest
@@ -173,6 +174,29 @@ def test_t5_bias_sums_buckets_of_both_axes_in_all_layers():
             same(got[:, 0, distance, 0, 0], weights["rows_Hb"][:, 0] + weights["columns_Hb"][:, bucket])
     same(got[:, 0, 0, 2, 11], weights["rows_Hb"][:, 6] + weights["columns_Hb"][:, 7])
     same(got[:, 2, 0, 1, 0], weights["rows_Hb"][:, 1] + weights["columns_Hb"][:, 0])
+
+
+def scattering(tensor: Tensor) -> set[str]:
+    """Functions that a gradient goes back through which add to one place from many."""
+    found, left = set[str](), [tensor.grad_fn]
+    while left:
+        if (node := left.pop()) is not None:
+            found.add(type(node).__name__)
+            left += [before for before, _ in node.next_functions]
+    return {name for name in found if re.match("Index|Gather|Embedding|Take|AsStrided|Scatter|Grid", name)}
+
+
+@pytest.mark.parametrize("positions", ["index", "rescale"])
+@pytest.mark.parametrize("spec", ["relative_bias", "relative_key", "t5_bias", "pape:std=1", "tupe"])
+def test_gradients_of_biases_are_not_scattered(spec, positions):
+    """On CUDA, additions to one place from many come in no fixed order."""
+    pos = make(spec, (2, 3), positions=positions)
+    moves = torch.full((2, 1), 0.7) if positions == "rescale" else None
+    q = torch.zeros(2, HEADS, 6, HEAD_DIM)
+    found = pos.bias(site_of(pos.geometry, None, torch.zeros(2, 6, DIM), moves_BN=moves), q, q)
+    assert found is not None
+    assert not scattering(found)
+    assert scattering(next(pos.parameters())[torch.tensor([0, 0])])
 
 
 @pytest.mark.parametrize(
