@@ -21,7 +21,7 @@ class Conv(PosEmbed):
     Weights: kernel_LD133 [layers or 1, D, 1, 3, 3], initially 0, so that step 0 is that of `none`; gradients
     flow, since a kernel's gradient is the tokens. Needs all tokens of the grid.
 
-    Source: Chu et al., Conditional Positional Encodings, arXiv:2102.10882, section 3.2 (PEG).
+    Source: Chu et al., Conditional Positional Encodings, arXiv:2102.10882 (its PEG).
 
     >>> tuple(Conv(Geometry(32, 4, 8, 2, (5, 7))).kernel_LD133.shape)
     (2, 32, 1, 3, 3)
