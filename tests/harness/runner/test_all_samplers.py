@@ -4,6 +4,7 @@ import shutil
 from pathlib import Path
 
 from commands import SMOKE, call, finished_fixture, rows, work_elsewhere  # noqa: F401
+from golden_values import sampler_options
 
 from rope_dit.registry import GRIDS, SOLVERS
 from rope_dit.samplers.spec import SamplerSpec
@@ -15,7 +16,10 @@ def all_samplers() -> list[SamplerSpec]:
     """Each solver with few steps, one on each grid."""
     loose = {"dopri5": "dopri5:rtol=0.01,atol=0.01"}
     texts = [loose.get(name, f"{name}:steps=3") for name in SOLVERS.names()]
-    texts += [f"heun:grid={grid.name}" + ("" if "times" in grid.options else ",steps=3") for grid in GRIDS]
+    texts += [
+        f"heun:{','.join(sampler_options(grid.name))}" + ("" if "times" in grid.options else ",steps=3")
+        for grid in GRIDS
+    ]
     return [SamplerSpec.parse(text) for text in dict.fromkeys(texts)]
 
 
