@@ -68,7 +68,7 @@ def _largest(logits: Tensor) -> float:
 def _moved(spec: str, std: float) -> PosEmbed:
     variant = built(spec)
     for name, weight in variant.named_parameters():
-        weight += std * draw(_SEED, Stream.NOISE, name, tuple(weight.shape))
+        weight.add_(std * draw(_SEED, Stream.NOISE, name, tuple(weight.shape)))
     return variant
 
 

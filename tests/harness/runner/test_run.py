@@ -175,7 +175,13 @@ OTHERS = {
 }
 
 
-@pytest.mark.parametrize("variant", VARIANTS)
+ONE_OF_EACH_HOOK = ("learned+rope2d", "relative_bias")
+
+
+@pytest.mark.parametrize(
+    "variant",
+    [pytest.param(v, marks=() if v in ONE_OF_EACH_HOOK else pytest.mark.slow) for v in VARIANTS],
+)
 def test_every_variant_runs(variant):
     result = call("run", *QUICK, "--variant", variant, "--out", "run")
     assert (result.code, result.err) == (0, "")
