@@ -72,7 +72,8 @@ def shipped(kind: str) -> list[Entry]:
 def section(kind: str, entry: Entry, *, picture: str = "", facts: Iterable[tuple[str, str]] = ()) -> str:
     """All of one item: summary, picture, description, source, options, claims and more facts."""
     file = entry.path.relative_to(ROOT).as_posix()
-    told = [("Source", plain(entry.source) or "-"), ("Options", options(entry))]
+    told = [("Source", plain(entry.source))] if entry.source else []
+    told += [("Options", options(entry))]
     told += [("Claims", claims(kind, entry))] if REGISTRIES[kind].shown else []
     told += [*facts, ("File", f"[`{file}`](../{file})")]
     lines = "\n".join(f"- {name}: {text}" for name, text in told)
