@@ -104,8 +104,9 @@ class DiT(nn.Module):
         reach = [extents(self.positions(grid)) for grid in ((h + 1, w + 1), (2 * h + 2, 2 * w + 2))]
         grows = all(math.isclose(large, 2 * small) for small, large in zip(*reach, strict=True))
         able = Able(
-            self.variant, self.config.positions, pos.uses_coordinates, pos.extrapolates_frequencies, grows
-        )
+            self.variant, self.config.positions, pos.uses_coordinates, pos.extrapolates_frequencies, grows,
+            pos.squeezes_alike,
+        )  # fmt: skip
         self.extrapolation = Extrapolations(spec, able)
 
     def _sites(self, grid: Grid, t_B: Tensor, moves_BN: Tensor | None) -> Callable[[int, Tensor], Site]:

@@ -43,7 +43,9 @@ def compare(config: RunConfig, variants: Sequence[str], rounds: int, steps: int)
         rounds: how often each is timed; one round more comes before and does not count.
         steps: training steps timed at a time.
     """
-    with tempfile.TemporaryDirectory() as folder:
+    # one function is compiled for each variant, and past a limit torch would go on uncompiled
+    many = torch._dynamo.config.patch(recompile_limit=10**6, accumulated_recompile_limit=10**6)
+    with tempfile.TemporaryDirectory() as folder, many:
         loops, sizes, memory = [], [], []
         bar = Progress("first steps", len(variants), "variant")
         for variant in variants:

@@ -8,6 +8,8 @@ import torch
 from torch import Tensor
 
 Grid = tuple[int, int]
+Axis = Literal[0, 1] | None
+"""rows, columns, or the line of all tokens in some order"""
 Fade = Tensor | float
 """share of the extrapolation that acts, in [0, 1]: of all pictures, or [B, 1, 1, 1] of each"""
 
@@ -64,17 +66,17 @@ class Stretch:
     share: Fade
     """[B, 1, 1, 1] where it depends on time"""
 
-    def by(self, axis: Literal[0, 1] | None) -> float:
+    def by(self, axis: Axis) -> float:
         """How many times longer the axis is than in training, at least 1; None: the line of all tokens."""
         longer = [max(1.0, n / trained) for n, trained in zip(self.grid, self.trained, strict=True)]
         if axis is None:
             return max(1.0, math.prod(self.grid) / math.prod(self.trained))
         return max(longer) if self.items[0].axes == "joint" else longer[axis]
 
-    def factor(self, axis: Literal[0, 1] | None, size: Tensor) -> Tensor:
+    def factor(self, axis: Axis, size: Tensor) -> Tensor:
         """Return what frequencies along an axis are multiplied by, [..., n] or [B, H or 1, 1, n].
 
-        `size` is [n] or [H or 1, 1, n]; along the line of all tokens (None) squeezing is a factor too.
+        `size` is [n] or [H or 1, 1, n].
         """
         length = math.prod(self.trained) if axis is None else self.trained[axis]
         magnitude, stretch = size.abs(), self.by(axis)
@@ -82,15 +84,11 @@ class Stretch:
         found = torch.ones_like(size * share)
         for item in self.items if stretch > 1 else ():
             found = found * item.factor(magnitude, magnitude * (length / (2 * math.pi)), stretch, share)
-            found = found * item.squeeze(stretch, share) if axis is None else found
         return found
 
-    def squeezes(self) -> tuple[Fade, Fade]:
-        """What rows and what columns are multiplied by."""
-        rows, columns = (
-            math.prod(item.squeeze(self.by(axis), self.share) for item in self.items) for axis in (0, 1)
-        )
-        return rows, columns
+    def squeeze(self, axis: Axis) -> Fade:
+        """What coordinates of an axis are multiplied by, or the numbers of tokens along their line."""
+        return math.prod(item.squeeze(self.by(axis), self.share) for item in self.items)
 
     def logits(self) -> Fade:
         """What products of queries and keys are multiplied by."""

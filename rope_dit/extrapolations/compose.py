@@ -22,6 +22,8 @@ class Able:
     """the variant turns with frequencies"""
     grows: bool
     """larger grids have places beyond the trained ones"""
+    alike: bool = True
+    """all parts of the variant go by rows and columns, or all by the number of a token"""
 
 
 class Extrapolations:
@@ -65,6 +67,11 @@ def _refuse(name: str, item: Extrapolation, able: Able) -> None:
         raise UserError(
             f"extrapolation '{name}' squeezes coordinates; got the variant '{able.variant[:40]}', which "
             "uses none. Expected attention_scale or none."
+        )
+    if item.acts_on == "coordinates" and not able.alike:
+        raise UserError(
+            f"extrapolation '{name}' squeezes rows and columns, or the line of tokens; got the variant "
+            f"'{able.variant[:40]}', which has parts that go by either. Expected another."
         )
     if item.acts_on in ("coordinates", "frequencies") and not able.grows:
         raise UserError(

@@ -53,6 +53,9 @@ class Composite(PosEmbed):
         self.depends_on_t = any(part.depends_on_t for part in parts)
         self.uses_coordinates = any(part.uses_coordinates for part in parts)
         self.needs_grid = any(part.needs_grid for part in parts)
+        placed = [part for part in parts if part.uses_coordinates]
+        self.numbers_tokens = any(part.numbers_tokens for part in placed)
+        self.squeezes_alike = len({part.numbers_tokens for part in placed}) < 2
         self.extrapolates_frequencies = any(part.extrapolates_frequencies for part in parts)
         self.sees = tuple(axis for axis in ("row", "column") if any(axis in part.sees for part in parts))
 

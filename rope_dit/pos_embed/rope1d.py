@@ -6,8 +6,7 @@ import torch
 from torch import Tensor
 
 from rope_dit.errors import UserError
-from rope_dit.extrapolations.base import Stretch
-from rope_dit.pos_embed.base import Geometry, Grid
+from rope_dit.pos_embed.base import Geometry, Grid, of_pictures, stretch_of
 from rope_dit.pos_embed.hilbert import hilbert_path
 from rope_dit.pos_embed.rotation import Rotary, frequencies
 from rope_dit.positions.base import Places
@@ -39,6 +38,7 @@ class Rope1D(Rotary):
 
     relative = True
     sees = ("row", "column")
+    numbers_tokens = True
     owner = "rope1d"
 
     def __init__(
@@ -71,14 +71,10 @@ class Rope1D(Rotary):
         if order == "hilbert":
             self.relative = min(geometry.grid) == 1  # where it is the raster
 
-    def squeezed(self, stretch: Stretch, places: Places) -> tuple[Tensor, Tensor]:
-        """Rows and columns as they are: an extrapolation squeezes the line of all tokens."""
-        return places.rows, places.columns
-
     def turns(self, places: Places, layer: int = 0) -> Tensor:
         """Angles by a token's number, [1, T, 1, K/2] or one of each picture."""
         omega = frequencies(self.per_axis, self.theta, "rope1d", places.rows)
-        if (stretch := getattr(places, "stretch", None)) is not None:
+        if (stretch := stretch_of(places)) is not None:
             omega = omega * stretch.factor(None, omega)
         return self.number(places)[..., None, :, None, None] * omega[..., None, :]
 
@@ -86,8 +82,10 @@ class Rope1D(Rotary):
         """Each token's number, [T] or [B, T]."""
         height, width = places.grid
         if self.order == "hilbert":
+            stretch, raster = stretch_of(places), places.rows * width + places.columns
+            squeeze = 1.0 if stretch is None else of_pictures(stretch.squeeze(None), places)
             numbers = _along_hilbert(places.grid).to(places.rows.device)
-            return numbers[(places.rows * width + places.columns).round().long()].to(places.rows)
+            return numbers[(raster / squeeze).round().long()] * squeeze
         if self.order == "column":
             return places.columns * height + places.rows
         return places.rows * width + places.columns

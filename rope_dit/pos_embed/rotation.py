@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from rope_dit.errors import UserError, check
-from rope_dit.pos_embed.base import Geometry, Grid, PosEmbed, Site
+from rope_dit.pos_embed.base import Geometry, Grid, PosEmbed, Site, stretch_of
 from rope_dit.positions.base import Places
 from rope_dit.positions.base import indices as positions
 from rope_dit.registry import POSITIONS
@@ -70,7 +70,7 @@ def along_axes(places: Places, omega: Tensor) -> Tensor:
 
     omega is [H or 1, 1, 2, n]. Where pictures have places, or frequencies, of their own: [B, H, T, 2, n].
     """
-    if (stretch := getattr(places, "stretch", None)) is not None:
+    if (stretch := stretch_of(places)) is not None:
         parts = [omega[..., axis, :] * stretch.factor(axis, omega[..., axis, :]) for axis in (0, 1)]
         omega = torch.stack(parts, dim=-2)
     at = torch.stack((places.rows, places.columns), dim=-1)
@@ -82,7 +82,7 @@ def along_waves(places: Places, row: Tensor, column: Tensor) -> Tensor:
 
     Where pictures have places, or frequencies, of their own: [B, H, T, P].
     """
-    if (stretch := getattr(places, "stretch", None)) is not None:
+    if (stretch := stretch_of(places)) is not None:
         size = torch.hypot(row, column)
         row, column = row * stretch.factor(0, size), column * stretch.factor(1, size)
     return places.rows[..., None, :, None] * row + places.columns[..., None, :, None] * column

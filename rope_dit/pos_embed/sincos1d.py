@@ -29,6 +29,7 @@ class SinCos1D(PosEmbed):
     """
 
     sees = ("row", "column")
+    numbers_tokens = True
     table_TD: Tensor
 
     def __init__(self, geometry: Geometry, *, theta: float = 10000.0):

@@ -62,7 +62,14 @@ def check(model, objective="velocity", loss=flow.loss, between=lambda: None):
         between()
 
 
-@pytest.mark.parametrize("variant", [spec for entry in POS_EMBEDS for spec in entry.specs()])
+def variants() -> Iterator[object]:
+    """Each as it is, which is quick enough, and with each value of its options that can be listed."""
+    for entry in POS_EMBEDS:
+        for spec in entry.specs():
+            yield pytest.param(spec, marks=[pytest.mark.slow] if spec != entry.name else [])
+
+
+@pytest.mark.parametrize("variant", list(variants()))
 def test_every_variant(variant):
     try:
         model = dit(variant)
