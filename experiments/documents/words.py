@@ -7,7 +7,7 @@ from pathlib import Path
 
 from experiments.cli.listing import claims_of
 from rope_dit.registry import REGISTRIES, Entry, Option, show
-from rope_dit.registry.specs import FreeText, Numbers
+from rope_dit.registry.specs import FreeText, NumberList
 
 MADE = "<!-- Made by `python -m experiments.document` of the files that it names: change those. -->"
 ROOT = Path(__file__).parents[2]
@@ -59,7 +59,7 @@ def options(entry: Entry) -> str:
 
 
 def _option(option: Option) -> str:
-    called: dict[type, str] = {FreeText: "text", Numbers: "numbers"}
+    called: dict[type, str] = {FreeText: "text", NumberList: "numbers"}
     kind = " or ".join(option.choices) or called.get(option.type, option.type.__name__)
     return f"{option.name}={show(option.default)}: {kind}"
 
