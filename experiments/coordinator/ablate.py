@@ -13,12 +13,13 @@ from experiments.coordinator import replacing
 from experiments.coordinator.cell import FINAL, Cell
 from experiments.coordinator.cell_queue import AllFail, CellQueue, Watch
 from experiments.coordinator.launchers import Launcher, make_launcher
-from experiments.coordinator.optuna_storage import database_url
-from experiments.coordinator.optuna_trials import Trials
 from experiments.coordinator.plan import Plan
 from experiments.coordinator.plan_ablation import plan_ablation
 from experiments.coordinator.resync import sync_definition, sync_runs
 from experiments.coordinator.seals import counted, joined, seal_runs
+from experiments.coordinator.sharp import profile
+from experiments.coordinator.trials.optuna_storage import database_url
+from experiments.coordinator.trials.optuna_trials import Trials
 from experiments.records.mlflow_store import check_experiment, pages, tracking_uri
 from experiments.records.run_folder import RunFolder
 from experiments.records.sealing.chain import head, moment
@@ -45,6 +46,7 @@ def ablate(config: StudyConfig, stop: StopFlag, write_report: WriteReport) -> in
     Raises:
         UserError: before anything is written.
     """
+    asked, (config, waits) = config, profile.prepared(config)
     plan, resolved = plan_ablation(config)
     cells, todo = plan.cells(), unfinished(plan)
     minutes = len(todo) * sum(estimated_seconds(resolved)) / 60 if todo else 0.0
@@ -61,6 +63,11 @@ def ablate(config: StudyConfig, stop: StopFlag, write_report: WriteReport) -> in
             print(f"up to {at_once} at a time: about {minutes / at_once:.0f} minutes at best", flush=True)
         if plan.chain:
             print(f"sealed as planned {moment(plan.chain[0].time)}, head {head(plan.chain)[:12]}", flush=True)
+        if waits:
+            profile.measured(plan, launcher, stop)
+            config, _ = profile.prepared(asked)
+            first, *later = stages(plan_ablation(config)[0])
+            plan = begun(first)
         code = carry_out(plan, config, launcher, stop, write_report)
         for stage in later:
             if code == FAILED:

@@ -11,9 +11,9 @@ from typing import Any
 from experiments.cli.plugins import check_asked_for
 from experiments.cli.progress import Progress
 from experiments.coordinator.cell import Cell
-from experiments.coordinator.optuna_trials import Trials
 from experiments.coordinator.plan import Plan, read_plan, read_saved
 from experiments.coordinator.replacing import FOLDER
+from experiments.coordinator.trials.optuna_trials import Trials
 from experiments.coordinator.tuning.search import replay
 from experiments.records.definition import Definition, write_definition
 from experiments.records.mlflow_mirror import Mirror

@@ -30,7 +30,7 @@ def command(args: list[str], stop: StopFlag) -> int:
     if not args or args[0].startswith("-"):
         raise UserError("expected the file of a cell, such as studies/digits/cells/rope2d-s0.json.")
     config = read_cell(Path(args[0]))
-    _stop_with_launcher()
+    stop_with_launcher()
     _wait_for_lock(config, stop)
     assert config.out is not None, "a cell has a run folder"
     seal_new_run(config.out, Path(args[0]).absolute().parent.parent)
@@ -49,7 +49,7 @@ def read_cell(file: Path) -> RunConfig:
     return config
 
 
-def _stop_with_launcher() -> None:
+def stop_with_launcher() -> None:
     """Ask this process to stop once standard input, where it is a pipe, has been closed at the other end."""
 
     def watch() -> None:

@@ -24,7 +24,7 @@ from rope_dit.registry.syntax import tree_sha256
 Numbers = tuple[float, ...]
 TOLERANCE = 5e-3
 """of numbers, which are kept with three digits after the point"""
-_INK, _EDGE, _MAP = "#333333", "#bbbbbb", "RdBu_r"
+_INK, _EDGE, _HIDDEN, _MAP = "#333333", "#bbbbbb", "#8c8c8c", "RdBu_r"
 _LEAST = 1.0
 """logits at the ends of the scale, at least: so that next to nothing looks like it"""
 
@@ -61,7 +61,7 @@ def is_drawn(path: Path, numbers: Numbers) -> bool:
     with Image.open(path) as image:
         told = dict(image.text) if hasattr(image, "text") else {}
     there = json.loads(told.get("Numbers", "[]"))
-    same = len(there) == len(numbers) and np.allclose(there, numbers, rtol=0, atol=TOLERANCE)
+    same = len(there) == len(numbers) and np.allclose(there, numbers, rtol=0, atol=TOLERANCE, equal_nan=True)
     return same and told.get("Drawn by") == drawn_by()
 
 
@@ -71,12 +71,12 @@ def rounded(values: np.ndarray) -> Numbers:
 
 
 def of_similarity(logits: np.ndarray, marked: tuple[int, int]) -> Picture:
-    """Draw logits [2, H, h, w] of two tokens, whose places are marked, on one scale.
+    """Draw logits [2, H, h, w] of two tokens, whose places are marked, on one scale; what is NaN is grey.
 
     A column a head, tokens below each other; the tokens of a single head stand side by side.
     """
     _, heads, _, w = logits.shape
-    scale = Normalize(*np.multiply((-1, 1), max(_LEAST, float(np.abs(logits).max()))))
+    scale = Normalize(*np.multiply((-1, 1), max(_LEAST, float(np.nanmax(np.abs(logits))))))
     alone = heads == 1
     figure = Figure(figsize=(3.9, 1.75) if alone else (1.25 * heads + 1.35, 2.75), layout="constrained")
     axes = figure.subplots(1, 2).reshape(2, 1) if alone else figure.subplots(2, heads)
@@ -97,6 +97,7 @@ def of_similarity(logits: np.ndarray, marked: tuple[int, int]) -> Picture:
 
 
 def _panel(axis: Axes, logits: np.ndarray, scale: Normalize, marked: tuple[int, int]) -> None:
+    axis.set_facecolor(_HIDDEN)
     axis.imshow(logits, cmap=_MAP, norm=scale, interpolation="nearest")
     for width, color in ((2.6, "white"), (1.2, "black")):
         axis.plot(*marked, "o", markersize=5, markerfacecolor="none", markeredgecolor=color,

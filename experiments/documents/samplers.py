@@ -5,6 +5,7 @@ import numpy as np
 from experiments.documents.pictures import Picture, of_times
 from experiments.documents.words import MADE, about, cell, linked, section, shipped, table
 from rope_dit.registry import GRIDS, Entry
+from rope_dit.samplers.spec import TIMES
 
 STEPS = 10
 PICTURE = "grids.png"
@@ -18,11 +19,14 @@ evaluations a picture (NFE)."""
 
 
 def pictures() -> dict[str, Picture]:
-    """Times of each grid that needs nothing but a number of steps."""
-    times = {}
-    for entry in shipped("grids"):
-        times[entry.name] = np.asarray(GRIDS.bind(entry.name)(STEPS))
-    return {PICTURE: of_times(times)}
+    """Times of all grids."""
+    return {PICTURE: of_times({entry.name: _times(entry) for entry in shipped("grids")})}
+
+
+def _times(entry: Entry) -> np.ndarray:
+    given = entry.options[TIMES].default if TIMES in entry.options else ()
+    steps = len(given) - 1 if isinstance(given, tuple) and given else STEPS
+    return np.asarray(GRIDS.bind(entry.name)(steps))
 
 
 def page() -> str:

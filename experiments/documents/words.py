@@ -7,7 +7,7 @@ from pathlib import Path
 
 from experiments.cli.listing import claims_of
 from rope_dit.registry import REGISTRIES, Entry, Option, show
-from rope_dit.registry.specs import FreeText
+from rope_dit.registry.specs import FreeText, NumberList
 
 MADE = "<!-- Made by `python -m experiments.document` of the files that it names: change those. -->"
 ROOT = Path(__file__).parents[2]
@@ -59,7 +59,8 @@ def options(entry: Entry) -> str:
 
 
 def _option(option: Option) -> str:
-    kind = " or ".join(option.choices) or ("text" if option.type is FreeText else option.type.__name__)
+    called: dict[type, str] = {FreeText: "text", NumberList: "numbers"}
+    kind = " or ".join(option.choices) or called.get(option.type, option.type.__name__)
     return f"{option.name}={show(option.default)}: {kind}"
 
 
@@ -71,7 +72,8 @@ def shipped(kind: str) -> list[Entry]:
 def section(kind: str, entry: Entry, *, picture: str = "", facts: Iterable[tuple[str, str]] = ()) -> str:
     """All of one item: summary, picture, description, source, options, claims and more facts."""
     file = entry.path.relative_to(ROOT).as_posix()
-    told = [("Source", plain(entry.source) or "-"), ("Options", options(entry))]
+    told = [("Source", plain(entry.source))] if entry.source else []
+    told += [("Options", options(entry))]
     told += [("Claims", claims(kind, entry))] if REGISTRIES[kind].shown else []
     told += [*facts, ("File", f"[`{file}`](../{file})")]
     lines = "\n".join(f"- {name}: {text}" for name, text in told)

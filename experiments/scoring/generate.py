@@ -18,12 +18,12 @@ from experiments.config.run import RunConfig
 from experiments.datasets.batches import to_uint8
 from rope_dit.averages.names import named
 from rope_dit.errors import Diverged, Stopped, check
-from rope_dit.guidance.base import Counted, Network
+from rope_dit.guidance.base import Counted, Network, unguided
 from rope_dit.guidance.spec import GuidanceSpec
 from rope_dit.model import DiT
 from rope_dit.randomness import Stream, integers, normal
 from rope_dit.registry import OBJECTIVES
-from rope_dit.samplers.base import Noise
+from rope_dit.samplers.base import Noise, Velocity
 from rope_dit.samplers.spec import SamplerSpec
 from rope_dit.trainer import autocast
 
@@ -146,6 +146,12 @@ class Generator:
         noise, more = self.noise(indices, sampling_seed), self.step_noise(indices, sampling_seed)
         x_BCHW = sampler.build()(velocity, noise, more)
         return x_BCHW, (network.rows + (weak.rows if weak else 0)) / self.chunk
+
+    def unguided(self, indices: range, sampling_seed: int) -> tuple[Velocity, Tensor]:
+        """The network's own velocity of pictures, and the noise that they start from."""
+        labels = self.labels(indices, sampling_seed)
+        velocity = unguided(partial(self._evaluate, self._network), labels)
+        return velocity, self.noise(indices, sampling_seed)
 
     def _evaluate(self, network: Network, x_BCHW: Tensor, t_B: Tensor, labels_B: Tensor) -> Tensor:
         if self.stop():

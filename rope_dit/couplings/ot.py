@@ -15,6 +15,15 @@ class OptimalTransport(Coupling):
     The assignment of least total squared distance over the batch, in float64. By default within each class:
     over all classes noise would depend on the class, and sampling, where it does not, would be another thing.
     Where the model knows no classes (`model.conditional` false) there is no such reason: set it to false.
+
+    Source: OT-CFM (arXiv:2302.00482); multisample flow matching (arXiv:2304.14772).
+
+    >>> images, noise = (torch.tensor(x).view(3, 1, 1, 1) for x in ([0.0, 1.0, 2.0], [3.0, -1.0, 0.5]))
+    >>> classes, made = torch.tensor([0, 0, 1]), OptimalTransport(within_class=False)
+    >>> made.pair(images, classes, noise, None).tolist()  # sorted noise to sorted pictures: -1, 0.5, 3
+    [1, 2, 0]
+    >>> OptimalTransport().pair(images, classes, noise, None).tolist()  # the last is alone in its class
+    [1, 0, 2]
     """
 
     def __init__(self, *, within_class: bool = True):

@@ -14,6 +14,13 @@ class LogitNormal(Density):
     """Sigmoid of a normal: few times near noise and data (Esser et al., arXiv:2403.03206, section 3.1).
 
     That paper's time is 1 - t, so a `mean` above 0 here means more times near data, there near noise.
+
+    Source: Esser et al. (arXiv:2403.03206, section 3.1).
+
+    >>> import torch
+    >>> t = LogitNormal(mean=1.0).quantile(torch.tensor([0.5, 0.8413447]))  # sigmoid(1), sigmoid(2)
+    >>> [round(float(number), 4) for number in t]
+    [0.7311, 0.8808]
     """
 
     def __init__(self, *, mean: float = 0.0, std: float = 1.0):

@@ -15,6 +15,15 @@ class Noise(Objective):
     v = (x_t - x0) / t with the denominator held at `clamp` and above. At t = 0, x_t is the noise: whoever
     predicts it has said nothing about the picture, and a perfect network's velocity is 0 there. A sampler's
     first step is lost on it.
+
+    Source: DDPM (arXiv:2006.11239, eq. 14).
+
+    >>> import torch
+    >>> made, x, noise = Noise(loss="velocity"), torch.tensor([[2.0]]), torch.tensor([[1.0]])
+    >>> made.velocity(noise, x, torch.tensor([0.25])).item(), made.scale(torch.tensor(0.25)).item()  # 1 / t
+    (4.0, 4.0)
+    >>> made.velocity(noise, x, torch.tensor([0.0])).item()  # 1 / 0.05
+    20.0
     """
 
     def __init__(

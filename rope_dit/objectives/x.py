@@ -15,6 +15,15 @@ class Picture(Objective):
     v = (x1 - x_t) / (1 - t) with the denominator held at `clamp` and above, in the loss (prediction and
     target alike) as in sampling. Close to t = 1 the velocity is therefore too small, (1 - t) / clamp times
     what it should be.
+
+    Source: JiT (arXiv:2511.13720).
+
+    >>> import torch
+    >>> made, x, picture = Picture(), torch.tensor([[2.0]]), torch.tensor([[3.0]])
+    >>> made.velocity(picture, x, torch.tensor([0.75])).item(), made.scale(torch.tensor(0.75)).item()
+    (4.0, 4.0)
+    >>> round(made.velocity(picture, x, torch.tensor([1.0])).item(), 4)  # 1 / 0.05
+    20.0
     """
 
     def __init__(

@@ -10,7 +10,21 @@ from rope_dit.registry import OPTIMIZERS
 
 @OPTIMIZERS.register("adamw")
 class AdamW(Optimizer):
-    """Adam with decoupled weight decay, fused (arXiv:1711.05101); its settings are train.lr, beta2, ..."""
+    """Adam with decoupled weight decay, fused (arXiv:1711.05101); its settings are train.lr, beta2, ...
+
+    m = 0.9 m + 0.1 g, s = beta2 s + (1 - beta2) g^2, both divided by 1 - beta^step; then
+    w = w - lr (m / (sqrt(s) + 1e-8) + weight_decay w). Buffers `adamw.exp_avg.NAME` and
+    `adamw.exp_avg_sq.NAME`, shaped as the weight and 0 at first, and `adamw.step.NAME`.
+
+    Source: Loshchilov and Hutter (arXiv:1711.05101), by torch.
+
+    >>> from torch import nn
+    >>> w, config = nn.Parameter(torch.tensor([1.0, 1.0])), TrainConfig(lr=0.1)
+    >>> made, w.grad = AdamW({"w": w}, config), torch.tensor([5.0, -0.01])
+    >>> made.step(lambda highest: highest, torch.zeros(()))  # the first step goes by the sign
+    >>> [round(number, 4) for number in w.tolist()]
+    [0.9, 1.1]
+    """
 
     def __init__(self, weights: Weights, config: TrainConfig):
         self.weights = weights

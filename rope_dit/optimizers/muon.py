@@ -23,6 +23,15 @@ class Muon(Optimizer):
     That is torch.optim.Muon (see arXiv:2502.16982): Nesterov momentum, five Newton-Schulz steps in bf16, the
     rate times sqrt(max(1, rows / columns)). q, k and v are matrices of their own; modulations are AdamW's.
     Both decay by `train.weight_decay` times their own rate.
+
+    Source: K. Jordan, Muon, 2024; torch.optim.Muon, whose options are as in arXiv:2502.16982.
+
+    >>> name, config = "blocks.0.attention.proj.weight", TrainConfig(weight_decay=0.0)
+    >>> w = nn.Parameter(torch.zeros(4, 4))
+    >>> made, w.grad = Muon({name: w}, config, lr=1.0), torch.diag(torch.tensor([1.0, 2.0, 4.0, 8.0]))
+    >>> made.step(lambda highest: highest, torch.zeros(()))  # five steps bring all singular values near to 1
+    >>> bool(((w.detach() + torch.eye(4)).abs() < 0.35).all())
+    True
     """
 
     def __init__(self, weights: Weights, config: TrainConfig, *, lr: float = 0.02, momentum: float = 0.95):

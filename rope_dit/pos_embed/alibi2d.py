@@ -30,7 +30,7 @@ def slopes(num_heads: int) -> list[float]:
 
 @POS_EMBEDS.register("alibi2d")
 class Alibi2D(PosEmbed):
-    """Logits fall linearly with the distance in the plane, each head at its own slope (ALiBi, 2108.12409).
+    """Logits fall linearly with the distance in the plane, each head at its own slope (arXiv:2108.12409).
 
     The logit of query i and key j gets -m_h * distance(i, j); distance is Euclidean, or the sum of both
     axes' (manhattan), in the coordinates of `model.positions`. On one row of tokens it is |i - j|, as ALiBi

@@ -21,7 +21,7 @@ class Conv(PosEmbed):
     Weights: kernel_LD133 [layers or 1, D, 1, 3, 3], initially 0, so that step 0 is that of `none`; gradients
     flow, since a kernel's gradient is the tokens. Needs all tokens of the grid.
 
-    Source: Chu et al., Conditional Positional Encodings, arXiv:2102.10882, section 3.2 (PEG).
+    Source: Chu et al., Conditional Positional Encodings, arXiv:2102.10882 (its PEG).
 
     >>> tuple(Conv(Geometry(32, 4, 8, 2, (5, 7))).kernel_LD133.shape)
     (2, 32, 1, 3, 3)
@@ -47,6 +47,8 @@ class Conv(PosEmbed):
         tokens = site.grid[0] * site.grid[1]
         assert x_BTD.shape[1] == tokens, f"conv needs all {tokens} tokens of the grid, got {x_BTD.shape[1]}"
         kernel = self.kernel_LD133[site.layer].to(x_BTD.dtype)
-        x_BDhw = x_BTD.transpose(1, 2).unflatten(2, site.grid)
-        added = F.conv2d(x_BDhw, kernel, padding=1, groups=len(kernel))
-        return x_BTD + added.flatten(2).transpose(1, 2).to(x_BTD.dtype)
+        x_BDhw = x_BTD.transpose(1, 2).unflatten(2, site.grid).contiguous()
+        # float32, channels first: there CUDA has a kernel of torch's own, which sums in one order
+        with torch.autocast(x_BTD.device.type, enabled=False):
+            added = F.conv2d(x_BDhw, kernel, padding=1, groups=len(kernel))
+        return x_BTD + added.flatten(2).transpose(1, 2)

@@ -73,14 +73,20 @@ class Steps(PosEmbed):
         rows, columns = (d / (step or 1.0) for d, step in zip(offsets(places), self.steps, strict=True))
         return rows, columns
 
-    def reach(self, grid: Grid) -> Grid:
-        """Count the largest offsets of a grid in evaluation, at least those of the trained grid."""
+    def reach(self, here: Places) -> Grid:
+        """Count the whole steps of a grid's largest offsets in evaluation, or the trained grid's if larger.
+
+        Of a grid that an extrapolation squeezes, those that are left: of pictures at several times the most.
+        """
         trained = self.geometry.grid[0] - 1, self.geometry.grid[1] - 1
-        if grid == self.geometry.grid:
+        if here.grid == self.geometry.grid:
             return trained
-        places = self.coordinates(grid)
-        spans = (float(axis.max() - axis.min()) for axis in (places.rows, places.columns))
-        most = [math.ceil(span / (step or 1.0) - 1e-6) for span, step in zip(spans, self.steps, strict=True)]
+        places = self.coordinates(here.grid)
+        axes = places.rows, places.columns
+        if (stretch := getattr(here, "stretch", None)) is not None:
+            axes = self.squeezed(stretch, places)
+        spans = (float((axis.amax(-1) - axis.amin(-1)).max()) for axis in axes)
+        most = [math.floor(span / (step or 1.0) + 1e-6) for span, step in zip(spans, self.steps, strict=True)]
         return max(trained[0], most[0]), max(trained[1], most[1])
 
 
@@ -117,6 +123,6 @@ class Tabled(Steps):
     def _hats(self, places: Places) -> Axes:
         rows, columns = (
             hats(offset, reach)
-            for offset, reach in zip(self.in_steps(places), self.reach(places.grid), strict=True)
+            for offset, reach in zip(self.in_steps(places), self.reach(places), strict=True)
         )
         return rows, columns

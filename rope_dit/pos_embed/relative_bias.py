@@ -21,9 +21,9 @@ class RelativeBias(Tabled):
     from the same logits. Gradients flow from there, since the bias is added.
 
     Offsets count in steps of the trained grid. Where they are no whole numbers, the table is read linearly
-    between its entries; where a grid reaches farther than it does, the table is resized bicubically, as
-    Swin's code does for another window, so the logits of smaller offsets change too; beyond its ends, where
-    training moves tokens, it is read there.
+    between its entries; where a grid reaches farther than it does, by a step or more, the table is resized
+    bicubically, as Swin's code does for another window, so the logits of smaller offsets change too; beyond
+    its ends it is read there.
 
     Source: Liu et al., Swin, arXiv:2103.14030, eq. 4 (bias) and section 3.2 (bicubic for another window).
 

@@ -21,8 +21,8 @@ class RelativeKey(Tabled):
     2w-1]; middles are offset 0. All start at 0, so that step 0 is that of `none`; gradients flow, since
     they are the queries. Other places and grids: as in `relative_bias`.
 
-    Source: Shaw et al., arXiv:1803.02155, eq. 4 and section 3.3; Li et al., MViTv2, arXiv:2112.01526,
-    section 4.1 (decomposed); offsets in two axes: this project.
+    Source: Shaw et al., arXiv:1803.02155, eq. 4 and section 3.3; Li et al., MViTv2, arXiv:2112.01526
+    (decomposed); offsets in two axes: this project.
 
     >>> whole, parts = (RelativeKey(Geometry(32, 4, 8, 2, (5, 7)), decomposed=d) for d in (False, True))
     >>> [sum(p.numel() for p in pos.parameters()) for pos in (whole, parts)] == [2*8*9*13, 2*8*(9+13)]

@@ -40,6 +40,7 @@ class Shuffled(Rope2D):
     """
 
     relative = False
+    sees = ("row", "column")
     extrapolates = False
     needs_grid = True
     extrapolates_frequencies = False

@@ -9,7 +9,7 @@ from typing import Any
 
 from rope_dit.errors import UserError, nearest
 from rope_dit.registry.docstrings import Docstring
-from rope_dit.registry.specs import NAME, TEXTS, TYPES, FreeText, Numbers, Option, Part, Value, show
+from rope_dit.registry.specs import NAME, TEXTS, TYPES, FreeText, NumberList, Option, Part, Value, show
 from rope_dit.registry.syntax import Keyword, Registered, literal_choices, tree_sha256
 
 
@@ -125,10 +125,10 @@ def _neutral(options: Mapping[str, Option], key: object, value: Any, where: str)
 
 def _as(value: Any, kind: type) -> Value:
     made: Value = float(value) if kind is float else value
-    return tuple(map(float, value)) if kind is Numbers else made
+    return tuple(map(float, value)) if kind is NumberList else made
 
 
 def _fits(value: object, kind: type) -> bool:
-    if kind is Numbers:
+    if kind is NumberList:
         return isinstance(value, tuple) and bool(value) and all(_fits(number, float) for number in value)
     return type(value) in {float: (int, float), FreeText: (str,)}.get(kind, (kind,))

@@ -27,5 +27,5 @@ OPTIMIZERS: Registry[Any] = Registry("optimizer", "OPTIMIZERS", "rope_dit.optimi
 SCHEDULES: Registry[Any] = Registry("schedule", "SCHEDULES", "rope_dit.schedules")
 AVERAGES: Registry[Any] = Registry("average", "AVERAGES", "rope_dit.averages")
 GUIDANCES: Registry[Any] = Registry(
-    "guidance", "GUIDANCES", "rope_dit.guidance", shown=("evals", "needs_null_class")
+    "guidance", "GUIDANCES", "rope_dit.guidance", shown=("evals", "needs_null_class", "needs_weak")
 )

@@ -26,18 +26,18 @@ class FreeText(str):
     """Marks an option that is annotated as Text; its values are plain strings."""
 
 
-class Numbers(tuple[float, ...]):
+class NumberList(tuple[float, ...]):
     """Marks an option that is annotated as tuple[float, ...], at least one number; its values are plain."""
 
 
 _NUMBER = r"-?([0-9]+\.?[0-9]*|\.[0-9]+)([eE]-?[0-9]+)?"
 TYPES: dict[str, type] = {"bool": bool, "int": int, "float": float, "str": str, "Text": FreeText}
-TYPES["tuple[float, ...]"] = Numbers
+TYPES["tuple[float, ...]"] = NumberList
 TEXTS: dict[type, tuple[str, str]] = {
     bool: (r"true|false", "true or false"),
     int: (r"-?[0-9]+", "a whole number"),
     float: (_NUMBER, "a finite number"),
-    Numbers: (rf"{_NUMBER}(/{_NUMBER})*", "numbers joined by '/', as in 0/0.5/1"),
+    NumberList: (rf"{_NUMBER}(/{_NUMBER})*", "numbers joined by '/', as in 0/0.5/1"),
     str: (r"[A-Za-z0-9_]+", "letters, digits and '_'"),  # no '-' and no '.', so that slugs stay unique
     FreeText: (r"[^\s,;+=]*", "a text without white space and without , ; + ="),
 }
@@ -105,7 +105,7 @@ class Option:
         raise UserError(f"{owner}: option '{self.name}' got '{text}', expected {wanted} (default {default}).")
 
     def _read(self, text: str) -> Value:
-        if self.type is Numbers:
+        if self.type is NumberList:
             return tuple(float(number) for number in text.split("/"))
         if self.type is bool:
             return text == "true"

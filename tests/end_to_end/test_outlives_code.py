@@ -6,6 +6,7 @@ import shutil
 from pathlib import Path
 
 import numpy as np
+import pytest
 from commands import SMOKE, call, rows
 from old_records import (  # noqa: F401  fixtures
     STUDY,
@@ -139,6 +140,7 @@ def test_a_migrated_run_keeps_its_weights(old):
     assert "nothing to do" in call("evaluate", "runs/finished").out
 
 
+@pytest.mark.slow
 def test_an_old_study_has_nothing_to_do_and_grows(old):
     before = {path: path.read_bytes() for path in Path("studies/old/runs").glob("*/metrics.jsonl")}
     same = call_study(*STUDY, "--seeds", "2", "--dry-run")

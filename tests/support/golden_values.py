@@ -110,10 +110,28 @@ def solver(name: str) -> Values:
     return end.flatten().tolist()
 
 
+def grid_options(text: str) -> dict[str, Any]:
+    """All options of a grid's spec; a list that has no more than one number at its default gets three."""
+    part = Part.parse(text)
+    found = GRIDS[part.name].resolve(part)
+    return found | {name: (0.0, 0.25, 1.0) for name in needed(part.name) if name not in dict(part.options)}
+
+
+def needed(name: str) -> list[str]:
+    """Options of a grid whose list has to be given."""
+    options = GRIDS[name].options.values()
+    return [one.name for one in options if isinstance(one.default, tuple) and len(one.default) == 1]
+
+
+def sampler_options(name: str) -> list[str]:
+    """What a sampler's text says for this grid, such as `grid=uniform`."""
+    return [f"grid={name}", *(f"{option}={show((0.0, 0.25, 1.0))}" for option in needed(name))]
+
+
 def grid(name: str) -> Values:
     """The times of 7 steps, or those that it has of its own."""
-    own = GRIDS[name].options.get("times")
-    times: Tensor = GRIDS.load(name)(7 if own is None else len(own.default) - 1)
+    options = grid_options(name)
+    times: Tensor = GRIDS.load(name)(len(options["times"]) - 1 if "times" in options else 7, **options)
     return times.tolist()
 
 

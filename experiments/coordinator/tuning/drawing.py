@@ -16,9 +16,9 @@ from optuna.trial import TrialState
 
 from experiments.config.study import Space
 from experiments.coordinator.arm import Arm
-from experiments.coordinator.optuna_storage import quiet
-from experiments.coordinator.optuna_trials import direction_of
 from experiments.coordinator.plan import Plan
+from experiments.coordinator.trials.optuna_storage import quiet
+from experiments.coordinator.trials.optuna_trials import direction_of
 from experiments.coordinator.tuning.space import (
     configured,
     default_params,

@@ -18,9 +18,9 @@ from experiments.config.text import from_json
 from experiments.config.tuning import TuneConfig
 from experiments.coordinator.arm import Arm
 from experiments.coordinator.cell import FINAL, Cell
-from experiments.coordinator.optuna_storage import Projection
-from experiments.coordinator.optuna_trials import direction_of, scores_by_step
 from experiments.coordinator.plan import Plan
+from experiments.coordinator.trials.optuna_storage import Projection
+from experiments.coordinator.trials.optuna_trials import direction_of, scores_by_step
 from experiments.coordinator.tuning.drawing import Candidate, Drawing, WhyNot
 from experiments.coordinator.tuning.space import read_space
 from experiments.coordinator.tuning.tuned import TunedArm

@@ -10,10 +10,10 @@ import optuna
 import pytest
 
 from experiments.config.presets import PRESETS
-from experiments.coordinator import optuna_storage
 from experiments.coordinator.cell import Cell
-from experiments.coordinator.optuna_storage import FILE, Projection, empty_storage
-from experiments.coordinator.optuna_trials import Trials
+from experiments.coordinator.trials import optuna_storage
+from experiments.coordinator.trials.optuna_storage import FILE, Projection, empty_storage
+from experiments.coordinator.trials.optuna_trials import Trials
 from experiments.records.definition import Endpoint
 from rope_dit.errors import UserError
 

@@ -10,9 +10,9 @@ from studies import call_study, plan_of, unsealed_json
 
 from experiments.config.study import study
 from experiments.coordinator.cell import Cell
-from experiments.coordinator.optuna_trials import scores_by_step
 from experiments.coordinator.plan import Plan
 from experiments.coordinator.plan_ablation import plan_ablation
+from experiments.coordinator.trials.optuna_trials import scores_by_step
 from experiments.runner.reopen import read_config
 from experiments.scoring.jobs import final_jobs
 

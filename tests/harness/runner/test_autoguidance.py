@@ -125,5 +125,5 @@ def test_a_study_without_the_weights_is_refused(tmp_path):
     asked = ("--preset", "smoke", "--variants", "none", "rope2d", "--studies", tmp_path / "studies")
     refused = call("study", *asked, "--eval.guidances", "autoguidance:weight=2,weak=0_5")
     assert refused.code == 2
-    assert "expected weights that the run keeps: raw, 0_99" in refused.err
+    assert "expected weights that the run keeps: raw, 0_9 (train.averages)" in refused.err
     assert not (tmp_path / "studies").exists()

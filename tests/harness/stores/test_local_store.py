@@ -10,7 +10,7 @@ import optuna
 import pytest
 from mirrors import EXPERIMENT, log, make_run, mirror, runs, score, tables_fixture  # noqa: F401
 
-from experiments.coordinator.optuna_storage import empty_storage
+from experiments.coordinator.trials.optuna_storage import empty_storage
 from experiments.records import mlflow_store
 from experiments.records.mlflow_store import connect
 from experiments.records.run_folder import RunFolder

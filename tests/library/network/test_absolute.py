@@ -134,6 +134,11 @@ def test_shuffled_tears_neighbours_apart():
 @pytest.mark.parametrize(
     ("spec", "geometry", "words"),
     [
+        (
+            "learned:std=-1",
+            Geometry(32, 4, 8, 2, (5, 7)),
+            "learned: option 'std' got -1.0, expected 0 or more",
+        ),
         ("learned_axial:std=-1", Geometry(32, 4, 8, 2, (5, 7)), "learned_axial: option 'std' got -1.0"),
         ("random:std=0", Geometry(32, 4, 8, 2, (5, 7)), "random: option 'std' got 0.0"),
         ("sincos1d", Geometry(9, 1, 9, 2, (5, 7)), "needs an even model.dim"),

@@ -1,5 +1,8 @@
 """Biases that are functions of offsets: against loops, and on other places than the trained ones."""
 
+import re
+from dataclasses import replace
+
 import pytest
 import torch
 from contract_variants import DEPTH, DIM, HEAD_DIM, HEADS, make, noise, normals
@@ -8,6 +11,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from rope_dit.errors import UserError
+from rope_dit.extrapolations.compose import Able, Extrapolations
 from rope_dit.pos_embed.alibi2d import slopes
 from rope_dit.pos_embed.base import Geometry, Grid, PosEmbed
 from rope_dit.pos_embed.compose import build
@@ -66,6 +70,13 @@ def test_between_indices_relative_bias_is_read_linearly():
     same(got[:, 2, 3, 1, 2], entries[:, 0:2, 1:3].mean((1, 2)))
 
 
+def test_larger_grids_within_the_trained_range_leave_the_table_as_it_is():
+    pos = make("relative_bias", (2, 4), positions="normalized")
+    got, entries = bias(pos, (4, 8))[0], table(pos)[0]
+    same(got[:, 0, 0, 2, 6], entries[:, 2, 6])
+    same(got[:, 0, 0, 0, 7], entries[:, 1, 6])  # three steps and a half: beyond its end
+
+
 @pytest.mark.parametrize("spec", ["relative_bias", "t5_bias"])
 @pytest.mark.parametrize("positions", ["normalized", "normalized:by=max", "centered", "shift"])
 def test_offsets_count_in_steps_of_the_trained_grid(spec, positions):
@@ -91,6 +102,32 @@ def test_moved_pictures_have_biases_of_their_own(spec):
     found = pos.bias(some, q, q)
     assert found is not None
     same(found.detach(), chosen)
+
+
+@pytest.mark.parametrize("spec", ["relative_bias", "alibi2d", "relative_bias+rope2d"])
+def test_extrapolations_squeeze_offsets_once(spec):
+    """`pi` halves them, and no table is resized then; `ntk` leaves them, and the table is."""
+    pos = make(spec, (2, 3))
+    site, q = site_of(pos.geometry, (4, 6)), torch.zeros(1, HEADS, 24, HEAD_DIM)
+
+    def stretched(how: str) -> Tensor:
+        able = Able(spec, "index", coordinates=True, frequencies=True, grows=True)
+        stretch = Extrapolations(how, able).stretch((2, 3), (4, 6), site.t_B)
+        assert stretch is not None
+        rows, columns = pos.squeezed(stretch, site)
+        found = pos.bias(replace(site, rows=rows, columns=columns, stretch=stretch), q, q)
+        assert found is not None
+        return found.detach()[0].unflatten(-1, (4, 6)).unflatten(-3, (4, 6))
+
+    plain, halved = bias(pos, (4, 6))[0], stretched("pi")
+    same(stretched("ntk"), plain)
+    if spec == "alibi2d":
+        same(halved, plain / 2)
+    else:
+        (entries,) = (p.detach()[0] for name, p in pos.named_parameters() if name.endswith("table_LHyx"))
+        same(halved[:, 0, 0, 2, 4], entries[:, 2, 4])
+        same(halved[:, 1, 1, 1, 2], entries[:, 1, 2:4].mean(-1))
+        same(halved[:, 0, 0, 3, 5], entries[:, 2, 4])  # half a step beyond its end
 
 
 @pytest.mark.parametrize("spec", ZERO_AT_FIRST)
@@ -137,6 +174,29 @@ def test_t5_bias_sums_buckets_of_both_axes_in_all_layers():
             same(got[:, 0, distance, 0, 0], weights["rows_Hb"][:, 0] + weights["columns_Hb"][:, bucket])
     same(got[:, 0, 0, 2, 11], weights["rows_Hb"][:, 6] + weights["columns_Hb"][:, 7])
     same(got[:, 2, 0, 1, 0], weights["rows_Hb"][:, 1] + weights["columns_Hb"][:, 0])
+
+
+def scattering(tensor: Tensor) -> set[str]:
+    """Functions that a gradient goes back through which add to one place from many."""
+    found, left = set[str](), [tensor.grad_fn]
+    while left:
+        if (node := left.pop()) is not None:
+            found.add(type(node).__name__)
+            left += [before for before, _ in node.next_functions]
+    return {name for name in found if re.match("Index|Gather|Embedding|Take|AsStrided|Scatter|Grid", name)}
+
+
+@pytest.mark.parametrize("positions", ["index", "rescale"])
+@pytest.mark.parametrize("spec", ["relative_bias", "relative_key", "t5_bias", "pape:std=1", "tupe"])
+def test_gradients_of_biases_are_not_scattered(spec, positions):
+    """On CUDA, additions to one place from many come in no fixed order."""
+    pos = make(spec, (2, 3), positions=positions)
+    moves = torch.full((2, 1), 0.7) if positions == "rescale" else None
+    q = torch.zeros(2, HEADS, 6, HEAD_DIM)
+    found = pos.bias(site_of(pos.geometry, None, torch.zeros(2, 6, DIM), moves_BN=moves), q, q)
+    assert found is not None
+    assert not scattering(found)
+    assert scattering(next(pos.parameters())[torch.tensor([0, 0])])
 
 
 @pytest.mark.parametrize(

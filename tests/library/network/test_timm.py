@@ -21,6 +21,18 @@ def test_relative_bias_is_that_of_swin():
             torch.testing.assert_close(got, theirs.get_bias(), rtol=0, atol=1e-6)
 
 
+def test_decomposed_relative_key_is_that_of_sam_but_for_the_scale():
+    from timm.models.vision_transformer_sam import get_decomposed_rel_pos_bias
+
+    pos = make("relative_key:decomposed=true", (3, 4))
+    rows, columns = (p.detach()[1].flip(1).T for p in pos.parameters())  # they count from key to query
+    q = torch.randn(2, HEADS, 12, DIM // HEADS, generator=torch.Generator().manual_seed(0))
+    theirs = get_decomposed_rel_pos_bias(q.flatten(0, 1), rows, columns, (3, 4), (3, 4))
+    site = site_of(pos.geometry, None, torch.zeros(2, 12, DIM), layer=1)
+    ours = pos.bias(site, q, q).detach().flatten(0, 1) * (DIM // HEADS) ** 0.5
+    torch.testing.assert_close(ours, theirs, rtol=0, atol=1e-5)
+
+
 def test_sincos2d_has_sines_and_cosines_of_an_axis_side_by_side():
     from timm.layers import build_sincos2d_pos_embed
 

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from rope_dit.errors import UserError
 from rope_dit.registry import POS_EMBEDS, Option, Part, show, slug
-from rope_dit.registry.specs import FreeText, Numbers
+from rope_dit.registry.specs import FreeText, NumberList
 
 
 def test_part_grammar():
@@ -128,7 +128,7 @@ def test_good_values_get_their_type():
 
 @given(st.lists(st.floats(allow_nan=False, allow_infinity=False), min_size=1))
 def test_a_list_of_numbers_survives_its_text(numbers):
-    option = Option("times", Numbers, (0.0, 1.0))
+    option = Option("times", NumberList, (0.0, 1.0))
     assert option.convert(show(tuple(numbers)), "grid") == tuple(numbers)
 
 
@@ -137,7 +137,7 @@ def test_a_list_of_numbers_survives_its_text(numbers):
 )
 def test_what_is_no_list_of_numbers_is_refused(text):
     with pytest.raises(UserError, match=r"expected numbers joined by '/', as in 0/0.5/1 \(default 0/1\)"):
-        Option("times", Numbers, (0.0, 1.0)).convert(text, "grid")
+        Option("times", NumberList, (0.0, 1.0)).convert(text, "grid")
 
 
 def test_names_of_different_lists_differ_and_stay_short():

@@ -9,6 +9,7 @@ from rope_dit.grids.cosine import cosine
 from rope_dit.grids.custom import custom
 from rope_dit.grids.edm import edm
 from rope_dit.grids.logit_normal import logit_normal
+from rope_dit.grids.sharp import profile_of, sharp
 from rope_dit.grids.shifted import shifted
 from rope_dit.grids.uniform import uniform
 from rope_dit.registry import GRIDS
@@ -85,6 +86,42 @@ def test_custom_has_the_times_it_is_given():
         custom(5, times=times)
 
 
+def test_sharp_has_equal_shares_between_the_times_of_its_profile():
+    assert sharp(2, profile=(0.0, 0.1, 0.2, 0.6, 1.0)).tolist() == [0.0, 0.2, 1.0]
+    assert sharp(4, profile=(0.0, 0.25, 1.0)).tolist() == [0.0, 0.125, 0.25, 0.625, 1.0]
+    torch.testing.assert_close(sharp(50, profile=profile_of(torch.ones(128))), uniform(50), rtol=0, atol=1e-4)
+
+
+def test_sharp_without_a_profile_says_where_one_comes_from():
+    with pytest.raises(UserError, match=r"^grid sharp got no profile: a study .* measures it") as caught:
+        sharp(4)
+    assert len(str(caught.value)) <= 200
+
+
+def test_a_profile_is_dense_where_the_velocity_changes_fast():
+    """Half of the roots' sum lies in the quarter where the change is nine times that elsewhere."""
+    changes = torch.ones(128)
+    changes[32:64] = 9
+    profile = profile_of(changes)
+    assert profile[8] == pytest.approx(0.25 + 0.25 * 2 / 3, abs=2e-3)
+    assert sum(0.25 < t < 0.5 for t in profile) == 8
+
+
+@pytest.mark.parametrize("change", [0.0, float("nan"), float("inf")])
+def test_what_does_not_change_has_no_profile(change):
+    """As a network that was not trained."""
+    with pytest.raises(UserError, match="grid sharp: changes of the velocity got"):
+        profile_of(torch.full((128,), change))
+    assert profile_of(torch.full((128,), 1e-30))[:2] == (0, 0.0625)
+
+
+def test_a_profile_of_one_sharp_step_is_still_a_grid():
+    changes = torch.zeros(128)
+    changes[77] = 1e12
+    times = sharp(1000, profile=profile_of(changes))
+    assert (times.diff() > 0).all()
+
+
 FROM_0_TO_1 = "numbers from 0 to 1, each above the one before by 1e-06 or more."
 
 
@@ -100,6 +137,8 @@ FROM_0_TO_1 = "numbers from 0 to 1, each above the one before by 1e-06 or more."
         ("logit_normal", {"mean": float("nan")}, "option 'mean' got nan"),
         ("logit_normal", {"std": 0.0}, "option 'std' got 0.0, expected a number from 0.01 to 3."),
         ("logit_normal", {"std": 4.0}, "option 'std' got 4.0"),
+        ("sharp", {"profile": (0.0, 0.5)}, "option 'profile' got '0/0.5', expected times from 0 to 1"),
+        ("sharp", {"profile": (0.0, 0.5, 0.5, 1.0)}, "option 'profile' got '0/0.5/0.5/1'"),
         ("custom", {"times": (0.0,)}, f"option 'times' got '0', expected {FROM_0_TO_1}"),
         ("custom", {"times": (0.0, 0.5)}, f"option 'times' got '0/0.5', expected {FROM_0_TO_1}"),
         ("custom", {"times": (0.1, 1.0)}, "got '0.1/1'"),

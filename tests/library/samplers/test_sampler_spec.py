@@ -7,6 +7,7 @@ import sys
 
 import pytest
 import torch
+from golden_values import sampler_options
 
 from rope_dit.errors import UserError
 from rope_dit.registry import GRIDS, SOLVERS, Entry, show
@@ -32,7 +33,7 @@ def all_specs() -> list[str]:
         times: list[list[str]] = [[]]
         if not solver.claims.get("adaptive"):
             times = [
-                [*steps, f"grid={grid.name}", *options]
+                [*steps, *sampler_options(grid.name), *options]
                 for steps, grid in itertools.product((["steps=1"], ["steps=25"], []), GRIDS)
                 for options in settings(grid)
                 if not (steps and "times" in grid.options)
@@ -174,6 +175,7 @@ def test_mistakes_are_named_in_one_line(text, message):
         "heun:grid=edm,sigma_min=90",
         "heun:grid=custom,times=0",
         "heun:grid=custom,times=0/0.5",
+        "heun:grid=sharp,profile=0/0.5",
         "sde:scale=-1",
     ],
 )

@@ -16,7 +16,7 @@ from optuna.distributions import BaseDistribution, CategoricalDistribution
 from optuna.trial import TrialState, create_trial
 
 from experiments.coordinator.cell import Cell, CellState
-from experiments.coordinator.optuna_storage import Projection
+from experiments.coordinator.trials.optuna_storage import Projection
 from experiments.records.definition import Endpoint
 
 STATES = {"done": TrialState.COMPLETE, "diverged": TrialState.FAIL, "failed": TrialState.FAIL}
