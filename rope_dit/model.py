@@ -14,8 +14,10 @@ from torch.nn import functional as F
 
 from rope_dit.config import ModelConfig
 from rope_dit.errors import UserError
+from rope_dit.extrapolations.compose import Able, Extrapolations
 from rope_dit.pos_embed.base import Geometry, Grid, PosEmbed, Site
 from rope_dit.pos_embed.compose import build
+from rope_dit.pos_embed.ladders import extents
 from rope_dit.positions.coordinates import Coordinates
 from rope_dit.randomness import Stream, name_index, normal, uniform
 
@@ -48,6 +50,8 @@ class DiT(nn.Module):
         shape = config.dim, config.num_heads, config.head_dim, config.depth
         self.pos_embed = build(variant, Geometry(*shape, grid, config.positions))
         self.positions = Coordinates(config.positions, grid)
+        self.variant = variant
+        self.extrapolation: Extrapolations | None = None
         self.registers = nn.Parameter(torch.empty(config.registers, config.dim)) if config.registers else None
         self.patchify = nn.Linear(channels * config.patch**2, config.dim)
         self.time = nn.Sequential(
@@ -91,11 +95,31 @@ class DiT(nn.Module):
         shift, scale = self.final_modulation(c_BD)[:, None].chunk(2, dim=-1)
         return _to_image(self.final(_modulate(self.final_norm(x_BTD), shift, scale)), grid, patch)
 
+    def set_extrapolation(self, spec: str) -> None:
+        """From here on, treat grids that are larger than the trained one as `spec` says; evaluation only.
+
+        Raises UserError where it has no meaning for the variant or its positions.
+        """
+        (h, w), pos = self.positions.trained, self.pos_embed
+        reach = [extents(self.positions(grid)) for grid in ((h + 1, w + 1), (2 * h + 2, 2 * w + 2))]
+        grows = all(math.isclose(large, 2 * small) for small, large in zip(*reach, strict=True))
+        able = Able(
+            self.variant, self.config.positions, pos.uses_coordinates, pos.extrapolates_frequencies, grows,
+            pos.squeezes_alike,
+        )  # fmt: skip
+        self.extrapolation = Extrapolations(spec, able)
+
     def _sites(self, grid: Grid, t_B: Tensor, moves_BN: Tensor | None) -> Callable[[int, Tensor], Site]:
         """Return what makes the site of a block from its number and the tokens that enter it."""
         places = self.positions(grid, t_B.device, moves_BN)
         trained = self.positions.are_trained(grid, moves_BN)
-        return lambda layer, x_BTD: Site(grid, places.rows, places.columns, layer, t_B, x_BTD, trained)
+        done = self.extrapolation
+        stretch = None if done is None else done.stretch(self.positions.trained, grid, t_B)
+        rows, columns = places.rows, places.columns
+        if stretch is not None:
+            assert moves_BN is None, "an extrapolation is for evaluation, where nothing moves"
+            rows, columns = self.pos_embed.squeezed(stretch, places)
+        return lambda layer, x_BTD: Site(grid, rows, columns, layer, t_B, x_BTD, trained, stretch)
 
     @property
     def num_moves(self) -> int:
@@ -194,6 +218,8 @@ class Attention(nn.Module):
         turned, bias = pos_embed.rotate(site, *patches), pos_embed.bias(site, *patches)
         changed = *turned, pos_embed.value(site, v[:, :, :count])
         q, k, v = (_put_back(new, old).to(kind) for new, old in zip(changed, (q, k, v), strict=True))
+        if site.stretch is not None:
+            q = (q * site.stretch.logits()).to(kind)
         if bias is not None and extra:  # none for registers
             bias = F.pad(bias, (0, extra, 0, extra))
         out_BHTK = attend(q, k, v, bias, self.head_dim)

@@ -8,6 +8,7 @@ from pathlib import Path
 import hypothesis
 import pytest
 import torch
+from quick_stores import copy_the_first
 
 from rope_dit.registry import add_plugins
 
@@ -67,6 +68,7 @@ def _isolated(monkeypatch: pytest.MonkeyPatch) -> None:
     On busy cores small models take 50 times as long with two: threads spin while they wait for each other.
     """
     torch.set_num_threads(1)
+    copy_the_first()
     if mlflow := sys.modules.get("mlflow.tracking._tracking_service.utils"):
         mlflow._artifact_repos_cache.clear()  # by a run's id alone, though tests copy stores to other places
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)

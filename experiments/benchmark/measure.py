@@ -26,9 +26,8 @@ def measure(config: RunConfig, rounds: int, steps: int) -> str:
         rounds: how often each thing is timed.
         steps: training steps timed at a time; 0: as many as take about a second.
     """
-    shape = (1, 8, 8) if config.data.name == "digits" else (3, 32, 32)
     with tempfile.TemporaryDirectory() as folder:
-        resolved = workloads.made_up(config, shape, Path(folder))
+        resolved = workloads.made_up(config, workloads.picture_shape(config), Path(folder))
         with plugin_errors():
             train, flops = resolved.config.train, forward_flops(resolved)
         rates = workloads.matmul_rates(resolved)

@@ -45,6 +45,11 @@ class Workload:
     flops: float = 0.0
 
 
+def picture_shape(config: RunConfig) -> tuple[int, int, int]:
+    """(C, H, W) of the pictures that a preset is for."""
+    return (1, 8, 8) if config.data.name == "digits" else (3, 32, 32)
+
+
 def made_up(config: RunConfig, shape: tuple[int, int, int], folder: Path) -> Resolved:
     """A resolved run over made-up pictures [C, H, W], whose folder is temporary; nothing is downloaded."""
     device = choose_device(config.device)

@@ -1,7 +1,9 @@
-"""What `--list` prints: all that is registered, with options and claims, read from syntax trees."""
+"""What `--list` prints: all that is registered, with sources, options and claims, read from syntax trees."""
+
+import textwrap
 
 from rope_dit.errors import UserError, nearest
-from rope_dit.registry import REGISTRIES, show
+from rope_dit.registry import REGISTRIES, Entry, show
 from rope_dit.words import printable
 
 
@@ -21,18 +23,26 @@ def list_registered(args: list[str]) -> bool:
 
 
 def listing(kind: str) -> str:
-    """What is registered of one kind: name, summary, options with their defaults, and claims."""
+    """What is registered of one kind: name, summary, source, options with their defaults, and claims."""
     lines = [f"{kind}:"]
     for entry in REGISTRIES[kind]:
         options = [f"{option.name}={show(option.default)}" for option in entry.options.values()]
-        shown = {name: entry.claims.get(name) for name in REGISTRIES[kind].shown}
-        claims = [_claim(name, value) for name, value in shown.items() if value]
+        claims = claims_of(kind, entry)
         lines.append(f"  {entry.name:<18}{entry.summary}")
+        if entry.source:
+            lines += textwrap.wrap(f"source:  {entry.source}", 110, initial_indent=" " * 20,
+                                   subsequent_indent=" " * 29, break_on_hyphens=False)  # fmt: skip
         if options:
             lines.append(f"{'':<20}options: {', '.join(options)}")
         if claims:
             lines.append(f"{'':<20}claims:  {', '.join(claims)}")
     return "\n".join(map(printable, lines))  # a plug-in says what it likes
+
+
+def claims_of(kind: str, entry: Entry) -> list[str]:
+    """What an item claims, of that which its kind shows, in words."""
+    shown = {name: entry.claims.get(name) for name in REGISTRIES[kind].shown}
+    return [_claim(name, value) for name, value in shown.items() if value]
 
 
 def _claim(name: str, value: object) -> str:

@@ -13,7 +13,10 @@ from rope_dit.errors import UserError
 
 @DATASETS.register("cifar10")
 def cifar10(argument: str, config: DataConfig) -> Images:
-    """60,000 colour 32x32 pictures of 10 classes; downloaded into --data.root unless already there."""
+    """60,000 colour 32x32 pictures of 10 classes; downloaded into --data.root unless already there.
+
+    Source: A. Krizhevsky, Learning Multiple Layers of Features from Tiny Images, 2009.
+    """
     from torchvision.datasets import CIFAR10
 
     refuse_argument(argument, config)
@@ -22,7 +25,10 @@ def cifar10(argument: str, config: DataConfig) -> Images:
 
 @DATASETS.register("cifar100")
 def cifar100(argument: str, config: DataConfig) -> Images:
-    """60,000 colour 32x32 pictures of 100 classes; downloaded into --data.root unless already there."""
+    """60,000 colour 32x32 pictures of 100 classes; downloaded into --data.root unless already there.
+
+    Source: A. Krizhevsky, Learning Multiple Layers of Features from Tiny Images, 2009.
+    """
     from torchvision.datasets import CIFAR100
 
     refuse_argument(argument, config)

@@ -18,6 +18,9 @@ def digits(argument: str, config: DataConfig) -> Images:
     """1,797 grey 8x8 handwritten digits that come with scikit-learn, split 1,437 / 360; no download.
 
     Values 0..16 become round(v * 255 / 16). Raises UserError for an argument or a setting it does not use.
+
+    Source: E. Alpaydin and C. Kaynak, Optical Recognition of Handwritten Digits, UCI, 1998: the test set, as
+    scikit-learn has it.
     """
     refuse_argument(argument, config)
     refuse_unused(config, "image_size", "held_out")

@@ -17,7 +17,7 @@ from torch import Tensor
 from experiments.config.run import RunConfig
 from experiments.datasets.batches import to_uint8
 from rope_dit.averages.names import named
-from rope_dit.errors import Diverged, Stopped
+from rope_dit.errors import Diverged, Stopped, check
 from rope_dit.guidance.base import Counted, Network, unguided
 from rope_dit.guidance.spec import GuidanceSpec
 from rope_dit.model import DiT
@@ -60,6 +60,17 @@ class Generator:
         self._network: Network = self._compiled(self.model)
         self._weak: Network | None = None
         self._step = 0
+
+    def enlarge(self, height: int, width: int, extrapolation: str) -> None:
+        """Make pictures of this size in pixels from here on, and do about larger ones what a spec says.
+
+        Raises UserError where the model's patch does not divide it, or the spec has no meaning for the model.
+        """
+        patch = self.config.model.patch
+        check(height % patch == 0 and width % patch == 0, "--size", f"{height}x{width}",
+              f"sides that the model's patch, {patch}, divides")  # fmt: skip
+        self.model.set_extrapolation(extrapolation)
+        self.shape = (self.shape[0], height, width)
 
     def load(self, weights: Sequence[Tensor], step: int) -> None:
         """Take the weights of this training step, in the order of the model's parameters."""

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from torch import Tensor, nn
 
+from rope_dit.extrapolations.base import Axis, Fade, Stretch
 from rope_dit.positions.base import Grid as Grid
 from rope_dit.positions.base import Places
 from rope_dit.positions.coordinates import Coordinates
@@ -51,6 +52,8 @@ class Site(Places):
     """the tokens that enter the block: for `add` before it, for other hooks after it"""
     trained: bool
     """these are the places of `Geometry.trained_places`, for which a variant may keep tables"""
+    stretch: Stretch | None = None
+    """how frequencies change on a grid that is larger than the trained one; None: not at all"""
 
 
 class PosEmbed(nn.Module):
@@ -73,12 +76,26 @@ class PosEmbed(nn.Module):
     """the flow's time changes the logits, the tokens or the values"""
     uses_coordinates: bool = True
     """`model.positions` changes logits, tokens or values; else it is no part of a run's identity"""
+    rotates: bool = True
+    """`rotate`, where there is one, turns queries and keys: only one part of a composite may"""
     needs_grid: bool = False
     """logits need the whole grid; otherwise some of its tokens with their coordinates have the same ones"""
+    numbers_tokens: bool = False
+    """places count as one number a token, in raster order or another: an extrapolation squeezes that line"""
+    squeezes_alike: bool = True
+    """no part numbers tokens while another goes by rows and columns"""
+    extrapolates_frequencies: bool = False
+    """turns with frequencies that an extrapolation may change: `rotate` goes by `site.stretch`"""
 
     def __init__(self, geometry: Geometry):
         super().__init__()
         self.geometry = geometry
+
+    def squeezed(self, stretch: Stretch, places: Places) -> tuple[Tensor, Tensor]:
+        """Rows and columns of a larger grid as an extrapolation squeezes them, [T] or [B, T]."""
+        axes: tuple[Axis, Axis] = (None, None) if self.numbers_tokens else (0, 1)
+        rows, columns = (stretch.squeeze(axis) for axis in axes)
+        return places.rows * of_pictures(rows, places), places.columns * of_pictures(columns, places)
 
     def init_weights(self, normal: Normal) -> None:
         """Set all weights from `normal(name, shape)`: standard normals that depend on seed and name alone."""
@@ -108,3 +125,13 @@ class PosEmbed(nn.Module):
     def output(self, site: Site, out_BHTK: Tensor) -> Tensor:
         """Change the weighted sums of the values, which are the head's width again when they come back."""
         return out_BHTK
+
+
+def of_pictures(factor: Fade, places: Places) -> Fade:
+    """[B, 1, 1, 1] to [B, 1], in the type of the places."""
+    return factor.to(places.rows).view(-1, 1) if isinstance(factor, Tensor) else factor
+
+
+def stretch_of(places: Places) -> Stretch | None:
+    """What is done about a larger grid where a hook is called; places that are no site know of none."""
+    return places.stretch if isinstance(places, Site) else None

@@ -40,7 +40,8 @@ class Composite(PosEmbed):
 
     def __init__(self, geometry: Geometry, parts: list[PosEmbed]):
         super().__init__(geometry)
-        names = [type(part).__name__ for part in parts if type(part).rotate is not PosEmbed.rotate]
+        turning = [part for part in parts if part.rotates and type(part).rotate is not PosEmbed.rotate]
+        names = [getattr(part, "owner", type(part).__name__) for part in turning]
         if len(names) > 1:
             raise UserError(
                 f"a variant may rotate queries and keys once; got {' and '.join(names)}. Keep one of them."
@@ -52,6 +53,10 @@ class Composite(PosEmbed):
         self.depends_on_t = any(part.depends_on_t for part in parts)
         self.uses_coordinates = any(part.uses_coordinates for part in parts)
         self.needs_grid = any(part.needs_grid for part in parts)
+        placed = [part for part in parts if part.uses_coordinates]
+        self.numbers_tokens = any(part.numbers_tokens for part in placed)
+        self.squeezes_alike = len({part.numbers_tokens for part in placed}) < 2
+        self.extrapolates_frequencies = any(part.extrapolates_frequencies for part in parts)
         self.sees = tuple(axis for axis in ("row", "column") if any(axis in part.sees for part in parts))
 
     def _parts(self) -> list[PosEmbed]:

@@ -15,6 +15,11 @@ class Learned(PosEmbed):
 
     Weights: table_TD [h*w, D], initially normal with standard deviation `std`. On another grid than the
     trained one the table is resized bicubically, as ViT does (its section 3.2 says 2D interpolation).
+
+    Source: Dosovitskiy et al., ViT, arXiv:2010.11929, eq. 1 (E_pos).
+
+    >>> tuple(Learned(Geometry(32, 4, 8, 2, (5, 7))).table_TD.shape)
+    (35, 32)
     """
 
     sees = ("row", "column")

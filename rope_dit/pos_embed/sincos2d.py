@@ -14,9 +14,18 @@ from rope_dit.registry import POS_EMBEDS
 class SinCos2D(PosEmbed):
     """Fixed 2-D sine-cosine embedding, added after patchify (DiT, arXiv:2212.09748, "ViT frequency-based").
 
-    The first half of the width encodes the row, the second the column, where DiT's code has the column first;
-    in each, D/4 sines, then D/4 cosines of position * theta^(-4i/D). Buffer: table_TD, float32. Nothing is
-    learned.
+    Rows come first, unlike in DiT, whose code has the column first: the first half of the width encodes the
+    row, the second the column; in each, D/4 sines, then D/4 cosines of position * theta^(-4i/D). To a network
+    both orders are one. Buffer: table_TD [T, D], float32. Nothing is learned.
+
+    Source: Peebles and Xie, DiT, arXiv:2212.09748, and its code, but for the order of the axes.
+
+    >>> import math
+    >>> table = SinCos2D(Geometry(8, 1, 8, 1, (3, 4))).table_TD
+    >>> row, column = [2.0, 0.02], [3.0, 0.03]  # of the last token, times 1 and 1/100
+    >>> expected = [f(x) for axis in (row, column) for f in (math.sin, math.cos) for x in axis]
+    >>> torch.allclose(table[-1], torch.tensor(expected))
+    True
     """
 
     sees = ("row", "column")

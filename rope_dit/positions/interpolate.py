@@ -10,6 +10,15 @@ class Interpolate(Position):
 
     On an axis of n > m places, m trained, index i becomes i * (m-1) / (n-1), and the base goes by m. Axes
     that are not longer than in training stay as they are.
+
+    Source: this project, after position interpolation, arXiv:2306.15595, which divides by n/m; here the last
+    token too stands where the last trained one did.
+
+    Trained on three columns, five: a step is (3-1) / (5-1) = 1/2.
+
+    >>> from rope_dit.positions.base import indices
+    >>> Interpolate((1, 3)).place(Places((1, 5), *indices((1, 5)))).columns.tolist()
+    [0.0, 0.5, 1.0, 1.5, 2.0]
     """
 
     modifies = True

@@ -13,6 +13,16 @@ class Jitter(Position):
 
     Around coordinate 0. One factor an axis and picture, as `jitter_coords` of `RopePositionEmbedding` in
     github.com/facebookresearch/dinov3, which draws one an axis and batch.
+
+    Source: DINOv3's code, as above; one factor a picture: this project.
+
+    The ends and the middle of the range: factors 1/2, 1 and 2.
+
+    >>> import torch
+    >>> places, draws = Places((1, 1), torch.ones(1), torch.ones(1)), torch.tensor([[0.0, 1.0], [0.5, 0.5]])
+    >>> moved = Jitter((1, 1), most=2.0).augment(places, draws)
+    >>> moved.rows.tolist(), moved.columns.tolist()
+    ([[0.5], [1.0]], [[2.0], [1.0]])
     """
 
     modifies = True

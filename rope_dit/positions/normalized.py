@@ -14,7 +14,16 @@ class Normalized(Position):
     (min) or the larger (max) of both. The last two keep a step down and a step right equally long, and let
     one of the sides reach elsewhere. So `RopePositionEmbedding` of github.com/facebookresearch/dinov3 does
     (`normalize_coords`). It then turns by 2 pi * coordinate / period; our variants by coordinate * frequency,
-    so their bases need other values here.
+    so their bases need other values here; `rope2d:frequencies=dinov3` has theirs.
+
+    Source: DINOv3's code, as above.
+
+    Two patches have their centres at -1/2 and 1/2; by the larger side, of four, at -3/4 and -1/4.
+
+    >>> from rope_dit.positions.base import indices
+    >>> places = Places((2, 4), *indices((2, 4)))
+    >>> [Normalized((2, 4), by=by).place(places).rows[::4].tolist() for by in ("separate", "max")]
+    [[-0.5, 0.5], [-0.75, -0.25]]
     """
 
     stage = 20

@@ -14,6 +14,16 @@ class Random(Position):
     That paper samples the positions of both axes independently over a range larger than the trained grid, so
     that a larger grid's indices are known too (its abstract). Here each axis of each picture takes an ordered
     subset without repetition, as for text in arXiv:2305.16843. Evaluation uses the plain indices.
+
+    Source: RPE-2D, arXiv:2503.18719, by its abstract; subsets as in arXiv:2305.16843.
+
+    Of five indices, three whose numbers are smallest, in order:
+
+    >>> import torch
+    >>> places = Places((1, 3), torch.zeros(3), torch.arange(3.0))
+    >>> draws = torch.tensor([[0.1, 0.2, 0.3, 0.4, 0.5, 0.9, 0.1, 0.8, 0.2, 0.3]])
+    >>> Random((1, 3), range=5).augment(places, draws).columns.tolist()
+    [[1.0, 3.0, 4.0]]
     """
 
     modifies = True

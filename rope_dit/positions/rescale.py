@@ -13,6 +13,16 @@ class Rescale(Position):
 
     Around coordinate 0. One factor a picture, as `rescale_coords` of `RopePositionEmbedding` in
     github.com/facebookresearch/dinov3, which draws one a batch; the default is that of its released models.
+
+    Source: DINOv3's code, as above; one factor a picture: this project.
+
+    The ends of the range: half and twice as far, on both axes.
+
+    >>> import torch
+    >>> places = Places((1, 1), torch.ones(1), torch.full((1,), 3.0))
+    >>> moved = Rescale((1, 1), most=2.0).augment(places, torch.tensor([[0.0], [1.0]]))
+    >>> moved.rows.tolist(), moved.columns.tolist()
+    ([[0.5], [2.0]], [[1.5], [6.0]])
     """
 
     modifies = True

@@ -13,6 +13,16 @@ class Shift(Position):
 
     The unit is that of the base's coordinates. One number an axis and picture, as `shift_coords` of
     `RopePositionEmbedding` in github.com/facebookresearch/dinov3, which draws one an axis and batch.
+
+    Source: DINOv3's code, as above; one number a picture: this project.
+
+    The ends of the range: half a patch up, and half a patch to the right.
+
+    >>> import torch
+    >>> places = Places((1, 1), torch.zeros(1), torch.zeros(1))
+    >>> moved = Shift((1, 1)).augment(places, torch.tensor([[0.0, 1.0]]))
+    >>> moved.rows.tolist(), moved.columns.tolist()
+    ([[-0.5]], [[0.5]])
     """
 
     modifies = True

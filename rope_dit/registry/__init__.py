@@ -19,6 +19,7 @@ from rope_dit.registry.kinds import (
     AVERAGES,
     COUPLINGS,
     DENSITIES,
+    EXTRAPOLATIONS,
     GRIDS,
     GUIDANCES,
     OBJECTIVES,
@@ -31,6 +32,15 @@ from rope_dit.registry.kinds import (
 from rope_dit.registry.registry import PLUGINS, REGISTRIES, Registry, add_plugins
 from rope_dit.registry.specs import Option, Part, Text, Value, show, slug
 
-__all__ = ["AVERAGES", "COUPLINGS", "DENSITIES", "GRIDS", "GUIDANCES", "OBJECTIVES", "OPTIMIZERS"]
+__all__ = [
+    "AVERAGES",
+    "COUPLINGS",
+    "DENSITIES",
+    "EXTRAPOLATIONS",
+    "GRIDS",
+    "GUIDANCES",
+    "OBJECTIVES",
+    "OPTIMIZERS",
+]
 __all__ += ["PLUGINS", "POSITIONS", "POS_EMBEDS", "REGISTRIES", "SCHEDULES", "SOLVERS", "Entry", "Option"]
 __all__ += ["Part", "Registry", "Text", "Value", "add_plugins", "show", "slug"]

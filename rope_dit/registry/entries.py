@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from rope_dit.errors import UserError, nearest
+from rope_dit.registry.docstrings import Docstring
 from rope_dit.registry.specs import NAME, TEXTS, TYPES, FreeText, NumberList, Option, Part, Value, show
 from rope_dit.registry.syntax import Keyword, Registered, literal_choices, tree_sha256
 
@@ -18,11 +19,26 @@ class Entry:
 
     name: str
     path: Path
-    summary: str
+    docstring: str
     options: Mapping[str, Option] = field(default_factory=dict)
     claims: Mapping[str, Any] = field(default_factory=dict)
     version: int = 1
     is_plugin: bool = False
+
+    @property
+    def says(self) -> Docstring:
+        """The parts of its docstring."""
+        return Docstring(self.docstring)
+
+    @property
+    def summary(self) -> str:
+        """First line of its docstring."""
+        return self.says.summary
+
+    @property
+    def source(self) -> str:
+        """Where it is from: what its docstring says after `Source:`."""
+        return self.says.source
 
     def specs(self) -> Iterator[str]:
         """Yield the name alone, then with each value of each option whose values can be listed."""
@@ -79,7 +95,7 @@ def entry_of(found: Registered, path: Path, is_plugin: bool) -> Entry:
             case _:
                 raise UserError(f"{where}: got '{keyword.text}', expected version=N, a whole number of at "
                                 "least 1, or neutral={'option': value}.")  # fmt: skip
-    return Entry(found.name, path, found.summary, options, found.claims, version, is_plugin)
+    return Entry(found.name, path, found.docstring, options, found.claims, version, is_plugin)
 
 
 def _option(found: Keyword, where: str) -> Option:

@@ -11,6 +11,9 @@ POS_EMBEDS: Registry[Any] = Registry(
 POSITIONS: Registry[Any] = Registry(
     "position", "POSITIONS", "rope_dit.positions", base="index", shown=("modifies",)
 )
+EXTRAPOLATIONS: Registry[Any] = Registry(
+    "extrapolation", "EXTRAPOLATIONS", "rope_dit.extrapolations", base="none", shown=("acts_on", "modifies")
+)
 SOLVERS: Registry[Any] = Registry(
     "sampler", "SOLVERS", "rope_dit.samplers", shown=("order", "evals_per_step", "adaptive", "stochastic")
 )

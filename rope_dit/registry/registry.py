@@ -113,7 +113,8 @@ class Registry(Generic[T]):
         """Return `spec` with all options, keys and parts sorted, so that equal things have equal text.
 
         Options that are missing are at their default; in a spec that was read back from a record (`stored`)
-        at their neutral value where they have one, because they may be younger than the record.
+        at their neutral value where they have one, because they may be younger than the record. Where both
+        are one value, it is left out: so an option that is added changes no text.
 
         Raises:
             UserError: a name or option is unknown, a value does not fit, or a name comes twice.
@@ -134,8 +135,12 @@ class Registry(Generic[T]):
         return "+".join(str(part) for part in sorted(parts, key=lambda part: part.name))
 
     def _canonical_part(self, part: Part, stored: bool) -> Part:
-        values = self[part.name].resolve(part, stored=stored)
-        return Part(part.name, tuple((key, show(value)) for key, value in values.items() if value != ""))
+        values, options = self[part.name].resolve(part, stored=stored), self[part.name].options
+        old = {
+            key: o.neutral for key, o in options.items() if o.neutral is not None and o.neutral == o.default
+        }
+        shown = ((key, show(value)) for key, value in values.items() if value not in ("", old.get(key)))
+        return Part(part.name, tuple(shown))
 
     def identity(self, spec: str) -> dict[str, str]:
         """Return what a run's identity says of `spec`; code that only reads differently says the same.

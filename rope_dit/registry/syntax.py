@@ -34,7 +34,7 @@ class Registered:
         name: what it is registered as.
         line: where.
         keywords: what else is said there.
-        summary: first line of its docstring.
+        docstring: its own, without indentation.
         options: keyword-only arguments of the function, or of the class's own `__init__`.
         options_line: where they stand.
         claims: class attributes whose value is a plain one, such as `relative = True` or `order = 2`.
@@ -43,7 +43,7 @@ class Registered:
     name: str
     line: int
     keywords: tuple[Keyword, ...]
-    summary: str
+    docstring: str
     options: tuple[Keyword, ...]
     options_line: int
     claims: Mapping[str, Any]
@@ -55,9 +55,8 @@ def registered(path: Path, variable: str) -> Iterator[Registered]:
         if isinstance(node, Definition) and (call := _register_call(node, variable)):
             name = ast.literal_eval(call.args[0])
             keywords = tuple(Keyword(k.arg or "**", ast.unparse(k), _plain(k.value)) for k in call.keywords)
-            lines = (ast.get_docstring(node) or "").splitlines()
-            summary = lines[0] if lines else ""
-            yield Registered(name, call.lineno, keywords, summary, *_options(node), _claims(node))
+            docstring = ast.get_docstring(node) or ""
+            yield Registered(name, call.lineno, keywords, docstring, *_options(node), _claims(node))
 
 
 def tree_sha256(path: Path) -> str:

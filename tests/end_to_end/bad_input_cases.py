@@ -91,7 +91,7 @@ RUN = [
     ("--variant rope2d:theta=1_0", "option 'theta' got '1_0'"),
     ("--variant rope2d:theta=0", "option 'theta' got 0"),
     ("--variant rope2d:theta=1,theta=2", "'theta' is given twice"),
-    ("--variant rope2d:thta=3", "unknown option 'thta'; its options are: theta. Did you mean 'theta'?"),
+    ("--variant sincos2d:thta=3", "unknown option 'thta'; its options are: theta. Did you mean 'theta'?"),
     ("--variant none:theta=3", "its options are: none"),
     ("--variant rope1d+rope2d", "rotate queries and keys once"),
     ("--variant ../rope2d", "expected letters, digits and '_'"),

@@ -281,7 +281,10 @@ BY_PROCESS = [
 ]
 
 
-@pytest.mark.parametrize(("command", "args", "says"), BY_PROCESS)
+@pytest.mark.parametrize(
+    ("command", "args", "says"),
+    [*BY_PROCESS[:1], *(pytest.param(*case, marks=pytest.mark.slow) for case in BY_PROCESS[1:])],
+)
 def test_as_a_process(command, args, says):
     before = snapshot(Path("."))
     words = [sys.executable, "-m", f"experiments.{command}", *args]

@@ -5,6 +5,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 COMMON = """
 import json, os, resource, shutil, signal, sys
 from pathlib import Path
@@ -141,6 +143,7 @@ def test_killed_at_every_line_of_a_save(tmp_path):
     assert result["points"] > 30
 
 
+@pytest.mark.slow
 def test_killed_while_overwriting_a_file(tmp_path):
     """Before each line and at many sizes: the old content or the new one is there, never a part."""
     result = run_script(KILLED_AT_EVERY_LINE + KILLED_WHILE_OVERWRITING, tmp_path)
@@ -148,6 +151,7 @@ def test_killed_while_overwriting_a_file(tmp_path):
     assert result["points"] > 8
 
 
+@pytest.mark.slow
 def test_disk_full_at_every_size(tmp_path):
     """The file may grow to so many bytes only: as an error, and as a kill in the middle of the write."""
     assert run_script(DISK_FULL_AT_EVERY_SIZE, tmp_path)["budgets"] > 40

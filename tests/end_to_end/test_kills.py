@@ -129,7 +129,7 @@ def test_many_kills_change_nothing(workspace):
     assert min(torture(*workspace, kills_wanted=60, seed=1).values()) >= 10
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("number", [signal.SIGTERM, pytest.param(signal.SIGINT, marks=pytest.mark.slow)])
 def test_a_signal_saves_and_the_same_command_goes_on(workspace, number):
     folder, expected = workspace
     run = folder / f"signalled-{number.name}"

@@ -68,6 +68,7 @@ def test_later_settings_leave_old_runs_as_they_were(old, later):
     assert "nothing to do" in told
 
 
+@pytest.mark.slow
 def test_later_settings_hold_for_new_runs(old, later):
     given = (*SMOKE, "--train.steps", "4", "--train.warmup-steps", "1", "--eval.every", "0", "--eval.n", "10")
     assert "is finished" not in by(later, "run", *given, "--out", "new")
@@ -76,6 +77,7 @@ def test_later_settings_hold_for_new_runs(old, later):
     assert "heun:grid=uniform,push=2,steps=2" in again
 
 
+@pytest.mark.slow
 def test_later_settings_leave_old_studies_as_they_were(old, later):
     told = by(later, "study", *STUDY, "--seeds", "2", "--dry-run")
     assert "6 runs, 6 of them done" in told

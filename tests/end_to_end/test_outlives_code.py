@@ -6,11 +6,11 @@ import shutil
 from pathlib import Path
 
 import numpy as np
+import pytest
 from commands import SMOKE, call, rows
 from old_records import (  # noqa: F401  fixtures
     STUDY,
     agree,
-    by,
     new_rows,
     old_fixture,
     old_rows,
@@ -32,11 +32,15 @@ from experiments.records.mlflow_store import connect, tracking_uri
 from experiments.study import read_arguments
 from rope_dit.checkpoint import Checkpoints
 
-ROOT = Path(__file__).parents[2]
+
+def done(*args: object) -> None:
+    """Carry out a command of today, which must end well."""
+    result = call(*args)
+    assert result.code == 0, result.err
 
 
 def test_an_unfinished_run_is_resumed_to_the_bits_it_would_have_had(old, same_machine):
-    by(ROOT, "run", *SMOKE, "--variant", "learned+rope2d", "--seed", "1", "--out", "runs/unfinished")
+    done("run", *SMOKE, "--variant", "learned+rope2d", "--seed", "1", "--out", "runs/unfinished")
     agree(new_rows(Path("runs/unfinished")), old_rows(Path("runs/expected/scores.csv")), same_machine)
     if same_machine:
         assert weights(Path("runs/unfinished")) == json.loads(
@@ -49,12 +53,12 @@ def test_a_finished_run_is_found_and_scored_under_one_more_sampler(old, same_mac
     assert (again.code, "is finished; nothing to do" in again.out) == (0, True), again.err
     there = call("evaluate", "runs/finished")
     assert "has all these scores; nothing to do" in there.out, there.err
-    by(ROOT, "evaluate", "runs/finished", "--samplers", "rk4:steps=2")
+    done("evaluate", "runs/finished", "--samplers", "rk4:steps=2")
     agree(new_rows(Path("runs/finished")), old_rows(Path("runs/expected_evaluate.csv")), same_machine)
 
 
 def test_a_finished_run_is_sampled_from(old, same_machine):
-    by(ROOT, "sample", "runs/finished", "--n", "20", "--out", "new.npz")
+    done("sample", "runs/finished", "--n", "20", "--out", "new.npz")
     with np.load("new.npz") as found, np.load("runs/expected_sample.npz") as expected:
         assert (found["arr_1"] == expected["arr_1"]).all()
         if same_machine:
@@ -136,6 +140,7 @@ def test_a_migrated_run_keeps_its_weights(old):
     assert "nothing to do" in call("evaluate", "runs/finished").out
 
 
+@pytest.mark.slow
 def test_an_old_study_has_nothing_to_do_and_grows(old):
     before = {path: path.read_bytes() for path in Path("studies/old/runs").glob("*/metrics.jsonl")}
     same = call_study(*STUDY, "--seeds", "2", "--dry-run")

@@ -71,10 +71,13 @@ def test_there_is_one_for_each_kind(mine):
     assert [recipe.title for recipe in RECIPES] == [title for title, _, _ in SECTIONS], "one file each"
 
 
+QUICK_ONES = ("A_positional_embedding", "A_metric", "A_data_set")
+
+
 def cases() -> Iterator[object]:
     for recipe in ITEMS:
         name = recipe.title.partition(":")[0].replace(" ", "_")
-        slow = "experiments.study" in recipe.command  # the study below has them too
+        slow = name not in QUICK_ONES  # the study below has all of them
         yield pytest.param(recipe, id=name, marks=[pytest.mark.slow] if slow else [])
 
 
@@ -99,6 +102,7 @@ def test_it_is_listed_keeps_its_contract_and_runs(recipe, mine):
         assert f'id="figure-{name}"' in page
 
 
+@pytest.mark.slow
 def test_a_study_varies_all_of_them(mine):
     for place, recipe in enumerate(ITEMS):
         (mine / f"idea_{place}.py").write_text(recipe.code)

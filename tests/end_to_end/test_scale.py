@@ -97,12 +97,14 @@ def test_a_study_on_a_server_with_postgresql(postgres, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     args = ("smoke", *QUICK, "--name", "far", "--variants", "learned", "rope2d")
     with mlflow_server(postgres, tmp_path / "artifacts", port):
-        assert call_study(*args, "--seeds", 1).code == 0
-    grown = call_study(*args, "--seeds", 2)  # the server is down: the runs are carried out all the same
+        assert call_study(*args, "--seeds", 1, processes=True).code == 0
+    grown = call_study(
+        *args, "--seeds", 2, processes=True
+    )  # the server is down: the runs are carried out all the same
     assert [cell.state() for cell in plan_of(tmp_path, "far").cells()] == ["done"] * 4
     assert "cannot be" in grown.err
     with mlflow_server(postgres, tmp_path / "artifacts", port):
-        result = call_study(*args, "--seeds", 2)
+        result = call_study(*args, "--seeds", 2, processes=True)
         assert result.code == 0, result.err
         runs, curves, scores = load.runs("far"), load.curves("far"), load.scores("far")
     assert list(zip(runs["arm"], runs["seed"], strict=True)) == [

@@ -297,6 +297,9 @@ def test_compiled_training_gives_the_same_losses(tmp_path):
 
 
 @pytest.mark.gpu
+@pytest.mark.filterwarnings(
+    "default"
+)  # torch's compiler warns of itself, and of TF32, which is off on purpose
 @pytest.mark.parametrize("compile_mode", ["off", "on", "graphs"])
 def test_cuda_learns_as_the_cpu_does_and_never_waits(whole, compile_mode):
     config = replace(CONFIG, compile=compile_mode)

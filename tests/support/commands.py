@@ -18,7 +18,7 @@ from pathlib import Path
 
 import pytest
 
-from experiments import bench, evaluate, run, sample, study, train_extractor
+from experiments import bench, convergence, document, evaluate, run, sample, study, train_extractor
 from experiments.cli.main import main
 from experiments.runner import migrate
 from rope_dit.registry import PLUGINS, REGISTRIES
@@ -30,6 +30,8 @@ COMMANDS = {
     "bench": bench.command,
     "study": study.command,
     "train_extractor": train_extractor.command,
+    "document": document.command,
+    "convergence": convergence.command,
     "migrate": migrate.command,
 }
 SMOKE = ("--preset", "smoke", "--train.threads", "1")

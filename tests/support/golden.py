@@ -23,6 +23,7 @@ from golden_values import (
     dataset,
     density,
     extractor,
+    extrapolation,
     grid,
     guidance,
     metric,
@@ -46,6 +47,7 @@ from rope_dit.registry import (
     AVERAGES,
     COUPLINGS,
     DENSITIES,
+    EXTRAPOLATIONS,
     GRIDS,
     GUIDANCES,
     OBJECTIVES,
@@ -112,6 +114,7 @@ KINDS = {
     # tables are float32: a last digit of 6e-8, in sums of 1,000 numbers of about 1
     "variants": registered(POS_EMBEDS, variant, 1e-5, 1e-5),
     "positions": registered(POSITIONS, position, 1e-12, 1e-12),
+    "extrapolations": registered(EXTRAPOLATIONS, extrapolation, 1e-12, 1e-12),
     # float64: functions that differ in the last of 16 digits, and an adaptive solver's steps that follow
     "solvers": registered(SOLVERS, solver, 1e-9),
     "grids": registered(GRIDS, grid, 1e-12),

@@ -27,6 +27,7 @@ from rope_dit.randomness import Numbers, Stream, integers, normal, uniform
 from rope_dit.registry import (
     AVERAGES,
     COUPLINGS,
+    EXTRAPOLATIONS,
     GRIDS,
     GUIDANCES,
     OBJECTIVES,
@@ -81,6 +82,16 @@ def position(name: str) -> Values:
         drawn = uniform(0, Stream.POSITION, torch.arange(3), coordinates.num_moves(grid))
         for places in (coordinates(grid), coordinates(grid, moves_BN=drawn)):
             values += [number for axis in (places.rows, places.columns) for number in spread(axis)]
+    return values
+
+
+def extrapolation(name: str) -> Values:
+    """What it multiplies frequencies, coordinates and logits by, in full and by half, and how it fades."""
+    made, size = EXTRAPOLATIONS.load(name)(), 0.5 ** torch.arange(-4, 4, dtype=torch.float64)
+    values: Values = made.fade(torch.linspace(0, 1, 5, dtype=torch.float64)).tolist()
+    for stretch, share in [(2.5, 1.0), (2.5, 0.5), (1.25, 1.0)]:
+        values += made.factor(size, 4 * size, stretch, share).tolist()
+        values += [made.squeeze(stretch, share), made.logits(stretch, (35, 120), share)]
     return values
 
 

@@ -16,9 +16,11 @@ from mlflow.tracking._tracking_service import utils
 
 from experiments import study
 from experiments.cli.main import StopFlag
+from experiments.cli.plugins import plugin_errors
 from experiments.coordinator import ablate
 from experiments.coordinator.launchers import Ended, Task
 from experiments.coordinator.plan import Plan, read_plan
+from experiments.coordinator.seals import seal_new_run
 from experiments.coordinator.worker import read_cell
 from experiments.runner.run import run
 from rope_dit.errors import UserError
@@ -27,9 +29,12 @@ ODD = [None, 5, "x", [], {}, float("inf"), True]  # what a bad disk or a hand pu
 QUICK = ("--eval.every", "0", "--samplers", "euler:steps=1", "heun:steps=1", "--eval.n", "100")
 
 
-def call_study(*args: object) -> Result:
-    """Run `python -m experiments.study ARGS` in this process; its runs are processes of their own."""
-    return call("study", *args)
+def call_study(*args: object, processes: bool = False) -> Result:
+    """Run `python -m experiments.study ARGS` in this process, its runs too unless in `processes`."""
+    with pytest.MonkeyPatch.context() as patch:
+        if not processes:
+            patch.setattr(ablate, "make_launcher", lambda *_: Here())
+        return call("study", *args)
 
 
 class Here:
@@ -58,12 +63,16 @@ class Here:
 
 
 def carried_out(cell: Path) -> int:
-    """Carry out the run of a cell's file; the exit code of its process."""
+    """Carry out the run of a cell's file, as a worker does; the exit code of its process."""
     try:
-        return run(read_cell(cell), StopFlag())
-    except (UserError, FloatingPointError) as error:
+        config = read_cell(cell)
+        assert config.out is not None
+        seal_new_run(config.out, cell.absolute().parent.parent)
+        with plugin_errors():
+            return run(config, StopFlag())
+    except Exception as error:
         print(f"error: {error}")
-        return 1
+        return 2 if isinstance(error, UserError) else 1
 
 
 def studies_in(folder: Path, patch: pytest.MonkeyPatch) -> None:
@@ -74,16 +83,15 @@ def studies_in(folder: Path, patch: pytest.MonkeyPatch) -> None:
     utils._artifact_repos_cache.clear()
     patch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{folder}/mlflow.db")
     patch.chdir(folder)
-    patch.setattr(ablate, "make_launcher", lambda *_: Here())
     patch.setattr(study, "write_report", lambda name, uri, out: out / name / "index.html")
 
 
-def made_study(folder: Path, *args: object) -> Result:
-    """Carry out a study in a folder, with its store, by runs of their own processes; it must end well."""
+def made_study(folder: Path, *args: object, processes: bool = False) -> Result:
+    """Carry out a study in a folder, with its store; it must end well."""
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
         patch.setenv("MLFLOW_TRACKING_URI", "")  # so that what the command pins is forgotten afterwards
-        result = call_study(*args)
+        result = call_study(*args, processes=processes)
     assert result.code == 0, result.err
     return result
 

@@ -12,6 +12,8 @@ class InceptionScore:
 
     It counts classes that are told apart: half of those that noise lacks must be there to count as learned.
     On digits noise has 1.6, real pictures 8.4 and trained arms 8.2.
+
+    Source: Salimans et al., arXiv:1606.03498.
     """
 
     values: ClassVar[dict[str, str]] = {"is": "higher"}

@@ -14,6 +14,8 @@ class Kid:
 
     A subset has 1000 pictures, or as many as there are on the smaller side. The value is the subsets' mean.
     It is a squared distance, so what counts as learned is as for the Frechet distance.
+
+    Source: Binkowski et al., arXiv:1801.01401.
     """
 
     values: ClassVar[dict[str, str]] = {"kid": "lower"}

@@ -13,6 +13,8 @@ class PrecisionRecall:
     Neither is a square, and trained networks stay well below real pictures: half of the way from noise counts
     as learned. On digits noise has precision 0.33 and recall 0.11, real pictures 0.88 and 0.88, and trained
     arms 0.78 and 0.84: 0.18 and 0.05 of the way are left.
+
+    Source: Kynkaanniemi et al., arXiv:1904.06991.
     """
 
     values: ClassVar[dict[str, str]] = {"precision": "higher", "recall": "higher"}

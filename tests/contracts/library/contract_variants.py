@@ -1,6 +1,7 @@
 """What holds of every positional embedding: its claims, for all weights, on grids that are not square."""
 
 import math
+from dataclasses import replace
 
 import pytest
 import torch
@@ -12,7 +13,7 @@ from rope_dit.errors import UserError
 from rope_dit.model import draw
 from rope_dit.pos_embed.base import Geometry, Grid, Normal, PosEmbed
 from rope_dit.pos_embed.compose import build
-from rope_dit.pos_embed.rotation import Rotary
+from rope_dit.pos_embed.rotation import Turning
 from rope_dit.randomness import Stream
 from rope_dit.registry import POS_EMBEDS, POSITIONS, Part, show
 
@@ -27,13 +28,26 @@ def normals(seed: int) -> Normal:
 
 
 @torch.no_grad()
-def make(spec: str, grid: Grid = (5, 7), head_dim: int = HEAD_DIM, positions: str = "index") -> PosEmbed:
-    """Build a variant whose learned weights are far from their start: claims hold for all weights."""
-    pos = build(spec, Geometry(HEADS * head_dim, HEADS, head_dim, DEPTH, grid, positions))
+def make(spec: str, grid: Grid = (5, 7), head_dim: int = HEAD_DIM, positions: str = "") -> PosEmbed:
+    """Build a variant whose learned weights are far from their start: claims hold for all weights.
+
+    Positions are indices where none are given and the variant does not refuse them.
+    """
+    pos = built(spec, Geometry(HEADS * head_dim, HEADS, head_dim, DEPTH, grid, positions))
     pos.init_weights(normals(0))
     for name, p in pos.named_parameters():
         p += draw(1, Stream.NOISE, name, tuple(p.shape))
     return pos
+
+
+def built(spec: str, geometry: Geometry) -> PosEmbed:
+    """A variant as it comes, with the first positions that it takes where the geometry names none."""
+    if geometry.positions:
+        return build(spec, geometry)
+    try:
+        return build(spec, replace(geometry, positions="index"))
+    except UserError:
+        return build(spec, replace(geometry, positions="normalized:by=max"))
 
 
 def noise(*shape: int, seed: int = 0) -> Tensor:
@@ -63,6 +77,21 @@ def logits(pos: PosEmbed, grid: Grid, layer: int = 0, t: float = 0.3, chosen: Te
     q, k = pos.rotate(here, q, k)
     out = (q @ k.transpose(-1, -2) / math.sqrt(geometry.head_dim) + (0 if bias is None else bias))[0]
     return out if chosen is not None else out.unflatten(-1, grid).unflatten(-3, grid)
+
+
+def mixing(pos: PosEmbed, grid: Grid, layer: int = 0) -> Tensor:
+    """What a value at one token gives to the output of another: [H, h, w, h, w, K], the output's first."""
+    tokens, geometry = grid[0] * grid[1], pos.geometry
+    here = site_of(geometry, grid, layer=layer)
+    v = noise(1, geometry.num_heads, 1, geometry.head_dim, seed=2).expand(-1, -1, tokens, -1)
+    at_keys = pos.value(here, v)[0].transpose(0, 1)[:, :, None]  # [key's token, H, 1, K]
+    out = pos.output(here, at_keys.expand(-1, -1, tokens, -1))
+    return out.permute(1, 2, 0, 3).unflatten(2, grid).unflatten(1, grid)
+
+
+def effects(pos: PosEmbed, grid: Grid) -> Tensor:
+    """All that an option may change."""
+    return torch.cat((logits(pos, grid).flatten(), mixing(pos, grid).flatten()))
 
 
 def change(a: Tensor, b: Tensor) -> float:
@@ -96,6 +125,17 @@ def sees_the_axes_that_it_claims(spec):
                 hold(axis not in pos.sees, spread, f"not to see the {axis}")
 
 
+def outputs_are_relative_where_logits_are(spec):
+    """Values that turn and are turned back must not tell where a token is."""
+    for grid, layer in SITES:
+        pos = make(spec, grid)
+        if not pos.relative or type(pos).value is PosEmbed.value:
+            pytest.skip("not relative, or values stay as they are")
+        all_values = mixing(pos, grid, layer)
+        assert change(all_values[:, :-1, :, :-1, :], all_values[:, 1:, :, 1:, :]) < SAME
+        assert change(all_values[:, :, :-1, :, :-1], all_values[:, :, 1:, :, 1:]) < SAME
+
+
 def is_symmetric_where_it_claims_so(spec):
     pos = make(spec)
     for layer in range(DEPTH):
@@ -122,15 +162,18 @@ def depends_on_t_where_it_claims_so(spec):
 
 def without_the_claim_to_use_coordinates_it_uses_none(spec):
     """Runs that differ in `model.positions` alone are then one run."""
-    pos, other = make(spec), make(spec, positions="normalized:by=max")
+    pos = make(spec)
     if pos.uses_coordinates:
         pytest.skip("may use coordinates")
+    other = make(spec, positions="normalized:by=max")
     for layer in range(DEPTH):
         assert change(logits(pos, (5, 7), layer), logits(other, (5, 7), layer)) < SAME
 
 
 def no_two_tokens_are_in_one_place_wherever_they_are(spec):
     """Where a variant cannot have that, it refuses the positions."""
+    if not POS_EMBEDS[Part.parse(spec).name].claims.get("uses_coordinates", True):
+        pytest.skip("uses no coordinates")
     for positions in (each for entry in POSITIONS for each in entry.specs()):
         try:
             pos = make(spec, positions=positions)
@@ -193,19 +236,35 @@ def hooks_do_not_change_their_inputs(spec):
     assert all(torch.equal(*pair) for pair in zip(copies, (x, q, k), strict=True))
 
 
+def another_value_each(name: str) -> list[str]:
+    """A variant with another value of one option, for each of those that have no list of values, or two."""
+    found = []
+    for option in POS_EMBEDS[name].options.values():
+        if option.type is bool:
+            found.append(f"{name}:{option.name}={show(not option.default)}")
+        elif option.type is not str:
+            for value in {2 * option.default + 1, option.default / 2, 2 * option.default} - {option.default}:
+                other = f"{name}:{option.name}={show(option.type(value))}"
+                try:
+                    make(other)
+                except UserError:  # out of range
+                    continue
+                found.append(other)
+                break
+    return found
+
+
 def instances_with_other_options_share_nothing(spec):
     name = Part.parse(spec).name
-    for option in POS_EMBEDS[name].options.values():
-        if option.type is str:
-            continue
-        value = not option.default if option.type is bool else 2 * option.default + 1
-        other = f"{name}:{option.name}={show(value)}"
+    if spec != name:
+        pytest.skip("tried once a variant")
+    for other in another_value_each(name):
         for specs in ((name, other), (other, name)):
-            built = {each: make(each) for each in specs}
-            before = {each: (logits(pos, (5, 7)), logits(pos, (6, 8))) for each, pos in built.items()}
+            made = {each: make(each) for each in specs}
+            before = {each: (effects(pos, (5, 7)), effects(pos, (6, 8))) for each, pos in made.items()}
             assert change(before[name][0], before[other][0]) > DIFFERENT
             assert change(before[name][1], before[other][1]) > DIFFERENT
-            again = {each: logits(built[each], (5, 7)) for each in reversed(specs)}
+            again = {each: effects(made[each], (5, 7)) for each in reversed(specs)}
             assert all(torch.equal(again[each], before[each][0]) for each in specs)
 
 
@@ -218,7 +277,7 @@ def initial_weights_are_functions_of_seed_and_name(spec):
             names.append(name)
             return normals(seed)(name, shape)
 
-        pos = build(spec, Geometry(DIM, HEADS, HEAD_DIM, DEPTH, (5, 7)))
+        pos = built(spec, Geometry(DIM, HEADS, HEAD_DIM, DEPTH, (5, 7), ""))
         for p in pos.parameters():
             p.fill_(math.nan)
         pos.init_weights(normal)
@@ -249,13 +308,14 @@ def state_holds_learned_weights_only(spec):
 
 def can_be_built_without_memory_for_its_weights(spec):
     with torch.device("meta"):
-        pos = build(spec, Geometry(DIM, HEADS, HEAD_DIM, DEPTH, (5, 7)))
+        pos = built(spec, Geometry(DIM, HEADS, HEAD_DIM, DEPTH, (5, 7), ""))
     assert all(p.is_meta for p in pos.parameters())
 
 
 def rotations_keep_norms_and_leave_the_origin(spec):
-    if not isinstance(make(spec), Rotary):
-        pytest.skip("turns nothing by fixed angles")
+    pos = make(spec)
+    if not isinstance(pos, Turning) or pos.geometry.positions != "index" or not pos.keeps_norms:
+        pytest.skip("turns nothing by angles, or no token is at the origin")
     for grid in [(5, 7), (9, 2)]:
         pos, (q, k) = make(spec), noise(2, 1, HEADS, grid[0] * grid[1], HEAD_DIM)
         turned_q, turned_k = pos.rotate(site_of(pos.geometry, grid), q, k)
@@ -268,6 +328,7 @@ def rotations_keep_norms_and_leave_the_origin(spec):
 CHECKS = [
     is_relative_where_it_claims_so,
     sees_the_axes_that_it_claims,
+    outputs_are_relative_where_logits_are,
     is_symmetric_where_it_claims_so,
     extrapolates_where_it_claims_so,
     depends_on_t_where_it_claims_so,

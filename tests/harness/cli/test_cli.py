@@ -163,6 +163,7 @@ def test_lists_show_what_files_declare():
         for entry in registry:
             assert f"  {entry.name} " in out
             assert entry.summary in out
+            assert entry.source in " ".join(out.split())
             assert all(f"{option.name}={show(option.default)}" in out for option in entry.options.values())
     rope = out[out.index("  rope2d ") : out.index("  sincos2d ")]
     assert "claims:  relative, sees row and column, extrapolates\n" in rope
@@ -176,6 +177,18 @@ def test_what_a_plug_in_says_does_not_steer_the_terminal(tmp_path):
     told = call("run", "--list", "variants", "--plugins", tmp_path).out
     assert r"1-D RoPE over columns: rows are \x1b[8m\x07invisible." in told
     assert "\x1b" not in told
+
+
+def test_a_list_says_where_things_are_from(tmp_path):
+    source = "A. Author and B. Author, A book of many words on rows and columns, arXiv:1234.56789, page 300"
+    (tmp_path / "mine.py").write_text(
+        COLUMN_ROPE.replace("rows are invisible.", f"rows are invisible.\n\n    Source: {source}\n\n    ")
+    )
+    told = call("run", "--list", "variants", "--plugins", tmp_path).out
+    own = told[told.index("  rope1d_columns ") :].splitlines()
+    assert own[1] == " " * 20 + "source:  A. Author and B. Author, A book of many words on rows and columns,"
+    assert own[2].strip() == "arXiv:1234.56789, page 300"
+    assert own[3].strip() == "options: theta=100"
 
 
 def test_one_list():

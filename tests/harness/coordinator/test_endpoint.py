@@ -264,6 +264,7 @@ def test_a_study_of_what_is_better_the_higher_it_is(tmp_path):
         assert Path(f"reports/r/figures/{name}.svg").is_file()
 
 
+@pytest.mark.slow
 def test_a_search_keeps_the_highest(tmp_path):
     file = tmp_path / "mine.py"
     file.write_text(

@@ -64,7 +64,9 @@ def test_it_is_listed_with_those_that_ship(own):
 def test_a_dry_run_says_only_how_much_work_there_is(tmp_path, monkeypatch):
     """How many runs there are at a time is known by the launcher, which is not made."""
     monkeypatch.chdir(tmp_path)
-    result = call_study("smoke", *QUICK, "--launcher", "slurm:minutes=60", "--seeds", 1, "--dry-run")
+    result = call_study(
+        "smoke", *QUICK, "--launcher", "slurm:minutes=60", "--seeds", 1, "--dry-run", processes=True
+    )
     assert result.code == 0, result.err
     assert result.out.splitlines()[2].endswith(" minutes of work")
     assert "at a time" not in result.out
@@ -74,7 +76,7 @@ def test_a_dry_run_says_only_how_much_work_there_is(tmp_path, monkeypatch):
 @pytest.mark.filterwarnings("ignore::optuna.exceptions.ExperimentalWarning")
 def test_it_carries_out_a_study(own, tmp_path):
     words = ("--plugins", own, "--launcher", "noted:file=mine.txt", "--name", "n", "--seeds", 1)
-    result = call_study("smoke", *QUICK, *words)
+    result = call_study("smoke", *QUICK, *words, processes=True)
     assert result.code == 0, result.err
     names = sorted(cell.name for cell in plan_of(tmp_path, "n").cells())
     assert sorted(Path("mine.txt").read_text().split()) == names
@@ -103,7 +105,7 @@ def test_it_carries_out_a_study(own, tmp_path):
 )
 def test_what_is_no_launcher_is_refused(tmp_path, monkeypatch, args, says):
     monkeypatch.chdir(tmp_path)
-    result = call_study("smoke", *args)
+    result = call_study("smoke", *args, processes=True)
     assert (result.code, result.err.count("error: ")) == (2, 1)
     assert says in result.err
     assert len(result.err.splitlines()[0]) <= 200

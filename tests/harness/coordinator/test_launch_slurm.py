@@ -272,7 +272,7 @@ def test_a_study_is_carried_out_by_jobs(tmp_path, monkeypatch):
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "")
     monkeypatch.chdir(tmp_path)
     words = ("--seeds", 1, "--name", "jobs", "--launcher", "slurm:cluster=local,minutes=60", "--workers", 2)
-    result = call_study("smoke", *QUICK, *words)
+    result = call_study("smoke", *QUICK, *words, processes=True)
     assert result.code == 0, result.err
     assert {cell.state() for cell in plan_of(tmp_path, "jobs").cells()} == {"done"}
     assert (tmp_path / "reports" / "jobs" / "index.html").is_file()

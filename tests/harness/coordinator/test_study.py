@@ -30,7 +30,7 @@ pytestmark = pytest.mark.filterwarnings("ignore::optuna.exceptions.ExperimentalW
 def finished(tmp_path_factory):
     """A folder with a finished study `small` of two arms and two seeds; tests that change it take a copy."""
     folder = tmp_path_factory.mktemp("study")
-    return folder, made_study(folder, "smoke", *QUICK, "--seeds", 2, "--name", "small")
+    return folder, made_study(folder, "smoke", *QUICK, "--seeds", 2, "--name", "small", processes=True)
 
 
 @pytest.fixture
@@ -324,7 +324,7 @@ def test_a_killed_run_is_started_again_as_long_as_it_gets_on(tmp_path):
 def test_bad_input_is_refused_before_anything_is_written(tmp_path, monkeypatch, args, says):
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "")
     monkeypatch.chdir(tmp_path)
-    result = call_study("smoke", *args)
+    result = call_study("smoke", *args, processes=True)
     assert (result.code, result.err.count("error: ")) == (2, 1)
     assert says in result.err
     assert len(result.err.splitlines()[0]) <= 200

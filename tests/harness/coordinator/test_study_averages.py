@@ -57,7 +57,16 @@ def test_the_report_is_of_the_endpoint_s_and_has_a_table_of_the_others(finished)
     assert "Averages of the weights" in (finished / "reports" / "a" / "index.html").read_text()
 
 
-@pytest.mark.parametrize("asked", [(), ("--train.averages", BOTH[1]), ("--train.averages", *BOTH[::-1])])
+@pytest.mark.parametrize(
+    "asked",
+    [
+        (),
+        *(
+            pytest.param(("--train.averages", *names), marks=pytest.mark.slow)
+            for names in (BOTH[1:], BOTH[::-1])
+        ),
+    ],
+)
 def test_asked_for_with_fewer_the_study_keeps_what_it_has(copy, asked):
     before = snapshot(copy / "studies" / "a" / "runs")
     again = call_study(*SMALL, *asked)
@@ -75,6 +84,7 @@ def test_one_that_it_does_not_keep_is_refused_by_name(copy):
     assert snapshot(copy) == before
 
 
+@pytest.mark.slow
 def test_it_grows_by_raw_weights(copy):
     grown = call_study(*SMALL, "--eval.averages", BOTH[0], "raw")
     assert grown.code == 0, grown.err

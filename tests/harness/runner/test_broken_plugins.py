@@ -103,7 +103,11 @@ class Mine(PosEmbed):
 
 @pytest.mark.parametrize(
     ("body", "says"),
-    [(RAISE, "RuntimeError: boom"), (EXIT, "called sys.exit(0)"), ("x = 1 / 0", "ZeroDivisionError")],
+    [
+        (RAISE, "RuntimeError: boom"),
+        pytest.param(EXIT, "called sys.exit(0)", marks=pytest.mark.slow),
+        pytest.param("x = 1 / 0", "ZeroDivisionError", marks=pytest.mark.slow),
+    ],
 )
 def test_one_that_fails_later_is_named_too_and_ends_the_run_so(body, says):
     Path("plug").mkdir()

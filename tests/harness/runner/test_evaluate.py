@@ -6,6 +6,7 @@ import shutil
 from pathlib import Path
 
 import numpy as np
+import pytest
 import safetensors.torch
 from commands import (  # noqa: F401  fixtures
     METRIC,
@@ -62,6 +63,7 @@ def test_other_samplers(copy):
     assert not evaluated(copy, "--samplers", "rk4:steps=1")
 
 
+@pytest.mark.slow
 def test_guidance_by_either_name(copy):
     added = evaluated(copy, "--guidance", "2", "--samplers", "euler:steps=4")
     assert values(added, "guidance", "nfe", "n") == {(EVERYWHERE + "2", "8.0", "100")}
@@ -94,6 +96,7 @@ def test_an_extractor_of_ones_own_and_another_of_its_name(copy):
     assert result.err == "error: run was scored with another extractor mine; give this one another name.\n"
 
 
+@pytest.mark.slow
 def test_weights_of_the_run_s_extractor_do_not_stay_with_another(copy):
     record = json.loads((copy / "config.json").read_text())
     record["config"]["eval"] |= {"extractor": "inception", "inception_weights": "nowhere.pth"}
@@ -113,6 +116,7 @@ def test_a_metric_that_came_later(copy):
     assert not evaluated(copy, "--plugins", "own", "--samplers", "heun:steps=2")
 
 
+@pytest.mark.slow
 def test_scores_of_a_guidance_that_is_not_here_stand_in_the_summary(copy):
     unseal(copy)
     before, _, after = (copy / "scores.csv").read_text().rpartition('"cfg:begin=0,end=1,weight=1"')
@@ -122,6 +126,7 @@ def test_scores_of_a_guidance_that_is_not_here_stand_in_the_summary(copy):
     assert "guidance mine:w=3\n" in result.out
 
 
+@pytest.mark.slow
 def test_a_metric_that_needs_more_pictures_than_the_run_had(copy):
     """More than its scores and its curve are of: it is scored anew, sampled from, and refused as it was."""
     Path("own").mkdir()
@@ -133,6 +138,7 @@ def test_a_metric_that_needs_more_pictures_than_the_run_had(copy):
     assert refused.err == "error: eval.n got 100, expected at least 150, which the metrics need.\n"
 
 
+@pytest.mark.slow
 def test_a_curve_counts_where_it_is_drawn():
     Path("own").mkdir()
     Path("own/bias.py").write_text(METRIC.replace("min_images = 2", "min_images = 150"))
@@ -211,6 +217,7 @@ def test_a_run_is_scored_and_sampled_with_the_noise_of_its_seed():
     assert "eval.fixed-noise got True, expected nothing, for run is scored with noise of its" in refused.err
 
 
+@pytest.mark.slow
 def test_a_run_of_before_noise_followed_the_seed_keeps_the_noise_of_all():
     made = call("run", *QUICK, "--seed", "3", "--eval.fixed-noise", "--out", "run")
     assert made.code == 0, made.err
@@ -233,6 +240,7 @@ def sampled_sha256(*args: str) -> str:
         return hashlib.sha256(file["arr_0"].transpose(0, 3, 1, 2).tobytes()).hexdigest()
 
 
+@pytest.mark.slow
 def test_sample_takes_the_average_of_the_run():
     made = call("run", *QUICK, "--eval.averages", "raw", "--out", "run")
     assert made.code == 0, made.err
@@ -241,6 +249,7 @@ def test_sample_takes_the_average_of_the_run():
     assert sampled_sha256("--average", "warmup:decay=0.9") != scored
 
 
+@pytest.mark.slow
 def test_sample_takes_the_guidance_of_the_run():
     made = call("run", *QUICK, "--eval.guidances", "cfg:weight=500,begin=0.5", "--out", "run")
     assert made.code == 0, made.err
@@ -250,6 +259,7 @@ def test_sample_takes_the_guidance_of_the_run():
     assert {row["guidance"]: row["images_sha256"] for row in rows(Path("run"))}[EVERYWHERE + "500"] != scored
 
 
+@pytest.mark.slow
 def test_an_unconditional_run_is_evaluated_and_sampled():
     made = call("run", *QUICK, "--model.no-conditional", "--out", "run")
     assert made.code == 0, made.err

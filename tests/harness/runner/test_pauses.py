@@ -58,7 +58,7 @@ def newest(folder: Path) -> str:
 # --until
 
 
-@pytest.mark.parametrize("step", [7, 10])
+@pytest.mark.parametrize("step", [pytest.param(7, marks=pytest.mark.slow), 10])
 def test_a_pause_changes_nothing(finished, step):
     paused = call("run", *SMOKE, "--out", "run", "--until", step)
     assert (paused.code, paused.err) == (0, "")
@@ -79,7 +79,7 @@ def test_a_pause_changes_nothing(finished, step):
     assert [row for row in timeless(run.path) if row not in at_the_pause] == timeless(finished)
 
 
-@pytest.mark.parametrize("until", ["10", "5"])
+@pytest.mark.parametrize("until", ["10", pytest.param("5", marks=pytest.mark.slow)])
 def test_a_pause_that_was_reached_is_nothing_to_do(until):
     assert call("run", *SMOKE, "--out", "run", "--until", "10").code == 0
     before = snapshot(Path("run"))
@@ -98,6 +98,7 @@ def test_a_finished_run_is_not_paused_afterwards(copy):
 # --arm
 
 
+@pytest.mark.slow
 def test_a_label_is_the_arm_of_scores_and_tags_and_of_nothing_else():
     labelled = call("run", *QUICK, "--arm", "wide_v1.2", "--out", "labelled")
     plain = call("run", *QUICK, "--out", "plain")
@@ -145,7 +146,14 @@ SETTINGS = (
 )
 
 
-@pytest.mark.parametrize("args", [(), SETTINGS, ("--model.no-conditional", "--variant", "learned+rope1d")])
+@pytest.mark.parametrize(
+    "args",
+    [
+        SETTINGS,
+        pytest.param((), marks=pytest.mark.slow),
+        pytest.param(("--model.no-conditional", "--variant", "learned+rope1d"), marks=pytest.mark.slow),
+    ],
+)
 def test_the_command_of_a_run_gives_it_again_whoever_started_it(monkeypatch, args):
     """It is made from the settings: of a study's cell or a test the process was started by something else."""
     monkeypatch.setattr(sys, "argv", ["somebody", "else"])

@@ -175,7 +175,13 @@ OTHERS = {
 }
 
 
-@pytest.mark.parametrize("variant", VARIANTS)
+ONE_OF_EACH_HOOK = ("learned+rope2d", "relative_bias")
+
+
+@pytest.mark.parametrize(
+    "variant",
+    [pytest.param(v, marks=() if v in ONE_OF_EACH_HOOK else pytest.mark.slow) for v in VARIANTS],
+)
 def test_every_variant_runs(variant):
     result = call("run", *QUICK, "--variant", variant, "--out", "run")
     assert (result.code, result.err) == (0, "")
@@ -183,7 +189,13 @@ def test_every_variant_runs(variant):
     assert {row["metric"] for row in rows(Path("run"))} == VALUES
 
 
-@pytest.mark.parametrize("settings", OTHERS.values(), ids=OTHERS)
+QUICK_ONES = ("unconditional", "bf16", "two sampling seeds")
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [pytest.param(s, id=n, marks=() if n in QUICK_ONES else pytest.mark.slow) for n, s in OTHERS.items()],
+)
 def test_other_settings_run(settings):
     result = call("run", *QUICK, *settings, "--out", "run")
     assert (result.code, result.err) == (0, "")
@@ -291,7 +303,10 @@ def test_stale_samples_of_a_killed_scoring_are_used_and_removed(copy):
     assert not (copy / "samples").exists()
 
 
-@pytest.mark.parametrize("change", [("--eval.chunk", "50"), ("--eval.extractor", "mine.safetensors")])
+@pytest.mark.parametrize(
+    "change",
+    [("--eval.chunk", "50"), pytest.param(("--eval.extractor", "mine.safetensors"), marks=pytest.mark.slow)],
+)
 def test_a_killed_sampling_goes_on_only_with_chunks_of_its_own(copy, change):
     with safe_open(WEIGHTS / "digits.safetensors", "pt") as file:
         tensors = {key: file.get_tensor(key) * (1 + key.startswith("head")) for key in file.keys()}
@@ -310,6 +325,7 @@ def test_a_killed_sampling_goes_on_only_with_chunks_of_its_own(copy, change):
     assert timeless(copy) == timeless(Path("undisturbed"))
 
 
+@pytest.mark.slow
 def test_a_damaged_checkpoint_costs_one_warning(finished, tmp_path):
     """A process of its own, for pytest takes the log."""
     words = [sys.executable, "-m", "experiments.run", *QUICK, "--out", "run", "--train.save-seconds", "0"]

@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 from test_model import awake, inputs, make
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional as F
 
 from rope_dit.pos_embed.base import PosEmbed
@@ -140,3 +140,20 @@ def test_each_picture_s_tokens_are_where_its_numbers_say(variant):
     for i in range(3):
         alone = model(x[i : i + 1], t[i : i + 1], labels[i : i + 1], moved[i : i + 1])
         torch.testing.assert_close(alone[0], out[i], rtol=0, atol=1e-5)
+
+
+PAIRS = ["learned+relative_bias", "rope2d+conv", "relative_bias+rope2d", "rope2d+tupe", "lookhere+pape"]
+PAIRS += ["alibi2d+relative_key", "conv+t5_bias", "learned_axial+shuffled", "random+relative_bias+rope2d"]
+
+
+@pytest.mark.parametrize("registers", [0, 3])
+@pytest.mark.parametrize("spec", PAIRS)
+def test_variants_act_together_and_each_of_them_counts(spec, registers):
+    """Also on a larger picture: without one of them the network says something else."""
+    whole, sizes = awake(make(spec, registers=registers)), (inputs(), inputs(size=(8, 12)))
+    expected, parts = [whole(*args) for args in sizes], list(whole.pos_embed.parts)
+    assert all(torch.isfinite(out).all() for out in expected)
+    for left_out in parts:
+        whole.pos_embed.parts = nn.ModuleList(part for part in parts if part is not left_out)
+        for args, out in zip(sizes, expected, strict=True):
+            assert (whole(*args) - out).abs().max() > 1e-4, type(left_out).__name__

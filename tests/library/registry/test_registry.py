@@ -27,7 +27,7 @@ GEOMETRY = Geometry(32, 4, 8, 2, (5, 7))
     [
         ("rope2dd", "unknown variant 'rope2dd'. Did you mean 'rope2d'? `--list variants` shows all."),
         ("xyz", "unknown variant 'xyz'. `--list variants` shows all."),
-        ("rope2d:thet=5", "rope2d: unknown option 'thet'; its options are: theta. Did you mean 'theta'?"),
+        ("sincos2d:thet=5", "sincos2d: unknown option 'thet'; its options are: theta. Did you mean 'theta'?"),
         ("none:theta=5", "none: unknown option 'theta'; its options are: none."),
         ("rope2d:theta=1e+5", "option 'theta' got '1e'"),
         ("rope2d+", "got the name ''"),

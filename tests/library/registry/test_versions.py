@@ -56,6 +56,18 @@ def test_an_option_that_is_missing_in_a_record_did_what_was_done_before_it_was_t
     assert POS_EMBEDS["shifted_tokens"].resolve(Part("shifted_tokens"), stored=True)["amount"] == 0
 
 
+def test_an_option_that_does_what_was_done_before_it_was_there_changes_no_text(plugins):
+    plugins(said("neutral={'amount': 2, 'on': False}"))
+    assert POS_EMBEDS.canonical("shifted_tokens") == "shifted_tokens:mode=all_of_it,on=true,times=3"
+    assert (
+        POS_EMBEDS.canonical("shifted_tokens:amount=2,on=false")
+        == "shifted_tokens:mode=all_of_it,on=false,times=3"
+    )
+    assert POS_EMBEDS.canonical("shifted_tokens:amount=1").startswith("shifted_tokens:amount=1,")
+    stored = POS_EMBEDS.canonical("shifted_tokens:mode=all_of_it,on=true,times=3", stored=True)
+    assert stored == POS_EMBEDS.canonical("shifted_tokens")
+
+
 def test_a_neutral_option_is_no_part_of_an_identity(plugins, monkeypatch):
     plugins(said("neutral={'amount': 0, 'on': True}"))
     ship(monkeypatch, "shifted_tokens")
@@ -106,7 +118,7 @@ def test_a_new_option_moves_no_part_of_a_composite(plugins, monkeypatch):
     )
     plugins(re.sub(r", times: .*\):", "):", short).replace("amount * times if on else 0.0", "amount"))
     plugins(other.replace("= amount", "= a"), "other.py")
-    assert POS_EMBEDS.canonical("shift2+shift").startswith("shift:amount=2+shift2:")
+    assert POS_EMBEDS.canonical("shift2+shift").startswith("shift+shift2:")
     for name in ("shift", "shift2"):
         ship(monkeypatch, name)
     assert POS_EMBEDS.identity("shift2+shift")["variant"].startswith("shift+shift2:")

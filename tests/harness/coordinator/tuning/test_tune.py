@@ -194,6 +194,7 @@ SPACE = {"train.weight_decay": Choice(0, 0.001)}
 """
 
 
+@pytest.mark.slow
 def test_an_arm_of_which_nothing_ends_is_named(tmp_path, monkeypatch, caplog):
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "")
     monkeypatch.chdir(tmp_path)
