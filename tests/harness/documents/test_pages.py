@@ -37,6 +37,12 @@ def test_all_of_the_library_is_in_them(kind, entry):
     assert text.count(f'<a id="{kind}-{entry.name}"></a>') == 1
 
 
+@pytest.mark.parametrize(("kind", "entry"), ITEMS, ids=[f"{kind}-{entry.name}" for kind, entry in ITEMS])
+def test_it_says_where_it_is_from_and_shows_its_numbers(kind, entry):
+    assert entry.source, f"{entry.path.name}: 'Source: ...' is missing in its docstring"
+    assert entry.says.doctests, f"{entry.path.name}: a doctest of its defining numbers is missing"
+
+
 def test_links_lead_somewhere():
     for name in pages.PAGES:
         text = (DOCS / name).read_text()
