@@ -9,7 +9,7 @@ pictures. Adaptive solvers come with three tolerances; stochastic ones have scor
 """
 
 import csv
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Annotated
 
@@ -69,11 +69,12 @@ def command(args: list[str], stop: StopFlag) -> int:
         raise UserError(
             f"nfe got {nfe}: none of these solvers has steps of so many evaluations; see --list samplers."
         )
+    config = replace(config, eval=replace(config.eval, guidances=(wanted.guidance,)))  # checks that it fits
     resolved, training = open_run(config)
     scorer = make_scorer(resolved, stop)
     scorer.prepare()
     sampling_seed = sampling_seeds(config.seed, 1, fixed=config.eval.fixed_noise)[0]
-    scorer.generator.load(training.profiles()[config.main_average], training.step)
+    scorer.generator.load_for(guidance, config.main_average, training.profiles(), training.step)
     wanted.out.parent.mkdir(parents=True, exist_ok=True)
     with wanted.out.open("w", newline="") as file:
         writer = None

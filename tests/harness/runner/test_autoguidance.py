@@ -112,7 +112,11 @@ def test_weights_that_are_not_there_or_its_own_are_refused_before_training(guida
 
 def test_nothing_is_done_to_a_run_that_lacks_the_weights(run):
     before = snapshot(run)
-    for command in (("evaluate", run, "--guidances"), ("sample", run, "--out", "y.npz", "--guidance")):
+    for command in (
+        ("evaluate", run, "--guidances"),
+        ("sample", run, "--out", "y.npz", "--guidance"),
+        ("convergence", run, "--out", "y.csv", "--guidance"),
+    ):
         refused = call(*command, "autoguidance:weight=2,weak=power_std0_2")
         assert refused.code == 2
         assert "expected weights that the run keeps: raw, 0_9, snapshot_at10" in refused.err
