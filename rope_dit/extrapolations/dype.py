@@ -11,11 +11,13 @@ from rope_dit.registry import EXTRAPOLATIONS
 class DyPE(Extrapolation):
     """DyPE: the extrapolation beside it acts by a share kappa(t) = (1 - t)^power, which is 0 at the data.
 
-    t = 0 is noise, where it acts in full: low frequencies of a picture are settled first. The paper counts t
-    from data to noise, kappa = t^2. How each fades its own file says: ntk s^(-u kappa), yarn's alpha and beta
-    times kappa, pi s^kappa. Angles depend on t, so each picture has its own. Beside `none` it is refused.
+    t = 0 is noise, where it acts in full: low frequencies of a picture are settled first. The authors count t
+    from data to noise, with t^2. What fades, each file says: ntk's s^(-u kappa), yarn's alpha and beta times
+    kappa, pi's s^kappa, so that nothing is left at the data. (Their code raises YaRN's bounds to the power of
+    2 t^2, which leaves slow frequencies divided there.) Angles depend on t, so each picture has its own.
+    Beside `none` it is refused.
 
-    Source: Issachar et al., DyPE, arXiv:2510.20766.
+    Source: Issachar et al., DyPE, arXiv:2510.20766; how each fades: this project.
 
     >>> import torch
     >>> DyPE().fade(torch.tensor([0.0, 0.5, 1.0])).tolist()

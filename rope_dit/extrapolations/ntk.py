@@ -17,7 +17,7 @@ class NTK(Extrapolation):
     f_i = theta^(-i/n), i = 0..n-1, this is the base theta * s^(n/(n-1)), which is theta * s^(d/(d-2)) of a
     width of d = 2n. Said by logarithms it is defined for learned and directional frequencies too. s is how
     many times longer the axis is: of each axis with `axes=separate` (FiT's VisionNTK), the larger of both
-    with `joint`. A single pair keeps its frequency. With `dype`: s^(-u kappa), Dy-NTK.
+    with `joint`. A single pair keeps its frequency. With `dype`: s^(-u kappa).
 
     Source: bloc97's NTK-aware scaling as in YaRN, arXiv:2309.00071, section 3.1; per axis FiT,
     arXiv:2402.12376.

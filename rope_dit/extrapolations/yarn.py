@@ -19,7 +19,7 @@ class YaRN(Extrapolation):
     by (0.1 log s + 1)^2, s of the longer axis. s is how many times longer an axis is: of each with
     `axes=separate` (FiT's VisionYaRN), the larger of both with `joint`. alpha and beta are the paper's, for
     text of some thousand tokens: on grids of 8 to 32 patches most pairs turn less than beta times. With
-    `dype` alpha and beta are multiplied by kappa (Dy-YaRN), and log s of the temperature too.
+    `dype` alpha and beta are multiplied by kappa, and log s of the temperature too.
 
     Source: Peng et al., arXiv:2309.00071, section 3.2 and 3.4; per axis FiT, arXiv:2402.12376.
 

@@ -5,7 +5,8 @@ Shapes: B batch, T tokens in row-major order, D width, H heads, K head width. Po
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Any
 
 from torch import Tensor, nn
 
@@ -54,6 +55,8 @@ class Site(Places):
     """these are the places of `Geometry.trained_places`, for which a variant may keep tables"""
     stretch: Stretch | None = None
     """how frequencies change on a grid that is larger than the trained one; None: not at all"""
+    kept: dict[str, Any] = field(default_factory=dict, compare=False, repr=False)
+    """what the one rotary variant keeps from one hook for the next at this layer"""
 
 
 class PosEmbed(nn.Module):

@@ -47,7 +47,8 @@ class HARoPE(Rope2D):
 
     def rotate(self, site: Site, q_BHTK: Tensor, k_BHTK: Tensor) -> tuple[Tensor, Tensor]:
         """Map queries and keys, then turn them."""
-        return super().rotate(site, self.mapped(site.layer, q_BHTK), self.mapped(site.layer, k_BHTK))
+        q, k = self.mapped(site.layer, torch.stack((q_BHTK, k_BHTK))).unbind(0)
+        return super().rotate(site, q, k)
 
     def mapped(self, layer: int, x_BHTK: Tensor) -> Tensor:
         """x + x W of each head."""

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from rope_dit.errors import UserError, check
 from rope_dit.pos_embed.base import Geometry, Normal, Site
 from rope_dit.pos_embed.rotation import Rotating, frequencies
-from rope_dit.pos_embed.skew import by_blocks, cayley, exponential
+from rope_dit.pos_embed.skew import by_blocks, cayley, exponential, exponential_of_4, parts_of_4
 from rope_dit.registry import POS_EMBEDS
 
 
@@ -42,6 +42,8 @@ class LieRE(Rotating):
     extrapolates = True
     owner = "liere"
     start_n2d: Tensor
+    parts_6N: Tensor
+    eye_44: Tensor
 
     def __init__(
         self,
@@ -68,6 +70,8 @@ class LieRE(Rotating):
         self.block, self.form, self.values, self.relative = block, form, values, form != "free" or block == 2
         self.relative = self.relative or min(geometry.grid) == 1
         self.register_buffer("start_n2d", self._start(theta), persistent=False)
+        self.register_buffer("parts_6N", parts_of_4().flatten(1), persistent=False)
+        self.register_buffer("eye_44", torch.eye(4, device="cpu"), persistent=False)
         count, size = self.start_n2d.shape[0], self.start_n2d.shape[2]
         shape = (geometry.depth, geometry.num_heads, count)
         self.skew = nn.Parameter(torch.empty(*shape, *((2, size) if form == "free" else (size,))))
@@ -102,9 +106,14 @@ class LieRE(Rotating):
         else:
             share = start.new_ones(2) * (start != 0).any(-1) + self.share[site.layer]
             generators = (start.sum(1) + skew)[:, :, None] * share[..., None]
-        row, column = generators.to(site.rows)[:, None].unbind(-2)  # [H or 1, 1, K/b, d] each
-        at = (axis[..., None, :, None, None] for axis in (site.rows, site.columns))
-        numbers = next(at) * row + next(at) * column
+        generators = generators.to(site.rows)[:, None]  # [H or 1, 1, K/b, 2, d]
+        if self.block == 4:
+            generators = (generators[..., None] * self.parts_6N).sum(-2)
+        row, column = generators.unbind(-2)
+        at = site.rows[..., None, :, None, None], site.columns[..., None, :, None, None]
+        numbers = torch.addcmul(at[0] * row, at[1], column)
+        if self.block == 4:
+            return exponential_of_4(numbers.unflatten(-1, (2, 4, 4)), self.eye_44).float(), basis
         return exponential(numbers, self.block).float(), basis
 
     def turned(self, operator: Any, x_BHTK: Tensor, back: bool = False) -> Tensor:

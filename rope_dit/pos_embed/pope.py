@@ -66,7 +66,7 @@ class PoPE(Rotating):
 
     def rotate(self, site: Site, q_BHTK: Tensor, k_BHTK: Tensor) -> tuple[Tensor, Tensor]:
         """Magnitudes from content, angles from places; delta is added to those of queries."""
-        angle = self.operator(site)
+        angle = self._kept(site)
         delta_H1K = self.delta[site.layer].clamp(-2 * math.pi, 0)[:, None].to(angle)
         return _polar(F.softplus(q_BHTK), angle + delta_H1K), _polar(F.softplus(k_BHTK), angle)
 

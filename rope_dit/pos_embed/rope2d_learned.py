@@ -18,7 +18,7 @@ class Rope2DLearned(Turning):
     The angle of pair i (of n = K/4 an axis) is position * theta^(-i/n) * exp(w), radians. Learned: w, weight
     log_scale [depth, H, 2, n], the logarithm of the frequency less that of rope2d's. It starts at 0, so
     step 0 is that of rope2d of the same theta, bit for bit: exp(0) is 1. (k-diffusion learns log frequencies
-    that start at pi to 10 pi, for normalized positions.) No bias; nothing added.
+    that start from pi to 5 pi, for positions in [-1, 1].) No bias; nothing added.
 
     Source: learned log frequencies a head: github.com/crowsonkb/k-diffusion, models/axial_rope.py.
 

@@ -107,18 +107,26 @@ class Rotating(PosEmbed):
         """Turn x, or turn it back."""
         raise NotImplementedError(f"{type(self).__name__} must say how it turns")
 
+    def _kept(self, site: Site) -> Any:
+        """What turns, made once a layer where values turn too."""
+        if not self.values:
+            return self.operator(site)
+        if "operator" not in site.kept:
+            site.kept["operator"] = self.operator(site)
+        return site.kept["operator"]
+
     def rotate(self, site: Site, q_BHTK: Tensor, k_BHTK: Tensor) -> tuple[Tensor, Tensor]:
-        """Turn queries and keys by the same rotation."""
-        operator = self.operator(site)
-        return self.turned(operator, q_BHTK), self.turned(operator, k_BHTK)
+        """Turn queries and keys by the same rotation, together: on a GPU the number of kernels counts."""
+        q, k = self.turned(self._kept(site), torch.stack((q_BHTK, k_BHTK))).unbind(0)
+        return q, k
 
     def value(self, site: Site, v_BHTK: Tensor) -> Tensor:
         """Turn values as queries and keys, with `values`."""
-        return self.turned(self.operator(site), v_BHTK) if self.values else v_BHTK
+        return self.turned(self._kept(site), v_BHTK) if self.values else v_BHTK
 
     def output(self, site: Site, out_BHTK: Tensor) -> Tensor:
         """Turn the sums back by what the token itself turned; without this they would know where it is."""
-        return self.turned(self.operator(site), out_BHTK, back=True) if self.values else out_BHTK
+        return self.turned(self._kept(site), out_BHTK, back=True) if self.values else out_BHTK
 
 
 class Turning(Rotating):

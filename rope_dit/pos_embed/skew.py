@@ -38,29 +38,41 @@ def skew_matrix(numbers: Tensor, block: int) -> Tensor:
 
 
 def exponential(numbers: Tensor, block: int) -> Tensor:
-    """The rotations exp(A) of skew matrices A, [..., d] to [..., b, b]; in closed form for blocks of 2 and 4.
+    """The rotations exp(A) of skew matrices A, [..., d] to [..., b, b]; blocks of 4 have `exponential_of_4`.
 
-    In four dimensions A is the sum of two that commute and whose squares are multiples of the identity (its
-    self-dual and anti-self-dual parts), and exp of such a part P is cos n + P sin(n)/n, n its size.
-
-    >>> turned = exponential(torch.tensor([torch.pi / 2, 0.0, 0.0, 0.0, 0.0, 0.0]), 4)
-    >>> (turned @ torch.tensor([1.0, 0.0, 5.0, 0.0])).round(decimals=4).add(0.0).tolist()
-    [0.0, 1.0, 5.0, 0.0]
+    >>> exponential(torch.tensor([torch.pi / 2]), 2).round(decimals=4).add(0.0).tolist()
+    [[0.0, -1.0], [1.0, 0.0]]
     """
     if block == 2:
         cos, sin = numbers.cos(), numbers.sin()
         rotation: Tensor = torch.cat((cos, -sin, sin, cos), dim=-1).unflatten(-1, (2, 2))
         return rotation
-    if block != 4:
-        rotation = torch.linalg.matrix_exp(skew_matrix(numbers, block))
-        return rotation
-    a10, a20, a30, a21, a31, a32 = numbers.unbind(-1)
-    dual = torch.stack((a32, -a31, a21, a30, -a20, a10), dim=-1)
-    parts = torch.stack((numbers + dual, numbers - dual), dim=-2) / 2
-    size = (parts.square().sum(-1) / 2 + 1e-30).sqrt()[..., None, None]  # with a slope at 0
-    eye = torch.eye(4, dtype=numbers.dtype, device=numbers.device)
-    two = size.cos() * eye + torch.sinc(size / torch.pi) * skew_matrix(parts, 4)
-    first, second = two.unbind(-3)
+    rotation = torch.linalg.matrix_exp(skew_matrix(numbers, block))
+    return rotation
+
+
+def parts_of_4() -> Tensor:
+    """Map of the 6 numbers of a block of 4 to its self-dual and its anti-self-dual part: [6, 2, 4, 4].
+
+    A is the sum of both, they commute, and the square of each is minus the square of its first column's
+    length times the identity. The dual swaps (1,0) with (3,2), (2,0) with -(3,1) and (3,0) with (2,1).
+    """
+    numbers = torch.eye(6, device="cpu")
+    dual = numbers.flip(0) * torch.tensor([1.0, -1.0, 1.0, 1.0, -1.0, 1.0], device="cpu")
+    return skew_matrix(torch.stack((numbers + dual, numbers - dual), dim=1) / 2, 4)
+
+
+def exponential_of_4(parts: Tensor, eye: Tensor) -> Tensor:
+    """The rotations [..., 4, 4] of the parts [..., 2, 4, 4] of skew matrices: of each cos n + P sin(n)/n.
+
+    n is the part's size and P the part; few operations, for they are small and done in every layer.
+
+    >>> turned = exponential_of_4(parts_of_4()[0] * torch.pi / 2, torch.eye(4))
+    >>> (turned @ torch.tensor([1.0, 0.0, 5.0, 0.0])).round(decimals=4).add(0.0).tolist()
+    [0.0, 1.0, 5.0, 0.0]
+    """
+    size = (parts[..., :1].square().sum(-2, keepdim=True) + 1e-30).sqrt()  # with a slope at 0
+    first, second = torch.addcmul(size.cos() * eye, size.sin() / size, parts).unbind(-3)
     return (first[..., None] * second[..., None, :, :]).sum(-2)  # no matmul, which autocast would round
 
 

@@ -12,7 +12,7 @@ from torch import Tensor
 from rope_dit.pos_embed.base import Geometry, Grid, PosEmbed
 from rope_dit.pos_embed.compose import build
 from rope_dit.pos_embed.hilbert import hilbert_path
-from rope_dit.pos_embed.skew import cayley, exponential, skew_matrix
+from rope_dit.pos_embed.skew import cayley, exponential, exponential_of_4, parts_of_4, skew_matrix
 
 GRID: Grid = (5, 7)
 K = 16
@@ -101,13 +101,20 @@ def test_liere_of_blocks_of_two_is_mixed():
 
 
 def test_closed_forms_are_the_matrix_exponential():
+    eye = torch.eye(4, dtype=torch.float64)
     for block in (2, 4, 8):
         numbers = 3 * noise(5, block * (block - 1) // 2)
-        same(exponential(numbers, block), torch.linalg.matrix_exp(skew_matrix(numbers, block)), 1e-12)
+        expected = torch.linalg.matrix_exp(skew_matrix(numbers, block))
+        same(exponential(numbers, block), expected, 1e-12)
+        if block == 4:
+            parts = torch.einsum("nd,dpij->npij", numbers, parts_of_4().double())
+            same(exponential_of_4(parts, eye), expected, 1e-12)
         matrix = cayley(numbers, block)
         same(matrix @ matrix.mT, torch.eye(block, dtype=matrix.dtype).expand(5, -1, -1), 1e-12)
     at_rest = torch.zeros(6, dtype=torch.float64, requires_grad=True)
-    (slope,) = torch.autograd.grad(exponential(at_rest, 4)[1, 0], at_rest)
+    turned = exponential_of_4(torch.einsum("d,dpij->pij", at_rest, parts_of_4().double()), eye)
+    assert torch.equal(turned, eye)
+    (slope,) = torch.autograd.grad(turned[1, 0], at_rest)
     same(slope, torch.tensor([1.0, 0, 0, 0, 0, 0], dtype=torch.float64), 1e-12)
 
 
