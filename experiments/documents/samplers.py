@@ -58,9 +58,7 @@ def _solver(entry: Entry) -> tuple[str, ...]:
 
 def _grids() -> list[str]:
     picture = f"![Times of each grid with {STEPS} steps]({PICTURE})"
-    caption = (
-        f"Times of {STEPS} steps, with the options at their defaults. One that is measured is not shown."
-    )
+    caption = f"Times of {STEPS} steps, with the options at their defaults. A measured one is not shown."
     return ["## Time grids", about("grids"), picture, caption, *_sections("grids")]
 
 
