@@ -7,9 +7,10 @@ import pytest
 from commands import call, snapshot, timeless
 from studies import QUICK, call_study, made_study, plan_of
 
+from experiments.coordinator.sharp import profile
 from experiments.records.seal import unsealed
 from experiments.records.sealing.chain import LOOK, PLANNED, read_chain
-from rope_dit.errors import UserError
+from rope_dit.errors import Stopped, UserError
 from rope_dit.registry import show
 from rope_dit.samplers.spec import SamplerSpec
 
@@ -84,6 +85,7 @@ def test_asked_again_nothing_is_measured_anew(copy):
     assert (copy / "studies/s/sharp.json").read_bytes() == before
 
 
+@pytest.mark.slow
 def test_a_study_that_is_there_grows_by_it(copy):
     """With another number of steps, and the same profile."""
     grown = call_study(*STUDY, "euler:steps=3,grid=sharp")
@@ -134,3 +136,23 @@ def test_elsewhere_it_is_refused_with_how_to_get_it(tmp_path, monkeypatch):
         assert "grid sharp got no profile: a study that compares arms measures it" in refused.err
     with pytest.raises(UserError, match="grid sharp got no profile"):
         SamplerSpec.parse("euler:grid=sharp").build()
+
+
+@pytest.mark.slow
+def test_one_that_was_stopped_before_it_was_measured_goes_on_with_the_run_that_it_has(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path}/mlflow.db")
+
+    def stopped(*_):
+        raise Stopped
+
+    with monkeypatch.context() as patch:
+        patch.setattr(profile, "_measure", stopped)
+        assert call_study(*STUDY).code != 0
+    first = next(cell for cell in plan_of(tmp_path, "s").cells() if cell.arm == "rope2d")
+    identity, state = first.folder.record.id, first.state()
+    assert (state, (tmp_path / "studies/s/sharp.json").exists()) == ("done", False)
+    again = call_study(*STUDY)
+    assert again.code == 0, again.err
+    assert record_of(tmp_path)["run"] == identity
+    assert [cell.state() for cell in plan_of(tmp_path, "s").cells()] == ["done", "done"]
