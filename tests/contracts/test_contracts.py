@@ -2,7 +2,7 @@
 
 `contract_<kind>.py` says in CHECKS what holds of each item of that kind. Each check is called with the item's
 name, and with each value of those of its options whose values can be listed, as in `x:loss=noise`. Checks of
-an item that says `starts_slowly = True` are marked slow.
+an item that says `starts_slowly = True` are marked slow, and so are those of SLOW.
 """
 
 import importlib
@@ -14,6 +14,8 @@ import pytest
 from rope_dit.registry import REGISTRIES
 
 FILES = Path(__file__).parent.glob("*/contract_*.py")
+SLOW = {"small_and_turned_round_studies_are_drawn_or_left_out"}
+"""checks that draw several figures an item"""
 KINDS = sorted(path.stem.removeprefix("contract_") for path in FILES)
 
 
@@ -27,8 +29,9 @@ def cases() -> Iterator[object]:
     for kind in KINDS:
         of_kind = checks(kind)  # which imports the registry
         for entry, spec in ((item, spec) for item in REGISTRIES[kind] for spec in item.specs()):
-            marks = [pytest.mark.slow] if entry.claims.get("starts_slowly") else []
             for check in of_kind:
+                slow = entry.claims.get("starts_slowly") or check.__name__ in SLOW
+                marks = [pytest.mark.slow] if slow else []
                 yield pytest.param(check, spec, id=f"{kind}-{spec}-{check.__name__}", marks=marks)
 
 

@@ -4,8 +4,8 @@ import json
 
 import pytest
 from browser import CHROMIUM, VIEW, browser_fixture, experiment_id, server_fixture  # noqa: F401  fixtures
+from commands import TWO_RUNS, two_runs_fixture  # noqa: F401  a fixture
 from PIL import Image
-from two_runs import STUDY, two_runs_fixture  # noqa: F401  a fixture
 
 from analysis import load
 
@@ -17,12 +17,12 @@ pytestmark = [
 
 @pytest.fixture(scope="module")
 def runs(two_runs):
-    return load.runs(STUDY, f"sqlite:///{two_runs}/mlflow.db")
+    return load.runs(TWO_RUNS, f"sqlite:///{two_runs}/mlflow.db")
 
 
 def test_the_table_shows_both_runs(server, browser, runs):
     browser.open(f"{server}/runs?{VIEW}", *runs["name"], "2 matching runs")
-    assert STUDY in browser.text()
+    assert TWO_RUNS in browser.text()
     browser.screenshot("runs-table")
 
 

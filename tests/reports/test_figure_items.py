@@ -72,7 +72,9 @@ def by_place(names) -> list[str]:
     return sorted(names, key=lambda n: (SECTIONS.index(claims[n]["section"]), claims[n]["place"], n))
 
 
-@pytest.mark.parametrize("section", SECTIONS)
+@pytest.mark.parametrize(
+    "section", [SECTIONS[0], *(pytest.param(name, marks=pytest.mark.slow) for name in SECTIONS[1:])]
+)
 def test_a_new_figure_is_one_file(store, plugin, section):
     plugin(section)
     folder = write(store)
@@ -91,6 +93,7 @@ def test_a_new_figure_is_one_file(store, plugin, section):
         assert (folder / "figures" / f"medians.{ending}").stat().st_size > 1000
 
 
+@pytest.mark.slow
 def test_the_command_takes_a_folder_of_figures(store, tmp_path, plugin):
     plugin(fewest=99)
     registry.PLUGINS.clear()
@@ -111,6 +114,7 @@ def test_a_figure_with_nothing_to_draw_is_left_out(store, plugin):
     assert len(drawn) > 3
 
 
+@pytest.mark.slow
 def test_a_figure_of_ones_own_is_tried_as_those_that_ship_are(plugin):
     plugin()
     for check in contract_figures.CHECKS:
@@ -124,13 +128,32 @@ def test_a_figure_of_ones_own_is_tried_as_those_that_ship_are(plugin):
         ('"median"', "str(time.perf_counter())", "the_same_twice"),
         ('"median"', '"m" * 300', "nothing_is_cut_off_at_the_edge"),
         ("axes.bar", "axes.plot", "lines_and_words_are_in_colours_that_read_on_light_and_dark"),
-        ("figure()", "pyplot.figure()", "nothing_global_is_changed"),
-        ("with style():", "if True:", "lines_and_words_are_in_colours_that_read_on_light_and_dark"),
-        ("if len(values) > FEWEST", "if True", "a_study_with_nothing_has_no_figure"),
-        ("> FEWEST", "> 99", "the_caption_is_plain_text"),
-        ("Medians of {material", "Medians\\nof {material", "the_caption_is_plain_text"),
-        ('"""Medians of the arms."""', "", "what_it_states_can_be_read_without_importing_it"),
-        ('"SECTION"', '"annex"', "what_it_states_can_be_read_without_importing_it"),
+        pytest.param("figure()", "pyplot.figure()", "nothing_global_is_changed", marks=pytest.mark.slow),
+        pytest.param(
+            "with style():",
+            "if True:",
+            "lines_and_words_are_in_colours_that_read_on_light_and_dark",
+            marks=pytest.mark.slow,
+        ),
+        pytest.param(
+            "if len(values) > FEWEST", "if True", "a_study_with_nothing_has_no_figure", marks=pytest.mark.slow
+        ),
+        pytest.param("> FEWEST", "> 99", "the_caption_is_plain_text", marks=pytest.mark.slow),
+        pytest.param(
+            "Medians of {material",
+            "Medians\\nof {material",
+            "the_caption_is_plain_text",
+            marks=pytest.mark.slow,
+        ),
+        pytest.param(
+            '"""Medians of the arms."""',
+            "",
+            "what_it_states_can_be_read_without_importing_it",
+            marks=pytest.mark.slow,
+        ),
+        pytest.param(
+            '"SECTION"', '"annex"', "what_it_states_can_be_read_without_importing_it", marks=pytest.mark.slow
+        ),
     ],
 )
 def test_the_contract_finds_what_breaks_it(plugin, change, to, check):

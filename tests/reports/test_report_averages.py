@@ -75,6 +75,7 @@ def test_pages_say_so_only_where_there_are_several(stores):
         assert ("| raw | 1" in markdown) == several
 
 
+@pytest.mark.slow
 def test_the_whole_report_is_written_with_every_figure(stores, tmp_path):
     for folder, out in zip(stores, ("one", "three"), strict=True):
         assert call_report("--study", MADE_UP, "--uri", uri_of(folder), "--out", tmp_path / out) == 0

@@ -18,8 +18,8 @@ import urllib.request
 from pathlib import Path
 
 import pytest
+from commands import TWO_RUNS
 from PIL import Image
-from two_runs import STUDY
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 VIEW = "workflowType=machine_learning"  # without it the pages are those for chat bots
@@ -146,4 +146,4 @@ def browser_fixture(server, tmp_path_factory):
 def experiment_id(folder: Path) -> str:
     from experiments.records.mlflow_store import connect
 
-    return connect(f"sqlite:///{folder}/mlflow.db").get_experiment_by_name(STUDY).experiment_id
+    return connect(f"sqlite:///{folder}/mlflow.db").get_experiment_by_name(TWO_RUNS).experiment_id

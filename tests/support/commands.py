@@ -206,3 +206,23 @@ def until(ready: Callable[[], object], seconds: float = 60.0) -> None:
     while not ready():
         assert time.monotonic() < end, "waited in vain"
         time.sleep(0.02)
+
+
+TWO_RUNS = "two-arms"
+TWO_RUNS_ARGS = (
+    *("--preset", "smoke", "--study", TWO_RUNS, "--train.steps", "40", "--train.threads", "1"),
+    *("--eval.samplers", "euler:steps=2", "euler:steps=4", "euler:steps=8", "heun:steps=1", "heun:steps=2"),
+    *("dopri5", "--eval.sampling-seeds", "2"),
+)
+
+
+@pytest.fixture(name="two_runs", scope="module")
+def two_runs_fixture(tmp_path_factory):
+    """Folder with mlflow.db and runs/ of the variants none and rope2d."""
+    folder = tmp_path_factory.mktemp("two_runs")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        patch.delenv("MLFLOW_TRACKING_URI", raising=False)
+        for variant in ("rope2d", "none"):
+            assert call("run", *TWO_RUNS_ARGS, "--variant", variant).code == 0
+    return folder

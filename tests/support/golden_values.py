@@ -4,6 +4,7 @@ import json
 from typing import Any
 
 import torch
+from contract_grids import grid_options
 from sites import site_of
 from torch import Tensor
 
@@ -108,24 +109,6 @@ def solver(name: str) -> Values:
     times = torch.linspace(0, 1, 8, dtype=torch.float64) ** 1.25
     end: Tensor = SOLVERS.load(name)().integrate(v, noise("start", 2, 1, 2, 2), times, chance)
     return end.flatten().tolist()
-
-
-def grid_options(text: str) -> dict[str, Any]:
-    """All options of a grid's spec; a list that has no more than one number at its default gets three."""
-    part = Part.parse(text)
-    found = GRIDS[part.name].resolve(part)
-    return found | {name: (0.0, 0.25, 1.0) for name in needed(part.name) if name not in dict(part.options)}
-
-
-def needed(name: str) -> list[str]:
-    """Options of a grid whose list has to be given."""
-    options = GRIDS[name].options.values()
-    return [one.name for one in options if isinstance(one.default, tuple) and len(one.default) == 1]
-
-
-def sampler_options(name: str) -> list[str]:
-    """What a sampler's text says for this grid, such as `grid=uniform`."""
-    return [f"grid={name}", *(f"{option}={show((0.0, 0.25, 1.0))}" for option in needed(name))]
 
 
 def grid(name: str) -> Values:

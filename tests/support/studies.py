@@ -21,6 +21,7 @@ from experiments.coordinator import ablate
 from experiments.coordinator.launchers import Ended, Task
 from experiments.coordinator.plan import Plan, read_plan
 from experiments.coordinator.seals import seal_new_run
+from experiments.coordinator.sharp.measure import measure
 from experiments.coordinator.worker import read_cell
 from experiments.runner.run import run
 from rope_dit.errors import UserError
@@ -49,7 +50,9 @@ class Here:
         """Carry the run out; what it says goes to its log, as any launcher has it."""
         out = io.StringIO()
         with contextlib.redirect_stdout(out), contextlib.redirect_stderr(out):
-            code = carried_out(Path(task.command[3]))
+            if task.name == "sharp":
+                measure(Path(task.command[3]), Path(task.command[4]), StopFlag())
+            code = 0 if task.name == "sharp" else carried_out(Path(task.command[3]))
         task.log.write_text(out.getvalue())
         self._ended.append(Ended(task.name, code))
 

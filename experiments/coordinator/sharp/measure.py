@@ -16,7 +16,12 @@ from rope_dit.durable import write_durably
 def command(args: list[str], stop: StopFlag) -> int:
     """Measure and write; returns the exit code."""
     stop_with_launcher()
-    run, study = map(Path, args[:2])
+    measure(Path(args[0]), Path(args[1]), stop)
+    return OK
+
+
+def measure(run: Path, study: Path, stop: StopFlag) -> None:
+    """Measure on the last weights of a run, and write sharp.json into the study's folder."""
     config = read_config(run)
     from experiments.runner.execute import make_generator
     from experiments.scoring.sharpness import changes
@@ -37,7 +42,6 @@ def command(args: list[str], stop: StopFlag) -> int:
         "profile": list(profile_of(found)),
     }
     write_durably(study / "sharp.json", json.dumps(sealed(about), indent=1).encode())
-    return OK
 
 
 if __name__ == "__main__":

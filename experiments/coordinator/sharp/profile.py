@@ -1,8 +1,9 @@
 """Which samplers of a study wait for a profile, and how they get the one that is measured.
 
 A study that is asked for `grid=sharp` begins without it. Once the baseline's first run has ended, its
-velocity is measured, sharp.json written, and the study grows by samplers whose specs hold what was measured:
-as every growth it is sealed, and every run is scored with them. Later calls read sharp.json. No torch here.
+velocity is measured, sharp.json written, and the study grows by samplers whose specs hold what was measured,
+with which every run is scored. Both files are sealed by their SHA-256; of samplers the study's chain holds
+the endpoint's alone, and that is never one of these. Later calls read sharp.json. Imports no torch.
 """
 
 import sys

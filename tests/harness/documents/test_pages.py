@@ -37,14 +37,24 @@ def test_all_of_the_library_is_in_them(kind, entry):
     assert text.count(f'<a id="{kind}-{entry.name}"></a>') == 1
 
 
+@pytest.mark.parametrize(("kind", "entry"), ITEMS, ids=[f"{kind}-{entry.name}" for kind, entry in ITEMS])
+def test_it_says_where_it_is_from_and_shows_its_numbers(kind, entry):
+    assert entry.source, f"{entry.path.name}: 'Source: ...' is missing in its docstring"
+    assert entry.says.doctests, f"{entry.path.name}: a doctest of its defining numbers is missing"
+
+
+def anchors(page: Path) -> set[str]:
+    text = page.read_text()
+    return {*re.findall(r'<a id="(.+?)">', text), *re.findall(r"^## (\w+)$", text, re.M)}
+
+
 def test_links_lead_somewhere():
     for name in pages.PAGES:
-        text = (DOCS / name).read_text()
-        anchors = {*re.findall(r'<a id="(.+?)">', text), *re.findall(r"^## (\w+)$", text, re.M)}
-        for target in re.findall(r"\]\((.+?)\)", text):
+        for target in set(re.findall(r"\]\((.+?)\)", (DOCS / name).read_text())):
             file, _, anchor = target.partition("#")
-            assert (DOCS / file).exists(), target
-            assert not anchor or anchor in anchors, target
+            there = DOCS / (file or name)
+            assert there.exists(), target
+            assert not anchor or anchor in anchors(there), target
 
 
 def test_pictures_are_small():

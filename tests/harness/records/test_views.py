@@ -7,8 +7,8 @@ from dataclasses import replace
 
 import pytest
 from browser import CHROMIUM, browser_fixture, experiment_id, server_fixture  # noqa: F401  fixtures
+from commands import TWO_RUNS, two_runs_fixture  # noqa: F401  a fixture
 from mirrors import client_fixture, tables_fixture  # noqa: F401  fixtures
-from two_runs import STUDY, two_runs_fixture  # noqa: F401  a fixture
 
 from experiments.records.definition import ArmRecord, Definition, Endpoint, write_definition
 from experiments.records.mlflow_names import TAG_LENGTH
@@ -25,7 +25,7 @@ ARMS = ["none", "rope2d:theta=100"]
 
 def definition(**changes):
     made = Definition(
-        name=STUDY, kind="ablate", created=1.8e9, preset="smoke", data="digits", endpoint=ENDPOINT,
+        name=TWO_RUNS, kind="ablate", created=1.8e9, preset="smoke", data="digits", endpoint=ENDPOINT,
         arms=tuple(ArmRecord(arm, arm, {}) for arm in ARMS), seeds=(0,), samplers=tuple(SAMPLERS),
         guidances=("cfg:weight=1",), sampling_seeds=2, baseline="none", margin=0.02,
         comparisons=(("rope2d:theta=100", "none"),), planned_seeds=1,

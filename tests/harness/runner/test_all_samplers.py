@@ -4,7 +4,7 @@ import shutil
 from pathlib import Path
 
 from commands import SMOKE, call, finished_fixture, rows, work_elsewhere  # noqa: F401
-from golden_values import sampler_options
+from contract_grids import sampler_options
 
 from rope_dit.registry import GRIDS, SOLVERS
 from rope_dit.samplers.spec import SamplerSpec

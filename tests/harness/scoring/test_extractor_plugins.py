@@ -90,10 +90,10 @@ def test_it_keeps_the_contract(plugin):
         ("mean((2, 3))", "mean((2, 3)) / 0"),
         ("dim=12", "dim=13"),
         ("mean((2, 3))", "mean((2, 3)) * len(images)"),
-        ("/ 255 - 0.5", "* 0"),
-        ("torch.relu(", "torch.rand(1) * ("),
-        ("torch.zeros(len(pool), 1)", "pool[:, :0]"),
-        ("torch.sin(drawn * 40 + i)", "torch.rand_like(drawn)"),
+        pytest.param("/ 255 - 0.5", "* 0", marks=pytest.mark.slow),
+        pytest.param("torch.relu(", "torch.rand(1) * (", marks=pytest.mark.slow),
+        pytest.param("torch.zeros(len(pool), 1)", "pool[:, :0]", marks=pytest.mark.slow),
+        pytest.param("torch.sin(drawn * 40 + i)", "torch.rand_like(drawn)", marks=pytest.mark.slow),
     ],
 )
 def test_the_contract_finds_what_breaks_it(plugin, change, to):
@@ -118,6 +118,7 @@ def test_runs_and_scores_take_it_by_name(plugin, copy):
     assert "run was scored with another extractor edges" in other.err
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::optuna.exceptions.ExperimentalWarning")
 def test_studies_take_it_by_name(plugin, monkeypatch):
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "")

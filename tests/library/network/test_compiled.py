@@ -62,11 +62,14 @@ def check(model, objective="velocity", loss=flow.loss, between=lambda: None):
         between()
 
 
+ONE_OF_EACH_HOOK = ("learned", "conv", "rope2d", "relative_bias")
+
+
 def variants() -> Iterator[object]:
-    """Each as it is, which is quick enough, and with each value of its options that can be listed."""
+    """Each as it is, and with each value of its options that can be listed; one of each hook is quick."""
     for entry in POS_EMBEDS:
         for spec in entry.specs():
-            yield pytest.param(spec, marks=[pytest.mark.slow] if spec != entry.name else [])
+            yield pytest.param(spec, marks=[] if spec in ONE_OF_EACH_HOOK else [pytest.mark.slow])
 
 
 @pytest.mark.parametrize("variant", list(variants()))

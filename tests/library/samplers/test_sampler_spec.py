@@ -7,7 +7,7 @@ import sys
 
 import pytest
 import torch
-from golden_values import sampler_options
+from contract_grids import sampler_options
 
 from rope_dit.errors import UserError
 from rope_dit.registry import GRIDS, SOLVERS, Entry, show

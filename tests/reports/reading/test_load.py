@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from two_runs import STUDY, two_runs_fixture  # noqa: F401  a fixture
+from commands import TWO_RUNS, two_runs_fixture  # noqa: F401  a fixture
 
 from analysis import load
 from experiments.config.run import RunConfig
@@ -34,12 +34,12 @@ def folders(two_runs: Path) -> list[RunFolder]:
 
 
 def test_runs_has_a_row_a_run(two_runs, uri):
-    frame = load.runs(STUDY, uri)
+    frame = load.runs(TWO_RUNS, uri)
     assert list(frame["arm"]) == ["none", "rope2d:theta=100"]
     assert list(frame["variant"]) == ["none", "rope2d"]
     assert list(frame["status"]) == ["FINISHED"] * 2
     assert list(frame["outcome"]) == ["finished"] * 2
-    assert list(frame["study"]) == [STUDY] * 2
+    assert list(frame["study"]) == [TWO_RUNS] * 2
     assert (frame["seed"].dtype, list(frame["seed"])) == ("int64", [0, 0])
     assert (frame["ended"] > frame["started"]).all()
     for row, folder in zip(frame.to_dict("records"), folders(two_runs), strict=True):
@@ -51,7 +51,7 @@ def test_runs_has_a_row_a_run(two_runs, uri):
 
 
 def test_curves_has_every_logged_point(two_runs, uri):
-    frame = load.curves(STUDY, uri)
+    frame = load.curves(TWO_RUNS, uri)
     assert frame.dtypes.astype(str).to_dict() == {
         "run_id": "str", "arm": "str", "seed": "int64", "key": "str", "step": "int64", "value": "float64",
         "time": "datetime64[us, UTC]",
@@ -61,14 +61,14 @@ def test_curves_has_every_logged_point(two_runs, uri):
         mine = frame[frame["arm"] == arm]
         there = {(row.key, row.step, row.value) for row in mine.itertuples()}
         assert there >= {(key, step, value) for key, step, value, _ in folder.points()}
-        assert set(mine["run_id"]) == set(load.runs(STUDY, uri).query("arm == @arm")["run_id"])
-    loss = load.curves(STUDY, uri, contains="train/loss")
+        assert set(mine["run_id"]) == set(load.runs(TWO_RUNS, uri).query("arm == @arm")["run_id"])
+    loss = load.curves(TWO_RUNS, uri, contains="train/loss")
     assert set(loss["key"]) == {"train/loss"}
     assert len(loss) == (frame["key"] == "train/loss").sum() == 16
 
 
 def test_scores_has_every_score_with_its_type(two_runs, uri):
-    frame = load.scores(STUDY, uri)
+    frame = load.scores(TWO_RUNS, uri)
     assert list(frame.columns) == ["run_id", *SCORE_COLUMNS]
     numbers = dict.fromkeys(("seed", "train_step", "n", "n_real", "sampling_seed"), "int64")
     numbers |= dict.fromkeys(("nfe", "value", "real_floor", "untrained", "sampling_seconds"), "float64") | {
@@ -81,7 +81,7 @@ def test_scores_has_every_score_with_its_type(two_runs, uri):
     distances = frame["metric"] == "fd_digits"  # they alone are measured from held-out pictures too
     assert (frame.loc[distances, ["held_out", "held_out_floor"]] > 0).all(axis=None)
     assert frame.loc[~distances, ["held_out", "held_out_floor"]].isna().all(axis=None)
-    ids = load.runs(STUDY, uri).set_index("arm")["run_id"]
+    ids = load.runs(TWO_RUNS, uri).set_index("arm")["run_id"]
     for arm, folder in zip(["none", "rope2d:theta=100"], folders(two_runs), strict=True):
         mine = frame[frame["run_id"] == ids[arm]]
         with open(folder.path / "scores.csv", newline="") as file:
@@ -92,7 +92,7 @@ def test_scores_has_every_score_with_its_type(two_runs, uri):
 
 
 def test_a_plot_against_steps_and_one_against_nfe_come_from_the_frames(uri):
-    frame = load.scores(STUDY, uri).query("metric == 'fd_digits'")
+    frame = load.scores(TWO_RUNS, uri).query("metric == 'fd_digits'")
     during = frame[(frame["n"] == 50) & frame["sampler"].str.startswith("euler")]
     by_step = during.pivot_table(index="train_step", columns="arm", values="value")
     assert list(by_step.index) == [10, 20, 30, 40]
@@ -102,7 +102,7 @@ def test_a_plot_against_steps_and_one_against_nfe_come_from_the_frames(uri):
     by_nfe = last.pivot_table(index="nfe", columns=["family", "arm"], values="value")
     assert by_nfe["euler"].dropna().index.tolist() == [2.0, 4.0, 8.0]
     assert by_nfe["heun"].dropna().index.tolist() == [2.0, 4.0]
-    mlflow = load.curves(STUDY, uri, contains="by_nfe/fd_digits/euler-cfg1").query(
+    mlflow = load.curves(TWO_RUNS, uri, contains="by_nfe/fd_digits/euler-cfg1").query(
         "not key.str.contains('seed')"
     )
     same = last.query("family == 'euler' and sampling_seed == 0")
@@ -116,7 +116,7 @@ def test_a_plot_against_steps_and_one_against_nfe_come_from_the_frames(uri):
 
 def test_unknown_experiments_are_refused_with_those_there_are(uri):
     with pytest.raises(
-        UserError, match=rf"no experiment 'two-arm'; there are: {STUDY}. Did you mean '{STUDY}'?"
+        UserError, match=rf"no experiment 'two-arm'; there are: {TWO_RUNS}. Did you mean '{TWO_RUNS}'?"
     ):
         load.runs("two-arm", uri)
 
@@ -135,8 +135,8 @@ def test_runs_without_scores_give_an_empty_frame_of_the_same_types(two_runs, tmp
     client = connect(there)
     tags = {"run_uid": "u", "arm": "none", "seed": "3", "outcome": "running"}
     client.create_run(client.create_experiment("young", (tmp_path / "young").as_uri()), tags=tags)
-    assert load.scores("young", there).dtypes.equals(load.scores(STUDY, uri).dtypes)
-    assert load.curves("young", there).dtypes.equals(load.curves(STUDY, uri).dtypes)
+    assert load.scores("young", there).dtypes.equals(load.scores(TWO_RUNS, uri).dtypes)
+    assert load.curves("young", there).dtypes.equals(load.curves(TWO_RUNS, uri).dtypes)
     assert load.runs("young", there)[["seed", "status"]].to_numpy().tolist() == [[3, "RUNNING"]]
     assert load.runs("young", there)["ended"].isna().all()
 
@@ -147,7 +147,7 @@ def test_a_store_that_is_not_there_is_one_line_and_is_not_made(tmp_path, monkeyp
     there = "http://me:secret@127.0.0.1:9" if where == "server" else f"sqlite:///{tmp_path}/{where}"
     monkeypatch.setenv("MLFLOW_TRACKING_URI", there)
     with pytest.raises(UserError, match=r"no MLflow store at|cannot be read") as caught:
-        load.runs(STUDY)
+        load.runs(TWO_RUNS)
     assert "\n" not in str(caught.value)
     assert "secret" not in str(caught.value)
     assert not (tmp_path / "missing.db").exists()
@@ -160,7 +160,7 @@ def test_reading_needs_no_torch():
 
 
 def test_settings_are_documented_as_they_are(uri):
-    frame = load.runs(STUDY, uri)
+    frame = load.runs(TWO_RUNS, uri)
     fixed = [name for name in frame.columns if not name.startswith("params.")]
     assert all(name in load.runs.__doc__ for name in fixed)
     assert f"params.{next(iter(flatten(RunConfig())))}" in frame.columns
