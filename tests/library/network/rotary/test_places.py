@@ -54,9 +54,7 @@ def test_each_picture_turns_by_its_own_places(variant, positions):
 def test_registers_are_not_turned_and_see_all(variant):
     """Networks with registers make numbers that depend on them, with values that turn too."""
     config, spec = ModelConfig(dim=16, depth=2, num_heads=2, patch=1, registers=2), f"{variant}:values=true"
-    dit = DiT(
-        config, f"{variant}:values=true", channels=1, image_size=(3, 4), num_classes=2, null_class=False
-    )
+    dit = DiT(config, spec, channels=1, image_size=(3, 4), num_classes=2, null_class=False)
     dit.init_weights(0)
     for name, p in dit.named_parameters():
         p += 0.3 * draw(1, Stream.NOISE, name, tuple(p.shape))
