@@ -284,7 +284,9 @@ def test_what_is_read_is_left_as_it_was():
 def test_settings_are_read_with_their_specs_written_out():
     read = read_settings(to_json(SMOKE))
     samplers = ("euler:grid=uniform,steps=4", "heun:grid=uniform,steps=2")
-    train = replace(SMOKE.train, objective="velocity:cosine=0,loss=velocity", density="logit_normal")
+    train = replace(
+        SMOKE.train, objective="velocity:cosine=0,loss=velocity", density="logit_normal:mean=0,std=1"
+    )
     evaluation = replace(SMOKE.eval, samplers=samplers, guidances=("cfg:begin=0,end=1,weight=1",))
     whole = replace(SMOKE, variant="rope2d:theta=100", train=train, eval=evaluation)
     assert read == whole
