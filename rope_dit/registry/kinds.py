@@ -5,7 +5,7 @@ from typing import Any
 from rope_dit.registry.registry import Registry
 
 POS_EMBEDS: Registry[Any] = Registry(
-    "variant", "POS_EMBEDS", "rope_dit.pos_embed", joins=True,
+    "variant", "POS_EMBEDS", "rope_dit.pos_embed", joins=True, brief=True,
     shown=("relative", "sees", "symmetric", "extrapolates", "depends_on_t", "needs_grid"),
 )  # fmt: skip
 POSITIONS: Registry[Any] = Registry(

@@ -30,6 +30,8 @@ class Registry(Generic[T]):
         joins: whether a spec may join several by '+'.
         base: of kinds whose specs are one item and others that claim `modifies`: the one where none is named.
         shown: claims that a list shows.
+        brief: whether canonical specs leave out options whose default does what was done before they were
+            there, so that adding one changes no text.
     """
 
     def __init__(
@@ -42,9 +44,11 @@ class Registry(Generic[T]):
         joins: bool = False,
         base: str = "",
         shown: tuple[str, ...] = (),
+        brief: bool = False,
     ):
         self.kind, self.variable, self.package, self.plural = kind, variable, package, plural or f"{kind}s"
         self.joins, self.base, self.shown = joins or bool(base), base, shown
+        self.brief = brief
         self._made: dict[str, Any] = {}
         self._entries: dict[str, Entry] | None = None
         REGISTRIES[self.plural] = self
@@ -114,7 +118,7 @@ class Registry(Generic[T]):
 
         Options that are missing are at their default; in a spec that was read back from a record (`stored`)
         at their neutral value where they have one, because they may be younger than the record. Where both
-        are one value, it is left out: so an option that is added changes no text.
+        are one value and the registry is `brief`, it is left out.
 
         Raises:
             UserError: a name or option is unknown, a value does not fit, or a name comes twice.
@@ -136,9 +140,7 @@ class Registry(Generic[T]):
 
     def _canonical_part(self, part: Part, stored: bool) -> Part:
         values, options = self[part.name].resolve(part, stored=stored), self[part.name].options
-        old = {
-            key: o.neutral for key, o in options.items() if o.neutral is not None and o.neutral == o.default
-        }
+        old = {key: o.neutral for key, o in options.items() if self.brief and o.neutral == o.default}
         shown = ((key, show(value)) for key, value in values.items() if value not in ("", old.get(key)))
         return Part(part.name, tuple(shown))
 

@@ -62,6 +62,12 @@ def test_ntk_is_a_larger_base():
     assert close(logits("rope1d", "ntk"), logits(f"rope1d:theta={line}"))
 
 
+@pytest.mark.parametrize("spec", ["ntk", "ntk:axes=joint", "yarn:alpha=0.1,beta=2", "pi", "ntk+dype"])
+def test_directions_along_the_axes_are_stretched_as_the_axes_are(spec):
+    directions = "rope2d_directions:directions=2,ladder=shared"
+    assert close(logits(directions, spec, t=0.3), logits("rope2d", spec, t=0.3))
+
+
 def test_each_axis_goes_by_its_own_stretch_or_both_by_the_larger():
     assert [stretch("ntk").by(axis) for axis in (0, 1, None)] == [2, 3, 6]
     assert [stretch("ntk:axes=joint").by(axis) for axis in (0, 1, None)] == [3, 3, 6]
