@@ -30,7 +30,7 @@ pytestmark = pytest.mark.filterwarnings("ignore::optuna.exceptions.ExperimentalW
 def finished(tmp_path_factory):
     """A folder with a finished study `small` of two arms and two seeds; tests that change it take a copy."""
     folder = tmp_path_factory.mktemp("study")
-    return folder, made_study(folder, "smoke", *QUICK, "--seeds", 2, "--name", "small", processes=True)
+    return folder, made_study(folder, "smoke", *QUICK, "--seeds", 2, "--name", "small")
 
 
 @pytest.fixture
@@ -62,6 +62,14 @@ def test_the_endpoint_and_the_estimate_are_said_first(finished):
     assert re.fullmatch(r"4 runs, 0 of them done; about \d+ minutes of work", lines[2])
     at_once = LocalLauncher(LaunchConfig(), plan_of(finished[0], "small").base.train.threads, "cpu").slots
     assert re.fullmatch(rf"up to {at_once} at a time: about \d+ minutes at best", lines[3])
+
+
+def test_its_runs_are_processes_of_their_own(tmp_path):
+    args = ("smoke", *QUICK, "--variants", "none", "--seeds", 1, "--name", "one")
+    made_study(tmp_path, *args, processes=True)
+    [cell] = plan_of(tmp_path, "one").cells()
+    assert cell.state() == "done"
+    assert (tmp_path / "studies/one/logs" / f"{cell.name}.txt").is_file()
 
 
 def test_every_cell_is_there_once(finished):
