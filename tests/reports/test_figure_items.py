@@ -121,24 +121,28 @@ def test_a_figure_of_ones_own_is_tried_as_those_that_ship_are(plugin):
         check("medians")
 
 
+SLOW = pytest.mark.slow
+ON_BOTH = "lines_and_words_are_in_colours_that_read_on_light_and_dark"
+
+
 @pytest.mark.parametrize(
     ("change", "to", "check"),
     [
         ('xlabel="arm", ', "", "what_shows_data_says_what_it_shows"),
         ('"median"', "str(time.perf_counter())", "the_same_twice"),
         ('"median"', '"m" * 300', "nothing_is_cut_off_at_the_edge"),
-        ("axes.bar", "axes.plot", "lines_and_words_are_in_colours_that_read_on_light_and_dark"),
-        pytest.param("figure()", "pyplot.figure()", "nothing_global_is_changed", marks=pytest.mark.slow),
+        ("axes.bar", "axes.plot", ON_BOTH),
+        pytest.param("figure()", "pyplot.figure()", "nothing_global_is_changed", marks=SLOW),
         pytest.param(
             "with style():",
             "if True:",
-            "lines_and_words_are_in_colours_that_read_on_light_and_dark",
+            ON_BOTH,
             marks=pytest.mark.slow,
         ),
         pytest.param(
             "if len(values) > FEWEST", "if True", "a_study_with_nothing_has_no_figure", marks=pytest.mark.slow
         ),
-        pytest.param("> FEWEST", "> 99", "the_caption_is_plain_text", marks=pytest.mark.slow),
+        pytest.param("> FEWEST", "> 99", "the_caption_is_plain_text", marks=SLOW),
         pytest.param(
             "Medians of {material",
             "Medians\\nof {material",

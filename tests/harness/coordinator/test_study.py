@@ -30,7 +30,7 @@ pytestmark = pytest.mark.filterwarnings("ignore::optuna.exceptions.ExperimentalW
 def finished(tmp_path_factory):
     """A folder with a finished study `small` of two arms and two seeds; tests that change it take a copy."""
     folder = tmp_path_factory.mktemp("study")
-    return folder, made_study(folder, "smoke", *QUICK, "--seeds", 2, "--name", "small", processes=True)
+    return folder, made_study(folder, "smoke", *QUICK, "--seeds", 2, "--name", "small")
 
 
 @pytest.fixture
@@ -60,8 +60,18 @@ def test_the_endpoint_and_the_estimate_are_said_first(finished):
         in lines[1]
     )
     assert re.fullmatch(r"4 runs, 0 of them done; about \d+ minutes of work", lines[2])
-    at_once = LocalLauncher(LaunchConfig(), plan_of(finished[0], "small").base.train.threads, "cpu").slots
-    assert re.fullmatch(rf"up to {at_once} at a time: about \d+ minutes at best", lines[3])
+    assert re.fullmatch(r"up to 1 at a time: about \d+ minutes at best", lines[3])
+
+
+def test_its_runs_are_processes_of_their_own(tmp_path):
+    args = ("smoke", *QUICK, "--variants", "none", "--seeds", 2, "--name", "two")
+    made = made_study(tmp_path, *args, processes=True)
+    plan = plan_of(tmp_path, "two")
+    at_once = min(2, LocalLauncher(LaunchConfig(), plan.base.train.threads, "cpu").slots)
+    assert f"\nup to {at_once} at a time: about " in made.out
+    for cell in plan.cells():
+        assert cell.state() == "done"
+        assert (tmp_path / "studies/two/logs" / f"{cell.name}.txt").is_file()
 
 
 def test_every_cell_is_there_once(finished):

@@ -88,12 +88,20 @@ def objectives():
         yield from (f"{entry.name}:{name}=0.5" for name in entry.options if name == "cosine")
 
 
-@pytest.mark.parametrize("objective", list(objectives()))
+@pytest.mark.parametrize(
+    "objective",
+    [
+        pytest.param(o, marks=[] if o in ("x", "velocity:cosine=0.5") else pytest.mark.slow)
+        for o in objectives()
+    ],
+)
 def test_every_objective(objective):
     check(dit(), objective)
 
 
-@pytest.mark.parametrize("settings", NETWORKS, ids=str)
+@pytest.mark.parametrize(
+    "settings", [NETWORKS[0], *(pytest.param(n, marks=pytest.mark.slow) for n in NETWORKS[1:])], ids=str
+)
 def test_every_network(settings):
     check(dit(**settings))
 
