@@ -4,10 +4,12 @@ Shapes: B batch, T tokens in row-major order, D width, H heads, K head width. Po
 `model.positions` says, patch indices unless it says otherwise; angles are radians.
 """
 
+import contextlib
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 
 from rope_dit.extrapolations.base import Axis, Fade, Stretch
@@ -128,6 +130,11 @@ class PosEmbed(nn.Module):
     def output(self, site: Site, out_BHTK: Tensor) -> Tensor:
         """Change the weighted sums of the values, which are the head's width again when they come back."""
         return out_BHTK
+
+
+def exactly(device: torch.device) -> contextlib.AbstractContextManager[Any]:
+    """Compute in the types that are given, also under autocast, which the device meta does not know."""
+    return contextlib.nullcontext() if device.type == "meta" else torch.autocast(device.type, enabled=False)
 
 
 def of_pictures(factor: Fade, places: Places) -> Fade:

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from rope_dit.pos_embed.base import Geometry, Normal, PosEmbed, Site
+from rope_dit.pos_embed.base import Geometry, Normal, PosEmbed, Site, exactly
 from rope_dit.registry import POS_EMBEDS
 
 
@@ -49,6 +49,6 @@ class Conv(PosEmbed):
         kernel = self.kernel_LD133[site.layer].to(x_BTD.dtype)
         x_BDhw = x_BTD.transpose(1, 2).unflatten(2, site.grid).contiguous()
         # float32, channels first: there CUDA has a kernel of torch's own, which sums in one order
-        with torch.autocast(x_BTD.device.type, enabled=False):
+        with exactly(x_BTD.device):
             added = F.conv2d(x_BDhw, kernel, padding=1, groups=len(kernel))
         return x_BTD + added.flatten(2).transpose(1, 2)

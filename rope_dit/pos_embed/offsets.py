@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from rope_dit.pos_embed.base import Geometry, Grid, PosEmbed, Site
+from rope_dit.pos_embed.base import Geometry, Grid, PosEmbed, Site, exactly
 from rope_dit.positions.base import Places
 from rope_dit.positions.coordinates import Coordinates
 
@@ -107,7 +107,7 @@ class Tabled(Steps):
 
     def between(self, site: Site, table_Nyx: Tensor) -> Tensor:
         """Read a table [N, 2h-1, 2w-1] at the offsets of all pairs of tokens: [N, T, T] or [B, N, T, T]."""
-        with torch.autocast(site.rows.device.type, enabled=False):  # what is read is exact
+        with exactly(site.rows.device):  # what is read is exact
             if site.trained:
                 rows, columns = self.row_hats, self.column_hats
             else:

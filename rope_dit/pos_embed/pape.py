@@ -5,7 +5,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from rope_dit.errors import check
-from rope_dit.pos_embed.base import Geometry, Normal, PosEmbed, Site
+from rope_dit.pos_embed.base import Geometry, Normal, PosEmbed, Site, exactly
 from rope_dit.pos_embed.offsets import offsets, summed
 from rope_dit.registry import POS_EMBEDS
 
@@ -62,7 +62,7 @@ class Pape(PosEmbed):
     def bias(self, site: Site, q_BHTK: Tensor, k_BHTK: Tensor) -> Tensor:
         """Make the parabolas of each query, in float32 or better: squares cancel."""
         kind = torch.promote_types(site.tokens_BTD.dtype, torch.float32)
-        with torch.autocast(site.rows.device.type, enabled=False):
+        with exactly(site.rows.device):
             shapes = site.tokens_BTD.to(kind) @ self.map_LDN[site.layer].to(kind)  # [B, T, N]
             make = self._around if self.invariant else self._along
             return make(site, shapes).to(q_BHTK.dtype)

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from rope_dit.errors import check
-from rope_dit.pos_embed.base import Geometry, Normal, Site
+from rope_dit.pos_embed.base import Geometry, Normal, Site, exactly
 from rope_dit.pos_embed.offsets import Axes, Steps, summed
 from rope_dit.positions.base import Places
 from rope_dit.registry import POS_EMBEDS
@@ -75,7 +75,7 @@ class T5Bias(Steps):
     def bias(self, site: Site, q_BHTK: Tensor, k_BHTK: Tensor) -> Tensor:
         """Read both tables."""
         chosen = (self.row_buckets, self.column_buckets) if site.trained else self._chosen(site)
-        with torch.autocast(site.rows.device.type, enabled=False):  # what is read is exact
+        with exactly(site.rows.device):  # what is read is exact
             both = zip(chosen, (self.rows_Hb, self.columns_Hb), strict=True)
             rows, columns = (torch.einsum("...ijb,hb->...hij", one, table) for one, table in both)
             bias = summed(site, rows, columns).to(q_BHTK.dtype)

@@ -45,7 +45,7 @@ RUN = [
     ("--preset smok", "unknown preset 'smok'"),
     ("--preset=", "unknown preset ''"),
     ("--list variant", "Did you mean 'variants'?"),
-    ("--list nonsense", "expected one of variants, positions, samplers, grids, "),
+    ("--list nonsense", "expected one of variants, positions, extrapolations, samplers, "),
     ("--list=", "--list got ''"),
     ("--study a/b", "study got 'a/b', expected 1 to 80 of A-Z a-z 0-9 . _ -"),
     ("--study .hidden", "study got '.hidden'"),

@@ -24,8 +24,8 @@ LATER = {  # a later version adds a setting and options, whose defaults are not 
         '@SOLVERS.register("heun", neutral={"push": 1.0})\n',
     ),
     "rope_dit/pos_embed/rope2d.py": (
-        '@POS_EMBEDS.register("rope2d")',
-        '@POS_EMBEDS.register("rope2d", neutral={"scale": 1.0})',
+        'neutral={"pairing": "half",',
+        'neutral={"scale": 1.0, "pairing": "half",',
     ),
 }
 

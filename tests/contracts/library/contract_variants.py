@@ -172,7 +172,7 @@ def without_the_claim_to_use_coordinates_it_uses_none(spec):
 
 def no_two_tokens_are_in_one_place_wherever_they_are(spec):
     """Where a variant cannot have that, it refuses the positions."""
-    if not POS_EMBEDS[Part.parse(spec).name].claims.get("uses_coordinates", True):
+    if not make(spec).uses_coordinates:
         pytest.skip("uses no coordinates")
     for positions in (each for entry in POSITIONS for each in entry.specs()):
         try:
@@ -312,6 +312,19 @@ def can_be_built_without_memory_for_its_weights(spec):
     assert all(p.is_meta for p in pos.parameters())
 
 
+def runs_on_the_device_meta(spec):
+    """Where a model's operations are counted: there are no numbers, and no autocast."""
+    grid, tokens = (5, 7), 35
+    pos, device = make(spec).to("meta"), torch.device("meta")
+    x, (q, k, v) = noise(2, tokens, DIM).to(device), noise(3, 2, HEADS, tokens, HEAD_DIM).to(device)
+    for layer in range(DEPTH):
+        here = site_of(pos.geometry, grid, x, layer=layer)
+        pos.bias(here, q, k)
+        pos.rotate(here, q, k)
+        assert pos.output(here, pos.value(here, v)).shape == v.shape
+        assert pos.add(here, x).is_meta
+
+
 def rotations_keep_norms_and_leave_the_origin(spec):
     pos = make(spec)
     if not isinstance(pos, Turning) or pos.geometry.positions != "index" or not pos.keeps_norms:
@@ -343,5 +356,6 @@ CHECKS = [
     gradients_reach_all_weights,
     state_holds_learned_weights_only,
     can_be_built_without_memory_for_its_weights,
+    runs_on_the_device_meta,
     rotations_keep_norms_and_leave_the_origin,
 ]
