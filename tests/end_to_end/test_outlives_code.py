@@ -193,6 +193,7 @@ def test_an_old_store_is_reported_as_it_was(old):
         assert found.p == float(row["p"])
 
 
+@pytest.mark.slow
 def test_a_store_is_made_again_from_old_folders(old, monkeypatch):
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{old}/again.db")
     for name in ("old", "tuned"):

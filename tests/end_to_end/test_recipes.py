@@ -71,7 +71,7 @@ def test_there_is_one_for_each_kind(mine):
     assert [recipe.title for recipe in RECIPES] == [title for title, _, _ in SECTIONS], "one file each"
 
 
-QUICK_ONES = ("A_positional_embedding", "A_metric", "A_data_set")
+QUICK_ONES = ("A_positional_embedding",)
 
 
 def cases() -> Iterator[object]:

@@ -127,7 +127,9 @@ def test_noise_is_standard_normal_and_nothing_is_drawn_twice(density):
         assert abs(np.corrcoef(a, b)[0, 1]) < 5 / math.sqrt(10_000)
 
 
-@pytest.mark.parametrize("share", [0.0, 0.1, 0.5])
+@pytest.mark.parametrize(
+    "share", [0.1, pytest.param(0.0, marks=pytest.mark.slow), pytest.param(0.5, marks=pytest.mark.slow)]
+)
 def test_labels_are_dropped_for_single_pictures(share):
     dropped = torch.stack([draw(step, 100, label_dropout=share).drop_B for step in range(100)])
     assert abs(float(dropped.float().mean()) - share) < 5 * math.sqrt(max(share * (1 - share), 1e-9) / 10_000)

@@ -19,6 +19,7 @@ def made(request):
     return request.param, material, render(report.contents_of(study, material.curves, draw(material)), [])
 
 
+@pytest.mark.slow
 def test_both_rank_the_arms_alike(made):
     better, material, _ = made
     verdicts = {c.arm: c.verdict for c in judge(material.study)}

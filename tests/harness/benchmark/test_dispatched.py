@@ -20,7 +20,7 @@ def resolved(name, folder, **settings):
     return made_up(replace(config, train=train, device="cpu"), SHAPES[name], folder)
 
 
-@pytest.mark.parametrize("name", SHAPES)
+@pytest.mark.parametrize("name", ["digits", pytest.param("cifar10", marks=pytest.mark.slow)])
 def test_a_step_dispatches_few_operations_outside_loss_and_backward(name, tmp_path):
     """The network is a narrow one: outside loss and backward, neither width nor depth changes the count."""
     assert dispatched_per_step(resolved(name, tmp_path)) <= MOST

@@ -238,6 +238,7 @@ def test_what_was_tuned_is_confirmed_at_the_same_endpoint():
     assert from_json(StudyConfig, older).endpoint == EndpointConfig()
 
 
+@pytest.mark.slow
 def test_a_study_of_what_is_better_the_higher_it_is(tmp_path):
     """From the command to the report: the announcement, Optuna, the store, verdicts and figures."""
     args = ("smoke", *QUICK, "--endpoint.metric", "recall", "--endpoint.sampler", "heun:steps=1")

@@ -99,6 +99,7 @@ launcher.poll(600)
 """
 
 
+@pytest.mark.slow
 def test_jobs_stop_when_the_coordinator_is_killed(tmp_path):
     with subprocess.Popen(python(COORDINATOR, CELL, tmp_path / "a"), cwd=ROOT) as coordinator:
         pid = told_pid(tmp_path / "a")

@@ -81,6 +81,7 @@ def used(folder: Path) -> dict[str, list[str]]:
     return {str(arm): list(runs["run_uid"]) for arm, runs in found.groupby("arm")}
 
 
+@pytest.mark.slow
 def test_a_study_grown_by_another_arm_and_a_seed_refuses_an_arm_of_other_code(study):
     edit()
     before = snapshot(study)
@@ -144,6 +145,7 @@ def test_sync_keeps_what_was_replaced(mended, tmp_path, monkeypatch):
     assert len(new) == 2
 
 
+@pytest.mark.slow
 def test_a_coordinator_that_was_killed_before_it_could_move_the_runs_goes_on(study, monkeypatch):
     edit()
     with monkeypatch.context() as patch:

@@ -49,6 +49,7 @@ def changed(folder: Path) -> dict[Path, int]:
     }
 
 
+@pytest.mark.slow
 def test_the_endpoint_and_the_estimate_are_said_first(finished):
     lines = finished[1].out.splitlines()
     assert lines[0] == "study small: 2 arms (learned, rope2d), seeds 0-1, baseline learned"

@@ -5,7 +5,7 @@ and whoever reads a number of theirs raises. Tensors on the CPU stay real. What 
 noted, for the host waits at each copy.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -96,3 +96,17 @@ def zero_gradients(module: nn.Module) -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Tensor, "backward", backward)
         yield
+
+
+QUICK = ("learned", "rope2d", "relative_bias", "velocity")
+"""what stands for all of its kind in tests that are quick"""
+
+
+def cases(specs: Iterable[str], quick: Sequence[str] = QUICK) -> list[Any]:
+    """Parameters of a test: those that are not quick are slow."""
+    return [pytest.param(spec, marks=() if spec in quick else pytest.mark.slow) for spec in specs]
+
+
+def positions_for(variant: str) -> str:
+    """Positions that a variant takes: some of its frequencies are meant for normalized ones alone."""
+    return "normalized:by=max" if "frequencies=" in variant and "theta" not in variant else "index"

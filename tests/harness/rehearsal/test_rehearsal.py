@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 import torch
-from rehearsal import CUDA, HostWaits, moved, rehearsal, zero_gradients
+from rehearsal import CUDA, HostWaits, cases, moved, positions_for, rehearsal, zero_gradients
 from tiny import CONFIG
 
 from rope_dit.config import ModelConfig, TrainConfig, spec_fields
@@ -53,12 +53,19 @@ def alone_on_the_device(field, spec):
     return field != "coupling" or type(COUPLINGS.bind(spec)()).pair is Coupling.pair
 
 
-@pytest.mark.parametrize("variant", [spec for entry in POS_EMBEDS for spec in entry.specs()])
+@pytest.mark.parametrize("variant", cases(spec for entry in POS_EMBEDS for spec in entry.specs()))
 def test_every_variant(variant):
-    assert rehearse(network=dit(variant)) == []
+    assert rehearse(network=dit(variant, positions=positions_for(variant))) == []
 
 
-@pytest.mark.parametrize(("field", "spec"), list(specs()))
+def settings_to_try():
+    """The plainest of a kind is in every other test."""
+    for field, spec in specs():
+        quick = spec in ("x", "ot", "muon", "power")
+        yield pytest.param(field, spec, marks=() if quick else pytest.mark.slow)
+
+
+@pytest.mark.parametrize(("field", "spec"), list(settings_to_try()))
 def test_every_setting(field, spec):
     if not alone_on_the_device(field, spec):
         pytest.skip("pairs on the CPU")

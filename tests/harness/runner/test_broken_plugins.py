@@ -43,6 +43,7 @@ def test_a_method_that_raises_is_named_with_its_line(kind):
     assert refused(kind, RAISE) == expected
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", KINDS, ids=ids)
 def test_a_method_that_calls_exit_has_not_done_the_work(kind):
     expected = f"error: {kind.name} 'mine' ({place(kind)}): called sys.exit(0). Mend or remove the file."

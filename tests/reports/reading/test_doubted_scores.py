@@ -48,7 +48,12 @@ def row_of(text: str, arm: str) -> list[str]:
 
 
 @pytest.mark.parametrize(
-    ("metric", "value"), [("kid_digits", "nan"), ("precision_digits", 1.5), ("recall_digits", -1)]
+    ("metric", "value"),
+    [
+        ("kid_digits", "nan"),
+        pytest.param("precision_digits", 1.5, marks=pytest.mark.slow),
+        pytest.param("recall_digits", -1, marks=pytest.mark.slow),
+    ],
 )
 def test_one_bad_value_of_another_metric_is_a_dash_and_the_verdicts_stand(store, metric, value):
     before = texts(store)[1]

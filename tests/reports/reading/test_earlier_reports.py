@@ -57,6 +57,7 @@ def test_a_report_that_was_moved_away_makes_room(store):
     assert "rope2d, seed 1" not in json.loads((write_plain(store) / earlier.FILE).read_text())["scores"]
 
 
+@pytest.mark.slow
 def test_a_report_with_more_or_of_another_study_of_that_name_takes_the_place(store):
     folder = write_plain(store)
     redefine(store, seeds=(0, 1, 2))
@@ -68,6 +69,7 @@ def test_a_report_with_more_or_of_another_study_of_that_name_takes_the_place(sto
     assert len(json.loads((folder / earlier.FILE).read_text())["scores"]) == 3
 
 
+@pytest.mark.slow
 def test_a_replaced_arm_may_have_less_once_and_no_other_arm(store):
     again = Replacement("rope2d", 1.8e9, ("plug-in variant rope2d: there a, now b",), ("u3",), (1,))
     write_plain(store)
@@ -108,6 +110,7 @@ def test_artifacts_that_are_gone_are_missing_and_not_scores_that_never_were(stor
     assert contents(folder) == before
 
 
+@pytest.mark.slow
 def test_a_moved_project_has_the_same_report(store):
     folder = write_plain(store)
     before = (folder / "report.md").read_text()

@@ -312,6 +312,7 @@ def test_a_store_of_a_newer_mlflow_says_so(store):
         study_in(store)
 
 
+@pytest.mark.slow
 def test_a_locked_store_says_so(store):
     database = sqlite3.connect(store / "mlflow.db")
     database.execute("BEGIN EXCLUSIVE")

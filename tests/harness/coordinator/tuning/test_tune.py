@@ -40,6 +40,7 @@ def result_of(folder: Path) -> list[dict]:
     return json.loads((folder / "studies" / "t" / "tuned.json").read_text())["arms"]
 
 
+@pytest.mark.slow
 def test_every_arm_trains_equally_many_steps(tuned):
     found = result_of(tuned[0])
     assert [one["trials"] for one in found] == [3, 3]
