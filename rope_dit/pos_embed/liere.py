@@ -25,9 +25,10 @@ class LieRE(Rotating):
     less their start. All start at 0, where it is rope2d of the same theta up to the order of channels: with
     free and string, pairs of neighbours turn by the row and by the column in turn; with comrope, and with
     blocks of 2, whole blocks do. So step 0 is rope2d's. (The paper starts at random.)
-    Cost: blocks of 2 and 4 have a closed form; others take torch's matrix exponential of each token, and
-    their time and memory grow with the block: they may cost more than 1.5 times `none`. No bias; nothing
-    added.
+    Cost: blocks of 2 and 4 have a closed form, of some dozens of small operations a layer, for which a fast
+    device waits: uncompiled on an H100 a training step of the `cifar10` preset took 1.67 times that of `none`
+    (analysis/results/gpu). Others take torch's matrix exponential of each token, and their time and memory
+    grow with the block. No bias; nothing added.
 
     Source: Ostmeier et al., arXiv:2406.10322; STRING, arXiv:2502.02562; ComRoPE, arXiv:2506.03737.
 
