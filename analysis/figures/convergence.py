@@ -84,6 +84,8 @@ def _scales(ax: Axes, nfes: list[float]) -> None:
     ax.xaxis.set_major_locator(ticker.FixedLocator(shown))
     ax.xaxis.set_major_formatter(ticker.FormatStrFormatter("%d"))
     ax.xaxis.set_minor_locator(ticker.NullLocator())
+    ax.yaxis.set_major_formatter(ticker.FormatStrFormatter("%g"))
+    ax.yaxis.set_minor_formatter(ticker.LogFormatter(labelOnlyBase=False, minor_thresholds=(1.5, 0.5)))
 
 
 if __name__ == "__main__":
