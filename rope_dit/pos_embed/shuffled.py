@@ -20,7 +20,7 @@ def permutation(count: int, device: torch.device) -> Tensor:
     return drawn[0].argsort(stable=True)
 
 
-@POS_EMBEDS.register("shuffled", neutral={"values": False})
+@POS_EMBEDS.register("shuffled")
 class Shuffled(Rope2D):
     """Negative control: `rope2d` with the places of all tokens permuted, once and for all runs.
 
@@ -46,8 +46,8 @@ class Shuffled(Rope2D):
     extrapolates_frequencies = False
     owner = "shuffled"
 
-    def __init__(self, geometry: Geometry, *, theta: float = 100.0, values: bool = False):
-        super().__init__(geometry, theta=theta, values=values)
+    def __init__(self, geometry: Geometry, *, theta: float = 100.0):
+        super().__init__(geometry, theta=theta)
 
     def turns(self, places: Places, layer: int = 0) -> Tensor:
         """Angles of rope2d, of the token that each token takes the place of."""
