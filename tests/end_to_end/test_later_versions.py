@@ -57,6 +57,7 @@ def settings(told: str) -> dict[str, str]:
     return {pair[0]: pair[1] for pair in pairs if pair and pair[0] in ("train.warmth", "variant")}
 
 
+@pytest.mark.slow
 def test_later_settings_leave_old_runs_as_they_were(old, later):
     told = by(later, "run", *SMOKE, "--out", "runs/finished")
     assert "is finished; nothing to do" in told

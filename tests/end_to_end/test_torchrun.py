@@ -117,6 +117,7 @@ def test_rank_0_alone_speaks():
     assert [Path("of2", name).read_text() for name in ("0.err", "1.out", "1.err")] == [""] * 3
 
 
+@pytest.mark.slow
 def test_pictures_of_the_same_weights_are_equal_to_the_bit(workspace):
     """Of 3 chunks of 25, one rank gets two; the scores are made by one process and by two ranks."""
     wanted = (*SMOKE, "--eval.every", "0", "--eval.n", "70", "--eval.samplers", "heun:steps=2")

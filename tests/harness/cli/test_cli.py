@@ -198,6 +198,7 @@ def test_one_list():
     assert "variants" not in out
 
 
+@pytest.mark.slow
 def test_a_new_variant_from_a_folder_of_ones_own(tmp_path, tmp_path_factory, monkeypatch):
     use(finished_run(tmp_path_factory), monkeypatch, tmp_path)
     Path("own").mkdir()

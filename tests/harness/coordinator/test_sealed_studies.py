@@ -62,6 +62,7 @@ def edited(folder: Path, **changes: object) -> None:
     assert result.code == 0, result.err
 
 
+@pytest.mark.slow
 def test_planned_looks_are_taken_one_after_the_other_and_sealed(finished):
     folder, result = finished
     assert "verdicts at 3 and 4 seeds, as planned" in result.out

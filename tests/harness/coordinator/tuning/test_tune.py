@@ -72,6 +72,7 @@ def test_the_default_configuration_is_tried_too(tuned):
     assert trials_of(tuned[0], "t")[3][1] == {"train.lr": 0.002, "theta": 100.0}
 
 
+@pytest.mark.slow
 def test_what_tuning_found_is_confirmed_on_fresh_seeds(tuned, tmp_path, monkeypatch):
     shutil.copytree(tuned[0], tmp_path, dirs_exist_ok=True)
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "")
