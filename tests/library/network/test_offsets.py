@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 import torch
-from contract_variants import DEPTH, DIM, HEAD_DIM, HEADS, make, noise, normals
+from measured_variants import DEPTH, DIM, HEAD_DIM, HEADS, make, noise, normals
 from sites import site_of, some_of
 from torch import Tensor
 from torch.nn import functional as F

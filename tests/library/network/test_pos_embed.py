@@ -4,7 +4,8 @@ import math
 
 import pytest
 import torch
-from contract_variants import CHECKS, DEPTH, DIM, HEAD_DIM, HEADS, make, noise, normals
+from contract_variants import CHECKS
+from measured_variants import DEPTH, DIM, HEAD_DIM, HEADS, make, noise, normals
 from sites import site_of
 from torch import Tensor
 from torch.nn import functional as F

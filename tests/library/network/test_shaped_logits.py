@@ -4,7 +4,7 @@ import math
 
 import pytest
 import torch
-from contract_variants import DEPTH, DIM, HEAD_DIM, HEADS, make, noise, normals
+from measured_variants import DEPTH, DIM, HEAD_DIM, HEADS, make, noise, normals
 from sites import site_of
 from torch import Tensor
 from torch.nn import functional as F

@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from contract_variants import DEPTH, DIM, HEADS, make
+from measured_variants import DEPTH, DIM, HEADS, make
 from sites import site_of
 
 pytestmark = pytest.mark.slow

@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 from contract_extrapolations import model, out
-from contract_variants import built
+from measured_variants import built
 from sites import site_of
 from torch import Tensor
 

@@ -5,7 +5,7 @@ from itertools import pairwise
 
 import pytest
 import torch
-from contract_variants import DEPTH, HEADS, noise, normals
+from measured_variants import DEPTH, HEADS, noise, normals
 from sites import site_of
 from torch import Tensor
 

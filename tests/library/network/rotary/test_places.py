@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from contract_variants import make, noise
+from measured_variants import make, noise
 from sites import site_of
 
 from rope_dit.config import ModelConfig
