@@ -1,15 +1,14 @@
 """What all tests share: no GPU tests without a GPU, one thread, no trace left outside temporary folders."""
 
 import signal
-import sqlite3
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import hypothesis
 import pytest
 import torch
+from shortcuts import copy_the_first, remember_distances, write_without_waiting
 
 from rope_dit.registry import add_plugins
 
@@ -59,6 +58,8 @@ def _own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     folder = tmp_path_factory.mktemp("cache")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("ROPE_DIT_CACHE", str(folder))
+        remember_distances(patch)
+        write_without_waiting(patch)
         yield folder
 
 
@@ -73,51 +74,3 @@ def _isolated(monkeypatch: pytest.MonkeyPatch) -> None:
     if mlflow := sys.modules.get("mlflow.tracking._tracking_service.utils"):
         mlflow._artifact_repos_cache.clear()  # by a run's id alone, though tests copy stores to other places
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
-
-
-_MADE: list[sqlite3.Connection] = []
-"""in memory: the first one as it was once its tables were there"""
-
-
-def copy_the_first() -> None:
-    """Make new MLflow databases copies of the first one that MLflow made, which do not wait for the disk.
-
-    So each costs a hundredth of a second, not seconds. What is in a database already is left to MLflow.
-    """
-    utils: Any = sys.modules.get("mlflow.store.db.utils")
-    if utils is None or hasattr(utils, "_really_initialize_tables"):
-        return
-    utils._really_initialize_tables = utils._initialize_tables
-    from sqlalchemy import event
-    from sqlalchemy.pool import Pool
-
-    event.listen(Pool, "connect", _do_not_wait)
-
-    def initialize(engine: Any) -> None:
-        from sqlalchemy import inspect
-
-        if engine.dialect.name != "sqlite" or inspect(engine).get_table_names():
-            utils._really_initialize_tables(engine)
-            return
-        if not _MADE:
-            utils._really_initialize_tables(engine)
-            _MADE.append(sqlite3.connect(":memory:", check_same_thread=False))
-            _between(engine, lambda there: there.backup(_MADE[0]))
-        else:
-            _between(engine, lambda there: _MADE[0].backup(there))
-
-    utils._initialize_tables = initialize
-
-
-def _do_not_wait(connection: Any, record: object) -> None:
-    """No test cuts the power; kills of processes lose nothing that was written."""
-    if isinstance(connection, sqlite3.Connection):
-        connection.execute("PRAGMA synchronous=OFF")
-
-
-def _between(engine: Any, copy: Any) -> None:
-    held = engine.raw_connection()
-    try:
-        copy(held.driver_connection)
-    finally:
-        held.close()

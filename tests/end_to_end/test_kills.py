@@ -119,6 +119,7 @@ def check_tracking(folder: Path, run: Path) -> None:
             assert history == [value] or (key in TIMED and len(history) == 1), (key, row["step"])
 
 
+@pytest.mark.slow
 def test_a_few_kills_change_nothing(workspace):
     assert min(torture(*workspace, kills_wanted=6, seed=0).values()) > 0
 

@@ -86,13 +86,20 @@ def studies_in(folder: Path, patch: pytest.MonkeyPatch) -> None:
     utils._artifact_repos_cache.clear()
     patch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{folder}/mlflow.db")
     patch.chdir(folder)
-    patch.setattr(study, "write_report", lambda name, uri, out: out / name / "index.html")
+    patch.setattr(study, "write_report", no_report)
 
 
-def made_study(folder: Path, *args: object, processes: bool = False) -> Result:
-    """Carry out a study in a folder, with its store; it must end well."""
+def no_report(name: str, uri: str, out: Path) -> Path:
+    """Where the report would be: to draw its figures takes seconds."""
+    return out / name / "index.html"
+
+
+def made_study(folder: Path, *args: object, processes: bool = False, report: bool = False) -> Result:
+    """Carry out a study in a folder, with its store and on demand its report; it must end well."""
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
+        if not report:
+            patch.setattr(study, "write_report", no_report)
         patch.setenv("MLFLOW_TRACKING_URI", "")  # so that what the command pins is forgotten afterwards
         result = call_study(*args, processes=processes)
     assert result.code == 0, result.err

@@ -30,7 +30,7 @@ pytestmark = pytest.mark.filterwarnings("ignore::optuna.exceptions.ExperimentalW
 def finished(tmp_path_factory):
     """A folder with a finished study `small` of two arms and two seeds; tests that change it take a copy."""
     folder = tmp_path_factory.mktemp("study")
-    return folder, made_study(folder, "smoke", *QUICK, "--seeds", 2, "--name", "small")
+    return folder, made_study(folder, "smoke", *QUICK, "--seeds", 2, "--name", "small", report=True)
 
 
 @pytest.fixture
@@ -133,6 +133,7 @@ def test_the_same_command_again_does_nothing(copy):
     assert len(plan_of(copy, "small").looks) == 1
 
 
+@pytest.mark.slow
 def test_a_study_grows_by_seeds_and_samplers_and_arms(copy):
     before = scores_of(copy)
     weights = {f: t for f, t in changed(copy / "studies").items() if f.parent.name == "checkpoints"}
@@ -179,6 +180,7 @@ def test_a_changed_identity_is_refused(copy, args, field):
     assert changed(copy) == before
 
 
+@pytest.mark.slow
 def test_scores_of_another_extractor_do_not_count(copy):
     shutil.copy(WEIGHTS / "digits.safetensors", "mine.safetensors")
     folder = "studies/small/runs/rope2d-s0"

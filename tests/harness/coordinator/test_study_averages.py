@@ -20,7 +20,7 @@ pytestmark = pytest.mark.filterwarnings("ignore::optuna.exceptions.ExperimentalW
 def finished(tmp_path_factory):
     """A folder with a finished study `a`; tests that change it take a copy."""
     folder = tmp_path_factory.mktemp("averages")
-    made_study(folder, *SMALL, "--train.averages", *BOTH)
+    made_study(folder, *SMALL, "--train.averages", *BOTH, report=True)
     return folder
 
 
