@@ -39,6 +39,7 @@ GLOBAL_RANDOM = {
 CONSTANT = {"zeros_", "ones_", "constant_", "eye_"}  # of torch.nn.init
 LOCAL = {"random.Random", "np.random.default_rng", "np.random.Generator", "numpy.random.default_rng"}
 LOCAL |= {"np.random.SeedSequence", "numpy.random.Generator", "np.random.PCG64"}
+LOCAL |= {"np.random.RandomState"}  # whose numbers NumPy promises never to change
 IN_PLACE = {"normal_", "uniform_", "random_", "bernoulli_", "exponential_", "log_normal_", "cauchy_"}
 
 

@@ -1,8 +1,8 @@
 """What extractors make, and what they are: pictures to features, the same for every network."""
 
 import hashlib
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -26,6 +26,7 @@ class Features:
 
     pool: Tensor
     logits: Tensor
+    _once: dict[str, Tensor] = field(default_factory=dict, init=False, repr=False)
 
     def __len__(self) -> int:
         return len(self.pool)
@@ -49,6 +50,21 @@ class Features:
         from torch_fidelity.metric_fid import fid_features_to_statistics
 
         return fid_features_to_statistics(self.pool.double())  # type: ignore[no-any-return]
+
+    def once(self, name: str, make: Callable[[], Tensor]) -> Tensor:
+        """What a metric needs of these features alone, made where it is not known yet.
+
+        The name says what it is and whose, such as 'precision_recall: radii to neighbour 3'. What belongs to
+        the training pictures is kept on the disk, by the metric's version or the plug-in's content.
+        """
+        if name not in self._once:
+            self._once[name] = make().contiguous()
+        return self._once[name]
+
+    @property
+    def known(self) -> dict[str, Tensor]:
+        """All that `once` has made, by name; more can be added."""
+        return self._once
 
     def check_finite(self) -> None:
         """Raise UserError if any row has a NaN or an infinity: one of them can hang a matrix square root."""

@@ -1,6 +1,7 @@
 """Files of tensors that are damaged, of another, of an earlier version, or no files: made again, and said."""
 
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +10,7 @@ import safetensors.torch
 import torch
 from extractors import digits_fixture, equal, images_fixture  # noqa: F401
 
+from experiments.config.registries import METRICS
 from experiments.datasets import Images
 from experiments.scoring.extractors.base import Extractor, Features
 from experiments.scoring.reference import Reference
@@ -188,3 +190,41 @@ def test_an_earlier_version_reads_the_same_file(reference, tmp_path):
         1,
         1,
     ]
+
+
+def measured(tmp_path: Path) -> list[Path]:
+    return sorted((tmp_path / "cache").glob("measured-*"))
+
+
+def test_what_real_pictures_score_is_measured_once(reference, tmp_path, caplog, monkeypatch):
+    first = reference()
+    first.try_metrics()
+    values, known = first.untrained, first.train.known
+    assert len(measured(tmp_path)) == 3
+    assert any("radii" in name for name in known)
+    monkeypatch.setattr("experiments.scoring.reference.measure_all", None)  # it would fail
+    again = reference()
+    again.try_metrics()
+    assert again.untrained == values
+    assert again.train.known.keys() == known.keys()
+    assert all(torch.equal(again.train.known[name], known[name]) for name in known)
+    assert not caplog.records
+
+
+def test_it_is_measured_again_where_a_metric_has_changed(reference, tmp_path, monkeypatch):
+    reference().try_metrics()
+    monkeypatch.setitem(METRICS.entries(), "kid", replace(METRICS["kid"], version=99))
+    assert not reference().train.known
+    reference().try_metrics()
+    assert len(measured(tmp_path)) == 6
+
+
+def test_what_is_damaged_is_measured_again(reference, tmp_path, caplog):
+    first = reference()
+    first.try_metrics()
+    for path in measured(tmp_path):
+        path.write_bytes(path.read_bytes()[:-4])
+    again = reference()
+    again.try_metrics()
+    assert again.untrained == first.untrained
+    assert len(caplog.records) == 3
