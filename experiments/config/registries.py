@@ -8,5 +8,8 @@ DATASETS: Registry[Any] = Registry("dataset", "DATASETS", "experiments.datasets"
 METRICS: Registry[Any] = Registry(
     "metric", "METRICS", "experiments.scoring.metrics", shown=("values", "min_images")
 )
+PROBES: Registry[Any] = Registry(
+    "probe", "PROBES", "experiments.scoring.probes", shown=("values", "default_on", "cost")
+)
 EXTRACTORS: Registry[Any] = Registry("extractor", "EXTRACTORS", "experiments.scoring.extractors")
 LAUNCHERS: Registry[Any] = Registry("launcher", "LAUNCHERS", "experiments.coordinator.launchers")
