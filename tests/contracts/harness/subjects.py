@@ -37,7 +37,7 @@ def known(velocity: Callable[[Tensor, Tensor, Tensor], Tensor], pixels: Tensor, 
 def subject(
     variant: str = "learned+rope2d",
     *,
-    shape: tuple[int, int, int] = (2, 6, 8),
+    shape: tuple[int, int, int] = (2, 8, 10),
     n: int = 7,
     chunk: int = 4,
     objective: str = "velocity",
