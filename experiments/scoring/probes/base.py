@@ -58,10 +58,10 @@ class Subject:
             out_BCHW = self.model(x_BCHW, t_B, labels_B)
         return self.objective.velocity(out_BCHW.float(), x_BCHW, t_B)
 
-    def batches(self, most: int, probe: str) -> Iterator["Batch"]:
-        """Up to `most` of the pictures, evenly spaced over all of them, `eval.chunk` at a time."""
-        count = min(most, len(self.pixels))
-        for chosen in (torch.arange(count) * len(self.pixels) // count).split(self.config.eval.chunk):
+    def batches(self, most: int, probe: str, size: int | None = None) -> Iterator["Batch"]:
+        """Up to `most` pictures, evenly spaced over all of them, at most `size` or `eval.chunk` at a time."""
+        count, size = min(most, len(self.pixels)), min(size or len(self.pixels), self.config.eval.chunk)
+        for chosen in (torch.arange(count) * len(self.pixels) // count).split(size):
             images_BCHW = to_float(self.pixels[chosen.to(self.pixels.device)].to(self.device))
             labels_B = self.labels[chosen.to(self.labels.device)].to(self.device)
             yield Batch(images_BCHW, labels_B, chosen.to(self.device), zlib.crc32(probe.encode()))
