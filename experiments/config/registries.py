@@ -11,5 +11,11 @@ METRICS: Registry[Any] = Registry(
 PROBES: Registry[Any] = Registry(
     "probe", "PROBES", "experiments.scoring.probes", shown=("values", "default_on", "cost")
 )
+PICTURE_METRICS: Registry[Any] = Registry(
+    "picture metric",
+    "PICTURE_METRICS",
+    "experiments.scoring.picture_metrics",
+    shown=("values", "min_images"),
+)
 EXTRACTORS: Registry[Any] = Registry("extractor", "EXTRACTORS", "experiments.scoring.extractors")
 LAUNCHERS: Registry[Any] = Registry("launcher", "LAUNCHERS", "experiments.coordinator.launchers")

@@ -72,7 +72,7 @@ class Cell:
     def is_scored(self) -> bool:
         """Whether scores.csv has all final scores of the step that the run is to reach."""
         scores, step, jobs = self.folder.scores(), self.config.last_step, final_jobs(self.config)
-        return not unscored(scores, self.extractor, step, jobs)
+        return not unscored(scores, self.extractor, self.config.data.data_set, step, jobs)
 
     def progress(self) -> tuple[int, float | None]:
         """Last logged step, and the loss there; 0 and None before the first."""

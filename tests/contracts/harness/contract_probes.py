@@ -6,7 +6,7 @@ import pytest
 import torch
 from subjects import subject
 
-from experiments.config.registries import METRICS, PROBES
+from experiments.config.registries import METRICS, PICTURE_METRICS, PROBES
 from experiments.scoring.probes import probe
 from experiments.scoring.probes.base import Subject
 from rope_dit.errors import Stopped
@@ -38,7 +38,7 @@ def it_says_whether_it_is_on_and_what_it_costs(spec: str) -> None:
 def its_values_are_nothing_elses(spec: str) -> None:
     name, values = Part.parse(spec).name, claims(spec)["values"]
     others = {value for entry in PROBES if entry.name != name for value in entry.claims["values"]}
-    others |= {value for entry in METRICS for value in entry.claims["values"]}
+    others |= {value for entry in (*METRICS, *PICTURE_METRICS) for value in entry.claims["values"]}
     assert not others & values.keys()
     assert all(value.replace("_", "a").isalnum() for value in values), "scores are named after it"
 
