@@ -10,13 +10,13 @@ from experiments.scoring.probes import probe
 from experiments.scoring.probes.attention_base import Seen, queries, seen
 from experiments.scoring.probes.base import Subject
 
-H, W = 4, 5  # the grid of subject()
+H, W = 4, 6
 PLACES = torch.tensor([(row, column) for row in range(H) for column in range(W)]).double()
 
 
 def alike(variant: str, **settings: object) -> Subject:
     """A network whose queries and keys are all 0."""
-    made = subject(variant, **settings)
+    made = subject(variant, shape=(2, 2 * H, 2 * W), **settings)
     with torch.no_grad():
         for block in made.model.blocks:
             block.attention.qkv.weight[: 2 * 16] = 0
@@ -65,7 +65,7 @@ def test_maps_are_those_of_the_three_tokens(monkeypatch):
     assert frame.columns.tolist() == ["layer", "head", "query", "row", "column", "share"]
     there = frame[(frame["layer"] == 1) & (frame["head"] == 0) & (frame["share"] > 0.5)]
     assert there[["query", "row", "column"]].to_numpy().tolist() == [
-        ["centre", 2, 3], ["corner", 0, 1], ["edge", 0, 3]
+        ["centre", 2, 4], ["corner", 0, 1], ["edge", 0, 4]
     ]  # fmt: skip
     assert list(queries((H, W))) == frame["query"].unique().tolist()
     sums = frame.groupby(["layer", "head", "query"])["share"].sum()
