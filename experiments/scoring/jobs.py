@@ -1,6 +1,6 @@
 """What is to be sampled and scored, and what of it is still to be done. Imports no torch."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 
 from experiments.config.measures import measures
@@ -66,12 +66,23 @@ def _seeds(config: RunConfig, count: int) -> range:
     return sampling_seeds(config.seed, count, fixed=config.eval.fixed_noise)
 
 
-def unscored(scores: Iterable[Score], extractor: str, step: int, jobs: Sequence[Job]) -> list[Job]:
-    """Jobs at training step `step` of which these scores lack one, of any metric that is registered.
+def unscored(
+    scores: Iterable[Score],
+    extractor: str,
+    step: int,
+    jobs: Sequence[Job],
+    metrics: Collection[str] | None = None,
+) -> list[Job]:
+    """Jobs at training step `step` of which these scores lack one.
 
-    `extractor` is the name by which scores are called, such as digits; others do not count.
+    Args:
+        scores: of a run.
+        extractor: the name by which scores are called, such as digits; others do not count.
+        step: see above.
+        jobs: what is to be scored.
+        metrics: names of scores that each job is to have; by default of all metrics that are registered.
     """
-    metrics = [value_name(value, extractor) for value in measures()]
+    metrics = registered(extractor) if metrics is None else metrics
     keys = (score.key for score in scores)
     there = {
         (key.sampler, key.guidance, key.ema, key.sampling_seed, key.n, key.metric)
@@ -84,6 +95,11 @@ def unscored(scores: Iterable[Score], extractor: str, step: int, jobs: Sequence[
         return all((*made, n, metric) in there for n in job.ns for metric in metrics)
 
     return [job for job in jobs if not done(job)]
+
+
+def registered(extractor: str) -> list[str]:
+    """Names of all scores that the registered metrics give with this extractor."""
+    return [value_name(value, extractor) for value in measures()]
 
 
 def suffix_of(average: str, main: str) -> str:

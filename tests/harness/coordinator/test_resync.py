@@ -18,7 +18,7 @@ from mirrors import (  # noqa: F401
 
 from experiments.config.measures import measures
 from experiments.coordinator.cell import Cell
-from experiments.coordinator.resync import sync_runs
+from experiments.coordinator.copies.resync import sync_runs
 from experiments.records import mlflow_mirror, mlflow_store
 from experiments.records.run_folder import Ending
 from experiments.records.sealing.chain import LOOK, PLANNED, extended, read_chain, write_chain
