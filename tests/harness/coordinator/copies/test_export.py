@@ -1,4 +1,4 @@
-"""A study exported as small files and imported elsewhere: nothing scored is trained again or just believed."""
+"""A study exported as small files and imported: nothing scored is trained again, nothing is just believed."""
 
 import gzip
 import hashlib
