@@ -13,11 +13,11 @@ from pathlib import Path
 
 import pandas as pd
 
-from analysis import earlier, load, tables
+from analysis import load, tables
 from analysis.figures.base import FIGURES, Drawing, Material, draw
 from analysis.figures.samples import sample_pictures
 from analysis.judging.judge import judge
-from analysis.page import provenance, words
+from analysis.page import earlier, provenance, words
 from analysis.page.render import Contents, now, render
 from analysis.study import Study, load_study
 from experiments.cli.arguments import parse

@@ -58,11 +58,12 @@ ANALYSIS = [
     ("stats",),
     ("rates",),
     ("reading",),
-    ("load", "accepted", "study", "tables", "numbers", "earlier"),
+    ("load", "accepted", "study", "tables", "numbers"),
     ("judging",),
     ("figures",),
     ("page",),
     ("report",),
+    ("compare",),
 ]
 """files and folders of analysis: each imports only those of its own place and of the places before it"""
 ANALYSIS_TAKES = ("cli", "records")

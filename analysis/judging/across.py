@@ -24,7 +24,7 @@ from rope_dit.registry import POS_EMBEDS
 from rope_dit.words import listed
 
 UNITS = {"gap": gain_in_gaps, "spread": gain_in_spreads}
-"""in which a gain is counted: shares of the baseline's distance from the real floor, its retraining spreads"""
+"""in which gains are counted: shares of the baseline's distance from the real floor, its retraining spread"""
 _ARMS = [
     *("arm", "study", "data", "label", "metric", "better", "mean", "low", "high", "seeds", "against"),
     *("difference", "difference_low", "difference_high", "verdict"),
@@ -118,7 +118,7 @@ class Across:
 
     @cached_property
     def interactions(self) -> pd.DataFrame:
-        """Is an arm's gain over the baseline another in another study? A row an arm, pair of studies and unit.
+        """Gains over the baseline in two studies, and their difference: a row a unit, pair and arm.
 
         Columns: arm, against; unit (see UNITS); first, first_gain, second, second_gain: studies' titles and
         gains, above 0 where the arm is better; difference, low, high: first minus second, 95 %. None of
@@ -136,7 +136,7 @@ class Across:
 
     @cached_property
     def taus(self) -> pd.DataFrame:
-        """Kendall's tau of the ranking of common arms: first, second (titles), arms (how many), tau, low, high.
+        """Kendall's tau of the ranking of the common arms: first, second, arms (how many), tau, low, high.
 
         None of studies that are not whole.
         """
@@ -170,7 +170,9 @@ def across(studies: Sequence[Study]) -> Across:
         labels: dict[str, str] = {}
         for arm in study.definition.arms:
             if labels.setdefault(what(arm), arm.label) != arm.label:
-                left_out.append(f"{arm.label} of {study.name} is left out, as it is {labels[what(arm)]} again.")
+                left_out.append(
+                    f"{arm.label} of {study.name} is left out, as it is {labels[what(arm)]} again."
+                )
         title = study.definition.data if data.count(study.definition.data) == 1 else study.name
         sides.append(Side(study, title, labels, judge(study)))
     called = _names(sides)

@@ -66,9 +66,9 @@ def render(contents: Contents, files: Sequence[str]) -> dict[str, str]:
     r = _values(contents) | {"files": files}
     columns, rows = _tex_columns(r["scores"])
     return {
-        "index.html": _environment().get_template("page.html.j2").render(r=r),
-        "report.md": re.sub(r"\n{3,}", "\n\n", _environment().get_template("report.md.j2").render(r=r)),
-        "table.tex": _environment().get_template("table.tex.j2").render(r=r, columns=columns, rows=rows),
+        "index.html": environment().get_template("page.html.j2").render(r=r),
+        "report.md": re.sub(r"\n{3,}", "\n\n", environment().get_template("report.md.j2").render(r=r)),
+        "table.tex": environment().get_template("table.tex.j2").render(r=r, columns=columns, rows=rows),
     }
 
 
@@ -183,7 +183,7 @@ def _tex_columns(table: TextTable) -> tuple[list[Column], list[list[str]]]:
     return [table.columns[i] for i in kept], [[row[i] for i in kept] for row in table.rows]
 
 
-def _environment() -> jinja2.Environment:
+def environment() -> jinja2.Environment:
     """Templates escape what comes from the store: in HTML by themselves, elsewhere by `md` and `tex`."""
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(_HERE / "templates"),

@@ -1,7 +1,7 @@
 """An arm's gain over a baseline in a unit that every study has, and whether it differs between two studies.
 
-Scores of two data sets have no unit in common, so a gain is counted in the baseline's retraining spread, or as
-a share of the baseline's distance from the real floor. Exploratory: intervals, no verdicts. Throughout lower
+Scores of two data sets have no common unit, so a gain is counted in the baseline's retraining spread, or as a
+share of the baseline's distance from the real floor. Exploratory: intervals, no verdicts. Throughout lower
 values are better; turn the sign of those of which higher are.
 """
 
