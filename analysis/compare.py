@@ -7,7 +7,6 @@ Each study must be in the store. What is computed between studies is exploratory
 """
 
 import re
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
@@ -100,7 +99,7 @@ def drawn(found: Across) -> Drawing:
     return as_files("side-by-side", StudyFigure(), made, across_words.caption(found))
 
 
-def _values(found: Across) -> Mapping[str, Any]:
+def _values(found: Across) -> dict[str, Any]:
     return {
         "names": listed(side.study.name for side in found.sides),
         "made": f"{now():%d %B %Y, %H:%M} UTC",

@@ -7,9 +7,19 @@ from typing import Any
 import pandas as pd
 
 from analysis.judging.across import Across
-from analysis.numbers import NONE, fixed, metric_title, plus_minus, significant
+from analysis.numbers import (
+    NONE,
+    bounds,
+    decimals_of,
+    fixed,
+    half_width,
+    metric_title,
+    plus_minus,
+    significant,
+)
 from analysis.page import words
 from analysis.page.text_tables import Column, TextTable
+from analysis.stats import Interval
 from analysis.stats.between import FEWEST_SEEDS
 from rope_dit.words import listed
 
@@ -121,7 +131,7 @@ def interactions_table(found: Across) -> TextTable:
     rows = [
         [
             row["arm"], UNITS[row["unit"]], row["first"], significant(row["first_gain"], 3), row["second"],
-            significant(row["second_gain"], 3), significant(row["difference"], 3), _span(row),
+            significant(row["second_gain"], 3), *_apart(row),
         ]
         for row in found.interactions.to_dict("records")
     ]  # fmt: skip
@@ -150,6 +160,12 @@ def caption(found: Across) -> str:
     )
 
 
+def _apart(row: Mapping[Hashable, Any]) -> list[str]:
+    """A difference of gains with its interval, to the digits that are known."""
+    found = Interval(row["difference"], row["low"], row["high"], 0)
+    return [fixed(found.value, decimals_of(half_width(found), found.value)), bounds(found)]
+
+
 def _span(row: Mapping[Hashable, Any]) -> str:
     low, high = row["low"], row["high"]
-    return NONE if math.isnan(low) else f"{significant(low, 2)} to {significant(high, 2)}"
+    return NONE if math.isnan(low) else f"{fixed(low, 2)} to {fixed(high, 2)}"

@@ -68,9 +68,9 @@ def tau_between(
         UserError: as `kendall_tau`.
     """
     arms = [arm for arm in pd.unique(first["arm"]) if arm in set(second["arm"])]
-    means = [_drawn(values, arms, rng, samples) for values in (first, second)]
+    one, other = (_drawn(values, arms, rng, samples) for values in (first, second))
     fewest = min(values["seed"].nunique() for values in (first, second))
-    return Interval(*_tau_interval(*means, fewest), len(arms))
+    return Interval(*_tau_interval(one, other, fewest), len(arms))
 
 
 def _drawn(values: pd.DataFrame, arms: list[str], rng: np.random.Generator, samples: int) -> Array:
