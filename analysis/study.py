@@ -271,13 +271,19 @@ def in_order(rows: pd.DataFrame, arms: Sequence[str]) -> pd.DataFrame:
 
 
 def comparable(rows: pd.DataFrame) -> pd.DataFrame:
-    """Rows of the extractor and reference that most runs were scored with; the others are not compared."""
-    if rows.empty:
-        return rows
-    sizes = rows.groupby(SOURCE)["run_id"].transform("nunique")
-    first = rows[sizes == sizes.max()].iloc[0]
-    usual: pd.DataFrame = rows[(rows[SOURCE] == first[SOURCE]).all(axis=1)]
-    return usual
+    """Rows of the source that most runs were scored with, for each extractor; the others are not compared."""
+    usual = pd.Series(False, index=rows.index)
+    for _, own in rows.groupby("extractor", sort=False):
+        sizes = own.groupby(SOURCE, dropna=False)["run_id"].transform("nunique")  # pixels have no reference
+        first = own[sizes == sizes.max()].iloc[0]
+        usual |= (rows["extractor"] == first["extractor"]) & _equal(rows[SOURCE], first[SOURCE])
+    return rows[usual]
+
+
+def _equal(rows: pd.DataFrame, one: pd.Series) -> "pd.Series[bool]":
+    """Which rows have the values of one; what is not there is equal to itself."""
+    same: pd.Series[bool] = ((rows == one) | (rows.isna() & one.isna())).all(axis=1)
+    return same
 
 
 def _cells(

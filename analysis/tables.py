@@ -62,7 +62,8 @@ def main_table(study: Study, curves: pd.DataFrame) -> pd.DataFrame:
         sampling_seconds: for 1,000 pictures of the endpoint's sampler; nfe; gflops: of one such picture.
     """
     others = _other_metrics(study)
-    wrong = endpoint_rows(study.doubted, study.definition, "metric")  # a mean of the rest would hide them
+    # a mean of the rest would hide them
+    wrong = endpoint_rows(study.doubted, study.definition, "metric", "extractor")
     rows = []
     for arm in study.definition.arms:
         row = {"arm": arm.label, "spec": arm.text, **_score(study, arm.label), **_held_out(study, arm.label)}
@@ -185,7 +186,7 @@ def _limits(own: pd.DataFrame) -> Iterator[float]:
 
 
 def _other_metrics(study: Study) -> pd.DataFrame:
-    rows = endpoint_scores(study.scores, study.definition, "metric")
+    rows = endpoint_scores(study.scores, study.definition, "metric", "extractor")
     extractor = study.definition.endpoint.extractor
     places = rows["metric"].map(lambda name: (_place(value_of(name, extractor)), name))
     places = places.sort_values(kind="stable")

@@ -5,7 +5,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from experiments.config.registries import METRICS
+from experiments.config.registries import METRICS, PICTURE_METRICS
+from experiments.config.text import NOTHING
 from rope_dit.errors import UserError
 from rope_dit.registry import Entry
 
@@ -16,6 +17,7 @@ EXPECTED = {
     "needs_rank": "needs_rank = True or False",
     "ranges": "ranges = {'name': (lowest, highest)} for some of its values, None where there is no end",
     "learned": "learned = {'name': SHARE} for some of its values, a number above 0 and below 1",
+    "data_set": "data_set = 'NAME', where it means nothing on others",
 }
 
 
@@ -24,6 +26,7 @@ class Measure:
     """What is claimed of a value.
 
     Args:
+        kind: what the metric measures, as its registry says.
         metric: name of the metric that returns it.
         better: the direction that is better, lower or higher.
         min_images: how many pictures it needs on each side.
@@ -31,8 +34,10 @@ class Measure:
         low, high: what the value cannot be beyond, but for rounding.
         learned: a network has learned something where at most this share of the way from the score of an
             untrained one to the real floor is left; None where the metric does not say.
+        data_set: the only one on which it means anything; None where it does on all.
     """
 
+    kind: str
     metric: str
     better: str
     min_images: int
@@ -40,6 +45,11 @@ class Measure:
     low: float = -math.inf
     high: float = math.inf
     learned: float | None = None
+    data_set: str | None = None
+
+    def seen_by(self, extractor: str) -> str:
+        """Name of the extractor that it is measured with: this one, or none."""
+        return extractor if self.kind == METRICS.kind else NOTHING
 
     def can_be(self, value: float) -> bool:
         """Whether the metric can have that value."""
@@ -47,13 +57,14 @@ class Measure:
 
 
 def measures() -> dict[str, Measure]:
-    """Every value of every metric.
+    """Every value of every metric, of features and of pictures.
 
     Raises UserError where a metric does not say what it must, and where two return values of one name.
     """
     found: dict[str, Measure] = {}
-    for entry in sorted(METRICS, key=lambda entry: entry.is_plugin):  # it is the plug-in that must give way
-        for value, one in _of(entry).items():
+    items = [(entry, registry.kind) for registry in (METRICS, PICTURE_METRICS) for entry in registry]
+    for entry, kind in sorted(items, key=lambda item: item[0].is_plugin):  # it is they that must give way
+        for value, one in _of(entry, kind).items():
             if value in found:
                 raise UserError(f"metric '{entry.name}': got the value '{value}', which is one of metric "
                                 f"'{found[value].metric}'; rename it in {entry.path}.")  # fmt: skip
@@ -61,17 +72,22 @@ def measures() -> dict[str, Measure]:
     return found
 
 
+def measures_on(data_set: str) -> dict[str, Measure]:
+    """Those that mean something on this data set, named as registered."""
+    return {value: one for value, one in measures().items() if one.data_set in (None, data_set)}
+
+
 def most_images() -> int:
     """How many pictures all metrics together need on each side."""
     return max(one.min_images for one in measures().values())
 
 
-def _of(entry: Entry) -> dict[str, Measure]:
-    """What one metric claims, by value."""
+def _of(entry: Entry, kind: str) -> dict[str, Measure]:
+    """What one metric of this kind claims, by value."""
     claimed: Mapping[str, Any] = {
-        "values": None, "min_images": None, "needs_rank": False, "ranges": {}, "learned": {}
+        "values": None, "min_images": None, "needs_rank": False, "ranges": {}, "learned": {}, "data_set": None
     }  # fmt: skip
-    values, least, rank, ranges, learned = ({**claimed, **entry.claims}[name] for name in EXPECTED)
+    values, least, rank, ranges, learned, data_set = ({**claimed, **entry.claims}[name] for name in EXPECTED)
     ok = isinstance(values, dict) and len(values) > 0
     ok = ok and all(isinstance(name, str) and way in ("lower", "higher") for name, way in values.items())
     _check(ok, entry, "values", values)
@@ -82,9 +98,17 @@ def _of(entry: Entry) -> dict[str, Measure]:
     ok = isinstance(learned, dict) and learned.keys() <= values.keys()
     ok = ok and all(type(share) is float and 0 < share < 1 for share in learned.values())
     _check(ok, entry, "learned", learned)
+    _check(data_set is None or isinstance(data_set, str), entry, "data_set", data_set)
     return {
         value: Measure(
-            entry.name, better, least, rank, *_ends(*ranges.get(value, (None, None))), learned.get(value)
+            kind,
+            entry.name,
+            better,
+            least,
+            rank,
+            *_ends(*ranges.get(value, (None, None))),
+            learned.get(value),
+            data_set,
         )
         for value, better in values.items()
     }

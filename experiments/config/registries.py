@@ -8,5 +8,11 @@ DATASETS: Registry[Any] = Registry("dataset", "DATASETS", "experiments.datasets"
 METRICS: Registry[Any] = Registry(
     "metric", "METRICS", "experiments.scoring.metrics", shown=("values", "min_images")
 )
+PICTURE_METRICS: Registry[Any] = Registry(
+    "picture metric",
+    "PICTURE_METRICS",
+    "experiments.scoring.picture_metrics",
+    shown=("values", "min_images"),
+)
 EXTRACTORS: Registry[Any] = Registry("extractor", "EXTRACTORS", "experiments.scoring.extractors")
 LAUNCHERS: Registry[Any] = Registry("launcher", "LAUNCHERS", "experiments.coordinator.launchers")

@@ -46,6 +46,11 @@ class DataConfig:
     held_out: float = 0.1
     """folder without train/ and test/ parts: share of each class that generators never see"""
 
+    @property
+    def data_set(self) -> str:
+        """Name of the data set, as registered: `folder` of `folder:pictures`."""
+        return self.name.partition(":")[0]
+
     def __post_init__(self) -> None:
         check_finite(self, "data")
         check(0 <= self.image_size <= 10_000, "data.image-size", self.image_size, "0 to 10,000")
@@ -71,6 +76,8 @@ class EvalConfig:
     """how often the final scoring is repeated with other noise; a study's verdicts stand on the mean"""
     fixed_noise: Annotated[bool, Neutral(True)] = False
     """score every training seed with the same noise and classes, as versions before did"""
+    classes: Annotated[Literal["proportional", "data"], Neutral("data")] = "proportional"
+    """proportional: as many of each class as its share of the training pictures; data: independent draws"""
     extractor: Annotated[str, tyro.conf.arg(help=EXTRACTOR_HELP)] = "digits"
     inception_weights: PathOrNone = None
     """file with the FID paper's Inception weights, as in inception:PATH, where they cannot be downloaded"""

@@ -13,6 +13,8 @@ from rope_dit.errors import UserError
 from rope_dit.files import read_file
 
 C = TypeVar("C")
+NOTHING = "-"
+"""stands where a field means nothing for a score, such as the time grid of a solver that has none"""
 
 
 def flatten(config: Any, prefix: str = "") -> dict[str, str]:

@@ -12,6 +12,7 @@ from typing import Literal
 
 from experiments.config.run import RunConfig
 from experiments.records.run_folder import RunFolder
+from experiments.records.score import NOTHING
 from experiments.scoring.jobs import Job, final_jobs, registered, unscored
 
 CellState = Literal["done", "diverged", "failed", "running", "missing"]
@@ -75,7 +76,7 @@ class Cell:
 
         Without weights, of those metrics of which it has any: later ones cannot be made of it.
         """
-        if not self._unscored(registered(self.extractor)):
+        if not self._unscored(self._registered()):
             return True
         there = self._metrics()
         return bool(there) and not self.has_weights() and not self._unscored(there)
@@ -95,16 +96,21 @@ class Cell:
 
     def metrics_out_of_reach(self) -> set[str]:
         """Names of scores that it lacks, as its weights are gone, and their metrics came later."""
-        return set() if self.has_weights() else {*registered(self.extractor)} - self._metrics()
+        return set() if self.has_weights() else {*self._registered()} - self._metrics()
+
+    def _registered(self) -> list[str]:
+        return registered(self.extractor, self.config.data.data_set)
 
     def _metrics(self) -> set[str]:
         """Names of the scores that it has at the step that it is to reach."""
-        step, keys = self.config.last_step, [score.key for score in self.folder.scores()]
-        return {key.metric for key in keys if (key.train_step, key.extractor) == (step, self.extractor)}
+        keys = [score.key for score in self.folder.scores()]
+        known = (self.extractor, NOTHING)
+        return {k.metric for k in keys if k.train_step == self.config.last_step and k.extractor in known}
 
     def _unscored(self, metrics: Collection[str]) -> list[Job]:
         scores, step, jobs = self.folder.scores(), self.config.last_step, final_jobs(self.config)
-        return unscored(scores, self.extractor, step, jobs, metrics)
+        data_set = self.config.data.data_set
+        return unscored(scores, self.extractor, data_set, step, jobs, metrics)
 
     def progress(self) -> tuple[int, float | None]:
         """Last logged step, and the loss there; 0 and None before the first."""

@@ -5,7 +5,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, TypeVar
 
 from experiments.config.endpoint import EndpointConfig
-from experiments.config.measures import measures
+from experiments.config.measures import measures, measures_on
 from experiments.config.run import EvalConfig
 from experiments.records.definition import Endpoint
 from experiments.records.paths import located
@@ -28,26 +28,27 @@ def endpoint_of(base: "RunConfig", extractor: str, chosen: EndpointConfig, sampl
 
     It is the mean over so many `samplings`, those of the study's first start.
     """
-    config, value = base.eval, value_of(chosen.metric, extractor)
+    config, value = base.eval, value_of(chosen.metric, extractor, base.data.data_set)
+    measure = measures()[value]
     return Endpoint(
-        metric=value_name(value, extractor), extractor=extractor, sampler=str(config.sampler_specs[0]),
-        guidance=str(config.guidance_specs[0]), ema=base.main_average, n=config.n[0],
-        train_step=base.train.steps, better=measures()[value].better, learned=measures()[value].learned,
-        samplings=samplings, fixed_noise=config.fixed_noise,
+        metric=value_name(value, measure.seen_by(extractor)), extractor=measure.seen_by(extractor),
+        sampler=str(config.sampler_specs[0]), guidance=str(config.guidance_specs[0]), ema=base.main_average,
+        n=config.n[0], train_step=base.train.steps, better=measure.better, learned=measure.learned,
+        classes=config.classes, samplings=samplings, fixed_noise=config.fixed_noise,
     )  # fmt: skip
 
 
-def value_of(metric: str, extractor: str) -> str:
-    """The value of a metric that is meant: by its own name, or as scores are called, such as fd_digits.
+def value_of(metric: str, extractor: str, data_set: str) -> str:
+    """The value of a metric of this data set that is meant: by its own name or a score's, such as fd_digits.
 
     Raises UserError where there is none.
     """
-    known = list(measures())
+    known = measures_on(data_set)
     for value in known:
         if (metric or USUAL) in (value, value_name(value, extractor)):
             return value
     raise UserError(f"endpoint.metric got '{metric}', expected one of {', '.join(sorted(known))}."
-                    f"{nearest(metric, known)}")  # fmt: skip
+                    f"{nearest(metric, list(known))}")  # fmt: skip
 
 
 def in_front(config: EvalConfig, wanted: EndpointConfig, saved: "Plan | None") -> EvalConfig:
@@ -107,7 +108,7 @@ def check_endpoint(plan: "Plan", got: str, extractor: "Extractor") -> None:
     named = located(replace(base, eval=replace(base.eval, extractor=got or extractor.name))).eval.extractor
     expected = f"{extractor.name}, with which this study scores; choose another by --eval.extractor"
     check(named in (extractor.name, base.eval.extractor), "endpoint.extractor", got, expected)
-    value = value_of(plan.chosen.metric, extractor.name)
+    value = value_of(plan.chosen.metric, extractor.name, base.data.data_set)
     needs = measures()[value].needs_rank
     expected = f"more than the {extractor.dim} features of {extractor.name}: below, "
     check(end.n > extractor.dim or not needs, "eval.n", end.n, expected + f"{end.metric} says little")

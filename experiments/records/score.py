@@ -8,15 +8,13 @@ from functools import lru_cache
 from typing import Annotated, Any, get_type_hints
 
 from experiments.config.run import MOST_SAMPLINGS as MOST_SAMPLINGS  # for those who read records alone
+from experiments.config.text import NOTHING as NOTHING
 from experiments.config.text import digest
 from rope_dit.config import Neutral, neutral
 from rope_dit.errors import UserError
 from rope_dit.guidance.spec import GuidanceSpec
 from rope_dit.registry import GUIDANCES, Part
 from rope_dit.samplers.spec import SamplerSpec
-
-NOTHING = "-"
-"""stands where a field means nothing for a score, such as the time grid of a solver that has none"""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,9 +30,9 @@ class ScoreKey:
         grid: name of the time grid.
         tokens: grid of tokens of the pictures, as `8x8`; `trained` for that of the training.
         extrapolation: how positions beyond the trained ones were made; `none`.
-        classes: how classes were drawn; `data` for their share of the training pictures.
+        classes: how classes were drawn, see `eval.classes`.
         ema: name of the averaged weights.
-        extractor, metric: their names.
+        extractor, metric: their names; '-' is the extractor of what is measured on pixels.
         n, n_real: generated and real pictures.
         sampling_seed: of noise and classes, see `sampling_seed`.
 

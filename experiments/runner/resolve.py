@@ -147,9 +147,9 @@ def before(asked: RunConfig, written: Mapping[str, Any]) -> RunConfig:
 
 
 def as_begun(config: RunConfig, found: Mapping[str, str], folder: RunFolder) -> RunConfig:
-    """Settings with the averages and the noise of the run that is there already.
+    """Settings with the averages, the noise and the classes of the run that is there already.
 
-    Raises UserError where it lacks an average, or was begun with other noise than is asked for.
+    Raises UserError where it lacks an average, or was begun with other noise or classes than are asked for.
     """
     there = folder.record
     if there is None or read_identity(there.identity) != found:
@@ -157,7 +157,10 @@ def as_begun(config: RunConfig, found: Mapping[str, str], folder: RunFolder) -> 
     fixed = there.settings.eval.fixed_noise
     own = f"nothing, for {folder.path} is scored with noise of its own seed, or another --out"
     check(fixed or not config.eval.fixed_noise, "eval.fixed-noise", True, own)
-    config = replace(config, eval=replace(config.eval, fixed_noise=fixed))
+    classes = there.settings.eval.classes
+    own = f"proportional, for {folder.path} is scored with such classes, or another --out"
+    check(config.eval.classes in (classes, EvalConfig.classes), "eval.classes", config.eval.classes, own)
+    config = replace(config, eval=replace(config.eval, fixed_noise=fixed, classes=classes))
     return keeping(config, there.settings.train.averages, folder.path)
 
 

@@ -27,6 +27,8 @@ from rope_dit.samplers.base import Noise, Velocity
 from rope_dit.samplers.spec import SamplerSpec
 from rope_dit.trainer import autocast
 
+GOLDEN = 2654435769
+"""2^32 divided by the golden ratio, rounded to an odd number: multiples of it are spread most evenly"""
 Profiles = Mapping[str, Sequence[Tensor]]
 """weights by their names, each in the order of the model's parameters"""
 
@@ -89,9 +91,18 @@ class Generator:
             self._weak = self._compiled(model)
 
     def labels(self, indices: range, sampling_seed: int) -> Tensor:
-        """Classes of pictures, int64 [n], distributed as in the training data."""
+        """Classes of pictures, int64 [n], distributed as in the training data.
+
+        Independent draws vary in how many they have of each class, and scores with them. Proportional ones
+        go through the sorted labels by the golden ratio from a place of the sampling seed's own, so that any
+        first n have each class within a few of its share, whatever its place (Weyl, Math. Ann. 77, 1916).
+        """
         index = torch.arange(indices.start, indices.stop, device=self.device)
-        words = integers(sampling_seed, Stream.EVAL_CLASS, index, 1)[:, 0]
+        if self.config.eval.classes == "data":
+            words = integers(sampling_seed, Stream.EVAL_CLASS, index, 1)[:, 0]
+        else:
+            first = integers(sampling_seed, Stream.EVAL_CLASS, index[:1] * 0, 1)[:, 0]
+            words = (first + index * GOLDEN) % 2**32
         return self._sorted_labels[words * len(self._sorted_labels) >> 32]
 
     def noise(self, indices: range, sampling_seed: int) -> Tensor:

@@ -3,9 +3,9 @@
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 
-from experiments.config.measures import measures
+from experiments.config.measures import measures_on
 from experiments.config.run import RunConfig
-from experiments.records.score import Score, sampling_seeds
+from experiments.records.score import NOTHING, Score, sampling_seeds
 from experiments.scoring.metrics import value_name
 from rope_dit.averages.names import named
 from rope_dit.guidance.spec import GuidanceSpec
@@ -22,6 +22,7 @@ class Job:
         average: name of the weights that make them.
         suffix: what tells the weights apart in files' names; empty for the run's first average.
         sampling_seed: of noise and classes.
+        classes: how these are drawn.
     """
 
     sampler: SamplerSpec
@@ -30,6 +31,7 @@ class Job:
     average: str
     suffix: str = ""
     sampling_seed: int = 0
+    classes: str = "data"
 
     def name(self, step: int) -> str:
         """Name for files, for example `00000800-heun-25-cfg1-seed0`."""
@@ -43,13 +45,14 @@ def final_jobs(config: RunConfig) -> list[Job]:
     Without the average that a guidance takes for the weaker weights: it would guide itself.
     """
     return [
-        Job(sampler, guidance, config.eval.n, average, suffix_of(average, config.main_average), seed)
+        Job(sampler, guidance, config.eval.n, average, suffix_of(average, config.main_average), seed,
+            config.eval.classes)
         for seed in _seeds(config, config.eval.sampling_seeds)
         for average in config.averages
         for sampler in config.eval.sampler_specs
         for guidance in config.eval.guidance_specs
         if not guidance.weak or named(guidance.weak, [average]) is None
-    ]
+    ]  # fmt: skip
 
 
 def curve_jobs(config: RunConfig) -> list[Job]:
@@ -57,7 +60,7 @@ def curve_jobs(config: RunConfig) -> list[Job]:
     first = config.eval
     return [
         Job(sampler=first.sampler_specs[0], guidance=first.guidance_specs[0], ns=(first.every_n,),
-            average=config.main_average, sampling_seed=seed)
+            average=config.main_average, sampling_seed=seed, classes=first.classes)
         for seed in _seeds(config, 1)
     ]  # fmt: skip
 
@@ -69,6 +72,7 @@ def _seeds(config: RunConfig, count: int) -> range:
 def unscored(
     scores: Iterable[Score],
     extractor: str,
+    data_set: str,
     step: int,
     jobs: Sequence[Job],
     metrics: Collection[str] | None = None,
@@ -76,30 +80,31 @@ def unscored(
     """Jobs at training step `step` of which these scores lack one.
 
     Args:
-        scores: of a run.
-        extractor: the name by which scores are called, such as digits; others do not count.
-        step: see above.
-        jobs: what is to be scored.
+        scores: those there are.
+        extractor: name by which scores are called, such as digits; those of others do not count.
+        data_set: name of the pictures' data set, as registered.
+        step: training step.
+        jobs: what is asked for.
         metrics: names of scores that each job is to have; by default of all metrics that are registered.
     """
-    metrics = registered(extractor) if metrics is None else metrics
+    metrics = registered(extractor, data_set) if metrics is None else metrics
     keys = (score.key for score in scores)
     there = {
-        (key.sampler, key.guidance, key.ema, key.sampling_seed, key.n, key.metric)
+        (key.sampler, key.guidance, key.ema, key.sampling_seed, key.classes, key.n, key.metric)
         for key in keys
-        if (key.train_step, key.extractor) == (step, extractor)
+        if key.train_step == step and key.extractor in (extractor, NOTHING)
     }
 
     def done(job: Job) -> bool:
-        made = (str(job.sampler), str(job.guidance), job.average, job.sampling_seed)
+        made = (str(job.sampler), str(job.guidance), job.average, job.sampling_seed, job.classes)
         return all((*made, n, metric) in there for n in job.ns for metric in metrics)
 
     return [job for job in jobs if not done(job)]
 
 
-def registered(extractor: str) -> list[str]:
-    """Names of all scores that the registered metrics give with this extractor."""
-    return [value_name(value, extractor) for value in measures()]
+def registered(extractor: str, data_set: str) -> list[str]:
+    """Names of all scores that the registered metrics give with this extractor on this data set."""
+    return [value_name(value, one.seen_by(extractor)) for value, one in measures_on(data_set).items()]
 
 
 def suffix_of(average: str, main: str) -> str:

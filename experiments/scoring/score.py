@@ -8,7 +8,7 @@ import shutil
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from experiments.cli.progress import Progress
-from experiments.config.measures import measures
+from experiments.config.measures import measures_on, most_images
 from experiments.records.run_folder import RunFolder
 from experiments.records.score import NOTHING, Score, ScoreKey
 from experiments.scoring.extractors.base import Extractor, Features
@@ -24,6 +24,8 @@ from experiments.scoring.generate import Generator
 from experiments.scoring.held_out import from_held_out
 from experiments.scoring.jobs import Job, unscored
 from experiments.scoring.metrics import measure_all, value_name
+from experiments.scoring.on_pixels import OnPixels
+from experiments.scoring.picture_metrics.base import Pictures
 from experiments.scoring.reference import Reference
 from experiments.scoring.sample_grid import write_grid
 from experiments.scoring.stored import About, read_tensors, write_tensors
@@ -58,6 +60,16 @@ class Scorer:
         """What turns pictures into features."""
         return self.reference.extractor
 
+    @cached_property
+    def on_pixels(self) -> OnPixels:
+        """What is measured without an extractor."""
+        return OnPixels(self.reference.images, self.data_set, self.generator.config.model.patch)
+
+    @property
+    def data_set(self) -> str:
+        """Name of the data set, as registered."""
+        return self.generator.config.data.data_set
+
     def missing(self, step: int, jobs: list[Job]) -> list[Job]:
         """Jobs of which scores.csv lacks a row.
 
@@ -69,11 +81,12 @@ class Scorer:
         """As `missing`, for one rank alone."""
         scores, name = self.folder.scores(), self.extractor.name
         mine = [score for score in scores if score.key.extractor == name]
+        of_pixels = [score for score in scores if score.key.extractor == NOTHING]
         if any(score.extractor_sha256 != self.extractor.sha256 for score in mine):
             raise UserError(
                 f"{self.folder.path} was scored with another extractor {name}; give this one another name."
             )
-        return unscored(mine, name, step, jobs)
+        return unscored([*mine, *of_pixels], name, self.data_set, step, jobs)
 
     def score(self, step: int, jobs: list[Job], profiles: Mapping[str, Sequence[Tensor]]) -> None:
         """Sample and score each missing job at training step `step`, and write a sample grid of it.
@@ -93,6 +106,7 @@ class Scorer:
         """
         self.reference.make()
         self.ranks.first(self.reference.try_metrics)
+        self.ranks.first(lambda: self.on_pixels.untrained(most_images()))
 
     def clean(self) -> None:
         """Remove samples of jobs that are done but were killed before they cleaned up."""
@@ -131,6 +145,7 @@ class Scorer:
             "sampler": str(job.sampler),
             "guidance": str(job.guidance),
             "sampling_seed": job.sampling_seed,
+            "classes": job.classes,
             "pictures": self.generator.chunk,
             "extractor": self.extractor.name,
             "extractor_sha256": self.extractor.sha256,
@@ -146,26 +161,30 @@ class Scorer:
     def _measure(self, step: int, job: Job, samples: "Samples") -> None:
         samples.features.check_finite()
         grid = self.folder.path / "pictures" / f"{job.name(step)}.png"
-        labels = self.generator.labels(range(len(samples.pictures)), job.sampling_seed).cpu()
+        made = range(len(samples.pictures))
+        labels = self.generator.labels(made, job.sampling_seed).cpu()
+        pictures = Pictures(samples.pictures, labels, self.on_pixels.patch)
         classes = len(self.reference.images.classes)
         write_grid(grid, samples.pictures.numpy(), labels.numpy(), classes)
         for n in job.ns:  # the rows come last: they say that the job is done
             sha256 = hashlib.sha256(samples.pictures[:n].numpy().tobytes()).hexdigest()
             seconds = samples.seconds * n / len(samples.pictures)
-            made = {"images_sha256": sha256, "sampling_seconds": round(seconds, 3)}
-            self.folder.add_scores(self._scores(step, job, n, samples, made))
+            facts = {"images_sha256": sha256, "sampling_seconds": round(seconds, 3)}
+            self.folder.add_scores(self._scores(step, job, n, samples, pictures, facts))
         for file, _ in self._chunk_files(step, job):
             file.unlink(missing_ok=True)
 
     def _scores(
-        self, step: int, job: Job, n: int, samples: "Samples", made: Mapping[str, Any]
+        self, step: int, job: Job, n: int, samples: "Samples", pictures: Pictures, made: Mapping[str, Any]
     ) -> Iterator[Score]:
         """Every metric of the first `n` pictures."""
-        real, name = self.reference, self.extractor.name
+        real, pixels = self.reference, self.on_pixels
         features = samples.features[:n]
-        values, floors, untrained = measure_all(features, real.train), real.floors(n), real.untrained
+        values = measure_all(features, real.train) | pixels.values(pictures.first(n))
+        floors, untrained = real.floors(n) | pixels.floors(n), real.untrained | pixels.untrained(n)
         more: dict[str, dict[str, Any]] = {"fd": from_held_out(features, real.train, real.held_out)}
-        for value, claimed in measures().items():
+        for value, claimed in measures_on(self.data_set).items():
+            name = claimed.seen_by(self.extractor.name)
             key = ScoreKey(
                 arm=self.arm,
                 seed=self.seed,
@@ -176,17 +195,18 @@ class Scorer:
                 grid=job.sampler.grid or NOTHING,
                 tokens="trained",
                 extrapolation="none",
-                classes="data",
+                classes=job.classes,
                 ema=job.average,
                 extractor=name,
                 metric=value_name(value, name),
                 n=n,
-                n_real=len(real.train),
+                n_real=None if name == NOTHING else len(real.train),
                 sampling_seed=job.sampling_seed,
             )
             yield Score(key=key, value=values[value], better=claimed.better, real_floor=floors[value],
                         untrained=untrained[value], reference_sha256=real.images.fingerprint,
-                        extractor_sha256=self.extractor.sha256, time=time.time(),
+                        extractor_sha256=NOTHING if name == NOTHING else self.extractor.sha256,
+                        time=time.time(),
                         **made, **more.get(value, {}))  # fmt: skip
 
 

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 from experiments.cli.plugins import plugin_errors
 from experiments.config.measures import measures
 from experiments.config.registries import METRICS
+from experiments.config.text import NOTHING
 from rope_dit.errors import UserError
 
 if TYPE_CHECKING:
@@ -31,7 +32,14 @@ def value_name(value: str, extractor: str) -> str:
 
     >>> value_name("fd", "inception"), value_name("fd", "digits"), value_name("precision", "digits")
     ('fid', 'fd_digits', 'precision_digits')
+
+    What is measured without an extractor has its own name.
+
+    >>> value_name("seam", "-")
+    'seam'
     """
+    if extractor == NOTHING:
+        return value
     if extractor == "inception":
         return "fid" if value == "fd" else value
     return f"{value}_{extractor}"
@@ -46,7 +54,8 @@ def measure_all(generated: "Features", real: "Features") -> dict[str, float]:
     generated.check_finite()
     real.check_finite()
     scores: dict[str, float] = {}
-    known, there = measures(), min(len(generated), len(real))
+    known = {value: one for value, one in measures().items() if one.kind == METRICS.kind}
+    there = min(len(generated), len(real))
     for name, needed in {one.metric: one.min_images for one in known.values()}.items():
         if there < needed:
             raise UserError(f"{name} needs at least {needed} generated and real pictures; got {there}.")

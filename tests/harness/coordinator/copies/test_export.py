@@ -131,8 +131,8 @@ def test_what_needs_weights_is_refused_by_name_and_trained_again_on_demand(kept,
 
 
 def test_metrics_that_came_later_are_said_and_hold_nothing_up(kept, trained, monkeypatch):
-    now = jobs.measures()
-    monkeypatch.setattr(jobs, "measures", lambda: {**now, "later": now["fd"]})
+    now = jobs.measures_on("digits")
+    monkeypatch.setattr(jobs, "measures_on", lambda _: {**now, "later": now["fd"]})
     result = call_study("--import", kept)
     said = "4 runs without weights were not scored with later_digits, which would need them trained again"
     assert said in result.out.splitlines()

@@ -1,0 +1,60 @@
+"""What scenes of `layout` are made of: objects, the ten relations of a dot to a ring, and how they are drawn.
+
+The data set draws scenes from these tables, and the detector finds the same objects in pictures. A box is
+(top, left, size) in pixels, each int64 [N].
+"""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+Ints = NDArray[np.int64]
+Box = tuple[Ints, Ints, Ints]
+RELATIONS = (
+    *("right", "below right", "below", "below left", "left", "above left", "above", "above right"),
+    *("inside", "on"),
+)
+"""where the dot is, seen from the ring: eight directions clockwise, in its hole, on its rim"""
+SECTOR = 20.0
+"""degrees on each side of a direction in which it holds; between the sectors none does"""
+PALETTE = np.array([[r, g, b] for r in (40, 230) for g in (40, 230) for b in (40, 230)][1:-1], np.uint8)
+"""six hues of one saturation, uint8 [6, 3]; objects of one picture differ in theirs"""
+
+
+def _drawn(*rows: str) -> NDArray[np.bool_]:
+    return np.array([[c == "#" for c in row] for row in rows])
+
+
+def _ring(size: int, *, cut: bool) -> NDArray[np.bool_]:
+    """A square rim of one pixel; `cut`, without its corners."""
+    mask = np.ones((size, size), bool)
+    mask[1:-1, 1:-1] = False
+    if cut:
+        mask[[0, 0, -1, -1], [0, -1, 0, -1]] = False
+    return mask
+
+
+SHAPES: Mapping[str, Sequence[NDArray[np.bool_]]] = {
+    "ring": [_ring(size, cut=cut) for size in (5, 6) for cut in (False, True)],
+    "dot": [_drawn("##", "##"), _drawn("###", "###", "###"), _drawn(".#.", "###", ".#.")],
+    "bar": [_drawn("####"), _drawn("#", "#", "#", "#")],
+}
+"""masks of each kind of object"""
+
+
+def relations(ring: Box, dot: Box, sector: float = SECTOR) -> NDArray[np.bool_]:
+    """Which of `RELATIONS` hold, bool [N, 10]: never more than one.
+
+    >>> box = lambda *numbers: tuple(np.array([n]) for n in numbers)
+    >>> [RELATIONS[i] for i in np.flatnonzero(relations(box(5, 2, 5), box(6, 10, 3)))]
+    ['right']
+    """
+    (top, left, size), (dot_top, dot_left, dot_size) = ring, dot
+    below, beside = (2 * a + dot_size - 2 * b - size for a, b in ((dot_top, top), (dot_left, left)))
+    reach = np.maximum(abs(below), abs(beside))  # twice the distance of the centres, along the longer axis
+    inside = reach <= size - 2 - dot_size  # the hole is two pixels narrower than the ring
+    apart = reach >= size + dot_size
+    turned = np.degrees(np.arctan2(below, beside)) % 360
+    away = abs((turned[:, None] - 45 * np.arange(8) + 180) % 360 - 180)
+    return np.column_stack([(away <= sector) & apart[:, None], inside, ~inside & ~apart])
