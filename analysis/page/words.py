@@ -166,7 +166,7 @@ def stability(table: pd.DataFrame) -> str:
 
     >>> columns = ["what", "other", "nfe", "tau", "low", "high"]
     >>> stability(pd.DataFrame([["metric", "kid_digits", 50, 1.0, 0.18, 1.0]], columns=columns))
-    "Scored in 1 other way (1 metric), the arms rank as at the endpoint beyond chance."
+    'Scored in 1 other way (1 metric), the arms rank as at the endpoint beyond chance.'
     """
     known = table[table["tau"].notna()]
     if known.empty:
