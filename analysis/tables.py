@@ -136,9 +136,9 @@ def _ways(study: Study) -> Iterator[tuple[str, str, pd.DataFrame]]:
         if n != end.n:
             yield "n", f"n = {n:,}", own
     on_the_way = endpoint_scores(scores, definition, "train_step", "n", samplings=1)
-    for (step, n), own in on_the_way.groupby(["train_step", "n"]):
+    for (step, size), own in on_the_way.groupby(["train_step", "n"]):
         if step != end.train_step:
-            yield "step", f"step {step:,}, n = {n:,}", own
+            yield "step", f"step {step:,}, n = {size:,}", own
 
 
 def _with_way(rows: pd.DataFrame, way: str, better: str) -> pd.DataFrame:

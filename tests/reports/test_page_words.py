@@ -109,8 +109,8 @@ def ways(*rows):
         (ways(("metric", "a", 1.0, math.nan, math.nan)), "one seed gives no interval and no proof."),
         (ways(("metric", "a", 0.33, -1, 1)), "tau 0.33 (95 % interval -1.00 to 1.00, which may be chance)"),
         (ways(("metric", "a", -1.0, -1, -0.2), ("metric", "b", 0.3, -0.5, 0.9)),
-         "in none of them, and the other way round in 1 (a). The least alike is that by a: Kendall's tau -1.00 "
-         "(95 % interval -1.00 to -0.20)."),
+         "in none of them, and the other way round in 1 (a). The least alike is that by a: Kendall's tau "
+         "-1.00 (95 % interval -1.00 to -0.20)."),
     ],
 )  # fmt: skip
 def test_rankings_are_alike_only_where_the_interval_excludes_0(table, says):
