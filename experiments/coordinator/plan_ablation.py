@@ -81,7 +81,7 @@ def shared_settings(config: StudyConfig, path: Path, saved: Plan | None) -> RunC
     """
     base = config.run()
     if saved and (written := read_saved(path)):
-        base = as_before(base, written.base, study(config.preset).run())
+        base = as_before(base, written.base, study(config.preset).run(), rewritten=True)
         samplers = specs_as_saved(SamplerSpec, base.eval.samplers, saved.base.eval.sampler_specs)
         guidances = specs_as_saved(GuidanceSpec, base.eval.guidances, saved.base.eval.guidance_specs)
         base = replace(base, eval=replace(base.eval, samplers=samplers, guidances=guidances))

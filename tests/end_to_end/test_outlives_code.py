@@ -148,6 +148,8 @@ def test_an_old_study_has_nothing_to_do_and_grows(old):
     grown = call_study(*STUDY, "--seeds", "3", "--workers", "2")
     assert grown.code == 0, grown.err
     assert {path: path.read_bytes() for path in before} == before
+    again = call_study(*STUDY, "--seeds", "3", "--dry-run")  # it was written anew, with what it did not know
+    assert "9 runs, 9 of them done" in again.out, again.err
     plan = plan_of(Path(), "old")
     assert [cell.state() in FINAL for cell in plan.cells()] == [True] * 9
     assert [look.seeds for look in plan.looks] == [2, 3]
