@@ -16,7 +16,6 @@ from mirrors import (  # noqa: F401
     tables_fixture,
 )
 
-from experiments.config.measures import measures
 from experiments.coordinator.cell import Cell
 from experiments.coordinator.copies.resync import sync_runs
 from experiments.records import mlflow_mirror, mlflow_store
