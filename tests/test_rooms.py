@@ -69,7 +69,7 @@ ANALYSIS = [
 ANALYSIS_TAKES = ("cli", "records")
 """rooms of experiments that analysis imports"""
 FEATURES = ("experiments.scoring.extractors", "experiments.config.registries", "experiments.scoring.metrics")
-FEATURES += ("experiments.config.measures", "experiments.cli.plugins")
+FEATURES += ("experiments.config.measures", "experiments.config.text", "experiments.cli.plugins")
 """what metrics import of experiments: they see features, and neither pictures nor runs"""
 TORCH_FREE_LIBRARY = [
     "config",

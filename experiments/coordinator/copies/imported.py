@@ -94,7 +94,9 @@ def merged(found: Plan, path: Path, folder: Path) -> list[str]:
     places = {cell.name: RunFolder(path / "runs" / cell.name) for cell in taken}
     for one in places.values():
         check_place(one)
-    if plan != there:
+    if there is None:  # as it was written, so that a later version sees which settings it did not know
+        write_durably(path / STUDY, (found.path / STUDY).read_bytes())
+    elif plan != there:
         plan.save()
         set_aside(plan)
     new, more, kept = [], [], []

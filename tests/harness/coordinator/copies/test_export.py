@@ -87,6 +87,7 @@ def test_an_imported_study_has_the_numbers_of_its_origin(finished, kept):
     assert len(here.endpoint()) == 4
     assert [str(one) for one in judge(here)] == [str(one) for one in judge(there)]
     assert here.definition == there.definition
+    assert Path("studies/s/study.json").read_bytes() == (kept / "study.json").read_bytes()
 
 
 def test_importing_twice_changes_nothing(kept):
