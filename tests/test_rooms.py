@@ -58,17 +58,18 @@ ANALYSIS = [
     ("stats",),
     ("rates",),
     ("reading",),
-    ("load", "accepted", "study", "tables", "numbers", "earlier"),
+    ("load", "accepted", "study", "tables", "numbers"),
     ("judging",),
     ("figures",),
     ("page",),
     ("report",),
+    ("compare",),
 ]
 """files and folders of analysis: each imports only those of its own place and of the places before it"""
 ANALYSIS_TAKES = ("cli", "records")
 """rooms of experiments that analysis imports"""
 FEATURES = ("experiments.scoring.extractors", "experiments.config.registries", "experiments.scoring.metrics")
-FEATURES += ("experiments.config.measures", "experiments.cli.plugins")
+FEATURES += ("experiments.config.measures", "experiments.config.text", "experiments.cli.plugins")
 """what metrics import of experiments: they see features, and neither pictures nor runs"""
 PROBES_TAKE = ("experiments.config", "experiments.datasets", "experiments.scoring.probes")
 PROBES_TAKE += ("experiments.cli.plugins",)
