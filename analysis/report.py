@@ -13,11 +13,11 @@ from pathlib import Path
 
 import pandas as pd
 
-from analysis import earlier, load, tables
+from analysis import load, tables
 from analysis.figures.base import FIGURES, Drawing, Material, draw
 from analysis.figures.samples import sample_pictures
 from analysis.judging.judge import judge
-from analysis.page import provenance, words
+from analysis.page import earlier, provenance, words
 from analysis.page.render import Contents, now, render
 from analysis.study import Study, load_study
 from experiments.cli.arguments import parse
@@ -91,7 +91,7 @@ def contents_of(study: Study, curves: pd.DataFrame, drawings: Mapping[str, Drawi
         compared=judge(study),
         main=tables.main_table(study, curves),
         samplers=tables.sampler_table(study),
-        taus=tables.ranking_table(study),
+        stability=tables.stability_table(study),
         spreads=tables.spread_table(study),
         sizes=tables.infinity_table(study),
         averages=tables.average_table(study),
@@ -142,7 +142,7 @@ def _frames(contents: Contents) -> Iterator[tuple[str, pd.DataFrame]]:
     yield "endpoint.csv", tables.values(study)
     yield "comparisons.csv", tables.comparison_table(list(contents.compared))
     yield "samplers.csv", contents.samplers
-    yield "ranking.csv", contents.taus
+    yield "ranking.csv", contents.stability
     yield "spreads.csv", contents.spreads
     yield "sizes.csv", contents.sizes
     yield "averages.csv", contents.averages

@@ -282,7 +282,10 @@ def comparable(rows: pd.DataFrame) -> pd.DataFrame:
 
 def _equal(rows: pd.DataFrame, one: pd.Series) -> "pd.Series[bool]":
     """Which rows have the values of one; what is not there is equal to itself."""
-    same: pd.Series[bool] = ((rows == one) | (rows.isna() & one.isna())).all(axis=1)
+    same = pd.Series(True, index=rows.index)
+    for name, value in one.items():
+        own = rows[str(name)]
+        same &= own.isna() if pd.isna(value) else own.eq(value).fillna(False).astype(bool)
     return same
 
 

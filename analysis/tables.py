@@ -9,7 +9,7 @@ import pandas as pd
 from analysis import stats
 from analysis.numbers import half_width, value_of
 from analysis.study import Study, averaged, comparable, endpoint_rows, endpoint_scores, in_order
-from experiments.records.score import MOST_SAMPLINGS
+from experiments.records.score import MOST_SAMPLINGS, NOTHING
 
 _FIRST = ("precision", "recall", "kid")  # the metrics beside the endpoint, in this order; others follow
 _INTERVALS, _NEEDED = ("difference", "equivalence", "gain", "later"), ("for_equivalence", "for_difference")
@@ -101,15 +101,50 @@ def sampler_table(study: Study) -> pd.DataFrame:
     return pd.DataFrame(found, columns=columns)
 
 
-def ranking_table(study: Study) -> pd.DataFrame:
-    """Kendall's tau of the arms' ranking between samplers: first, second and their NFE, tau, low, high."""
-    rows = final_scores(study)
-    if rows["sampler"].nunique() < 2 or rows["arm"].nunique() < 2:
-        return pd.DataFrame(columns=["first", "first_nfe", "second", "second_nfe", "tau", "low", "high"])
-    found = stats.kendall_tau(rows[["arm", "seed", "value", "sampler"]], "sampler", np.random.default_rng(0))
-    nfe = rows.groupby("sampler")["nfe"].mean().round()
-    found = found.assign(first_nfe=found["first"].map(nfe), second_nfe=found["second"].map(nfe))
-    return found[["first", "first_nfe", "second", "second_nfe", "tau", "low", "high"]]
+def stability_table(study: Study) -> pd.DataFrame:
+    """Is the arms' ranking at the endpoint that of other ways to score the same networks? A row a way.
+
+    Columns:
+        what: in what it is another: metric, encoder (and so metric), sampler, n or step (and so n).
+        other: that metric, sampler, n or step, as text.
+        nfe: network evaluations an image, mean over networks.
+        tau, low, high: Kendall's tau between both, see `stats.kendall_tau`; nan where the arms tie.
+    """
+    here = _with_way(study.endpoint(), "", study.definition.endpoint.better)
+    rows = []
+    for what, other, found in _ways(study):
+        own = found.merge(here[["arm", "seed"]], on=["arm", "seed"])  # of networks that the endpoint has
+        if own.empty:
+            continue
+        both = pd.concat([here, _with_way(own, other, own["better"].iloc[0])])
+        tau = stats.kendall_tau(both, "way", np.random.default_rng(0)).iloc[0]
+        rows.append((what, other, float(own["nfe"].mean()), tau["tau"], tau["low"], tau["high"]))
+    return pd.DataFrame(rows, columns=["what", "other", "nfe", "tau", "low", "high"])
+
+
+def _ways(study: Study) -> Iterator[tuple[str, str, pd.DataFrame]]:
+    """Scores that differ from the endpoint in one thing: what it is, its name, a row a network."""
+    scores, definition = study.scores, study.definition
+    end = definition.endpoint
+    for metric, own in _other_metrics(study).groupby("metric", sort=False):
+        same = own["extractor"].iloc[0] in (end.extractor, NOTHING)
+        yield "metric" if same else "encoder", str(metric), own
+    for sampler, own in final_scores(study).groupby("sampler"):
+        if sampler != end.sampler:
+            yield "sampler", str(sampler), own
+    for n, own in size_scores(study).groupby("n"):
+        if n != end.n:
+            yield "n", f"n = {n:,}", own
+    on_the_way = endpoint_scores(scores, definition, "train_step", "n", samplings=1)
+    for (step, size), own in on_the_way.groupby(["train_step", "n"]):
+        if step != end.train_step:
+            yield "step", f"step {step:,}, n = {size:,}", own
+
+
+def _with_way(rows: pd.DataFrame, way: str, better: str) -> pd.DataFrame:
+    """Arm, seed, value of which lower are better, and the way in which it was scored."""
+    value = rows["value"] if better == "lower" else -rows["value"]
+    return rows[["arm", "seed"]].assign(value=value, way=way)
 
 
 def spread_table(study: Study) -> pd.DataFrame:

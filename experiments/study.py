@@ -8,6 +8,8 @@ Started again, the same command does only what is missing; with more seeds, arms
   python -m experiments.study tune --preset digits --name tuning      search each arm's settings, and then
   python -m experiments.study ablate --from-tuned tuning              confirm them on fresh seeds
   python -m experiments.study --sync digits                    make MLflow and Optuna again from run folders
+  python -m experiments.study --export kept/digits digits      all that was measured, as small files
+  python -m experiments.study --import kept/digits             and elsewhere: its runs count as done
 """
 
 import os
@@ -33,14 +35,8 @@ def command(args: list[str], stop: StopFlag) -> int:
     mode, default, space, rest = read_arguments(args)
     config = located(parse(StudyConfig, default, rest, "python -m experiments.study", __doc__))
     _pin_store()
-    if config.sync:
-        from experiments.coordinator.resync import sync
-
-        apart = sync(config.studies, config.sync)
-        print(f"{config.sync} is {'not ' if apart else ''}in step with its run folders")
-        for line in apart:
-            print(f"  {one_line(line)}")
-        return FAILED if apart else OK
+    if config.sync or config.export or config.import_from:
+        return copy(config)
     if mode == "tune":
         from experiments.coordinator.tuning.tune import tune
 
@@ -49,6 +45,34 @@ def command(args: list[str], stop: StopFlag) -> int:
 
     check_folder(config.reports / config.title, "--reports")
     return ablate(config, stop, write_report)
+
+
+def copy(config: StudyConfig) -> int:
+    """Bring the tracking store in step with a study, export it, or import one; returns the exit code."""
+    name = config.sync
+    if config.export:
+        from experiments.coordinator.copies.export import export
+
+        folder, named = given(config.export[0]), (*config.export[1:], config.title)[0]
+        check_folder(folder, "--export")
+        lines = export(config.studies, named, folder)
+    elif config.import_from:
+        from experiments.coordinator.copies.imported import import_study
+
+        name, lines = import_study(config.import_from, config.studies)
+    else:
+        lines = []
+    for line in lines:
+        print(one_line(line, 2000))
+    if not name:
+        return OK
+    from experiments.coordinator.copies.resync import sync
+
+    apart = sync(config.studies, name)
+    print(f"{name} is {'not ' if apart else ''}in step with its run folders")
+    for line in apart:
+        print(f"  {one_line(line)}")
+    return FAILED if apart else OK
 
 
 def write_report(name: str, uri: str | None, out: Path) -> Path:

@@ -15,7 +15,7 @@ from torch.nn import functional as F
 from rope_dit.config import ModelConfig
 from rope_dit.errors import UserError
 from rope_dit.extrapolations.compose import Able, Extrapolations
-from rope_dit.pos_embed.base import Geometry, Grid, PosEmbed, Site
+from rope_dit.pos_embed.base import Geometry, Grid, PosEmbed, Site, exactly
 from rope_dit.pos_embed.compose import build
 from rope_dit.pos_embed.ladders import extents
 from rope_dit.positions.coordinates import Coordinates
@@ -207,6 +207,26 @@ class Attention(nn.Module):
 
     def forward(self, x_BTD: Tensor, site: Site, pos_embed: PosEmbed) -> Tensor:
         """Return the attended values [B, T, D]; tokens behind those of the site are registers."""
+        q, k, v, bias = self._projected(x_BTD, site, pos_embed)
+        out_BHTK = attend(q, k, v, bias, self.head_dim)
+        out_BHTK = _put_back(pos_embed.output(site, out_BHTK[:, :, : site.rows.shape[-1]]), out_BHTK)
+        out_BTD: Tensor = self.proj(out_BHTK.transpose(1, 2).flatten(2))
+        return out_BTD
+
+    def weights(self, x_BTD: Tensor, site: Site, pos_embed: PosEmbed) -> Tensor:
+        """Return shares of each patch's attention among patches, as in `forward`, float32 [B, H, T, T]."""
+        q, k, _, bias = self._projected(x_BTD, site, pos_embed)
+        count = site.rows.shape[-1]
+        with exactly(x_BTD.device):
+            scaled = q[:, :, :count].float() * self.head_dim**-0.5
+            logits = scaled @ k[:, :, :count].float().transpose(-1, -2)
+            logits = logits if bias is None else logits + bias[..., :count, :count].float()
+            return F.softmax(logits, -1)
+
+    def _projected(
+        self, x_BTD: Tensor, site: Site, pos_embed: PosEmbed
+    ) -> tuple[Tensor, Tensor, Tensor, Tensor | None]:
+        """Queries, keys and values as they are multiplied, and what is added to the logits."""
         qkv: Tensor = self.qkv(x_BTD)
         q, k, v = (a.contiguous() for a in qkv.unflatten(-1, (3, self.num_heads, -1)).permute(2, 0, 3, 1, 4))
         if self.q_norm is not None and self.k_norm is not None:
@@ -222,10 +242,7 @@ class Attention(nn.Module):
             q = (q * site.stretch.logits()).to(kind)
         if bias is not None and extra:  # none for registers
             bias = F.pad(bias, (0, extra, 0, extra))
-        out_BHTK = attend(q, k, v, bias, self.head_dim)
-        out_BHTK = _put_back(pos_embed.output(site, out_BHTK[:, :, :count]), out_BHTK)
-        out_BTD: Tensor = self.proj(out_BHTK.transpose(1, 2).flatten(2))
-        return out_BTD
+        return q, k, v, bias
 
 
 def _put_back(patches_BHTK: Tensor, all_BHTK: Tensor) -> Tensor:

@@ -37,6 +37,7 @@ class Stream(IntEnum):
     EVAL_CLASS = 10
     SDE_NOISE = 11
     POSITION = 12
+    PROBES = 13
 
 
 @dataclass(frozen=True)

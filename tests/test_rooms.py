@@ -58,18 +58,22 @@ ANALYSIS = [
     ("stats",),
     ("rates",),
     ("reading",),
-    ("load", "accepted", "study", "tables", "numbers", "earlier"),
+    ("load", "accepted", "study", "tables", "numbers"),
     ("judging",),
     ("figures",),
     ("page",),
     ("report",),
+    ("compare",),
 ]
 """files and folders of analysis: each imports only those of its own place and of the places before it"""
 ANALYSIS_TAKES = ("cli", "records")
 """rooms of experiments that analysis imports"""
 FEATURES = ("experiments.scoring.extractors", "experiments.config.registries", "experiments.scoring.metrics")
-FEATURES += ("experiments.config.measures", "experiments.cli.plugins")
+FEATURES += ("experiments.config.measures", "experiments.config.text", "experiments.cli.plugins")
 """what metrics import of experiments: they see features, and neither pictures nor runs"""
+PROBES_TAKE = ("experiments.config", "experiments.datasets", "experiments.scoring.probes")
+PROBES_TAKE += ("experiments.cli.plugins",)
+"""what probes import of experiments: they know neither scores nor what is done with them"""
 TORCH_FREE_LIBRARY = [
     "config",
     "durable",
@@ -178,6 +182,11 @@ def test_metrics_see_features_only():
     for file, module in imports_of("experiments/scoring/metrics/"):
         assert not within(module, ("experiments",)) or within(module, FEATURES), (file, module)
         assert not within(module, ("rope_dit",)) or within(module, ("rope_dit.errors",)), (file, module)
+
+
+def test_probes_see_the_network_and_pictures_only():
+    pairs = imports_of("experiments/scoring/probes/")
+    assert not [p for p in pairs if within(p[1], ("experiments",)) and not within(p[1], PROBES_TAKE)]
 
 
 @pytest.mark.parametrize("number", range(len(ANALYSIS)), ids=[places[0] for places in ANALYSIS])

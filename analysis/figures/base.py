@@ -147,7 +147,12 @@ def draw(material: Material) -> dict[str, Drawing]:
 
 def drawing(name: str, one: StudyFigure, found: Figure, material: Material) -> Drawing:
     """What `one` drew, as files."""
-    return Drawing(name, one, one.caption(material), _png(found), _svg(found, name))
+    return as_files(name, one, found, one.caption(material))
+
+
+def as_files(name: str, one: StudyFigure, found: Figure, caption: str) -> Drawing:
+    """A figure as files."""
+    return Drawing(name, one, caption, _png(found), _svg(found, name))
 
 
 def _png(figure: Figure) -> bytes:

@@ -39,7 +39,7 @@ class Contents:
     Attributes:
         study: the study.
         compared: its comparisons; none while it is partial.
-        main, samplers, taus, spreads, sizes, averages: see `analysis.tables`.
+        main, samplers, stability, spreads, sizes, averages: see `analysis.tables`.
         figures: by name, in the order of their places.
         made: when, UTC.
     """
@@ -48,7 +48,7 @@ class Contents:
     compared: Sequence[Comparison]
     main: pd.DataFrame
     samplers: pd.DataFrame
-    taus: pd.DataFrame
+    stability: pd.DataFrame
     spreads: pd.DataFrame
     sizes: pd.DataFrame
     averages: pd.DataFrame
@@ -66,9 +66,9 @@ def render(contents: Contents, files: Sequence[str]) -> dict[str, str]:
     r = _values(contents) | {"files": files}
     columns, rows = _tex_columns(r["scores"])
     return {
-        "index.html": _environment().get_template("page.html.j2").render(r=r),
-        "report.md": re.sub(r"\n{3,}", "\n\n", _environment().get_template("report.md.j2").render(r=r)),
-        "table.tex": _environment().get_template("table.tex.j2").render(r=r, columns=columns, rows=rows),
+        "index.html": environment().get_template("page.html.j2").render(r=r),
+        "report.md": re.sub(r"\n{3,}", "\n\n", environment().get_template("report.md.j2").render(r=r)),
+        "table.tex": environment().get_template("table.tex.j2").render(r=r, columns=columns, rows=rows),
     }
 
 
@@ -87,7 +87,7 @@ def _values(c: Contents) -> dict[str, Any]:
         "costs": text_tables.costs(c.main),
         "comparisons": text_tables.comparisons(c.compared),
         "samplers": text_tables.samplers(c.samplers, study),
-        "taus": text_tables.rankings(c.taus),
+        "stability": text_tables.stability(c.stability),
         "spreads": text_tables.spreads(c.spreads),
         "sizes": text_tables.sizes(c.sizes, study),
         "averages": text_tables.averages(c.averages, study),
@@ -143,7 +143,7 @@ def _words(c: Contents) -> dict[str, Any]:
         "pairing": words.pairing(c.study, c.compared),
         "same_models": words.same_models(c.study),
         "cautions": provenance.cautions(c.study),
-        "ranking": words.ranking(c.taus),
+        "stability_words": words.stability(c.stability),
         "spread_words": words.spreads(c.spreads),
         "bias_words": words.bias(c.sizes, end.n, end.better),
     }
@@ -183,7 +183,7 @@ def _tex_columns(table: TextTable) -> tuple[list[Column], list[list[str]]]:
     return [table.columns[i] for i in kept], [[row[i] for i in kept] for row in table.rows]
 
 
-def _environment() -> jinja2.Environment:
+def environment() -> jinja2.Environment:
     """Templates escape what comes from the store: in HTML by themselves, elsewhere by `md` and `tex`."""
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(_HERE / "templates"),

@@ -153,14 +153,14 @@ def samplers(table: pd.DataFrame, study: Study) -> TextTable:
     return TextTable(columns, rows)
 
 
-def rankings(table: pd.DataFrame) -> TextTable:
-    """Kendall's tau between samplers."""
-    columns = [Column("Sampler", number=False), Column("NFE"), Column("and", number=False), Column("NFE"),
+def stability(table: pd.DataFrame) -> TextTable:
+    """Kendall's tau between the endpoint and other ways to score the same networks."""
+    columns = [Column("Another", number=False), Column("namely", number=False), Column("NFE"),
                Column("Kendall's tau"), Column("95 % interval")]  # fmt: skip
     rows = [
         [
-            row["first"], _count(row["first_nfe"]), row["second"], _count(row["second_nfe"]),
-            fixed(row["tau"], 2), _span(row["low"], row["high"], 2),
+            row["what"], row["other"], _count(row["nfe"]), fixed(row["tau"], 2),
+            _span(row["low"], row["high"], 2),
         ]
         for row in table.to_dict("records")
     ]  # fmt: skip

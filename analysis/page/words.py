@@ -161,43 +161,50 @@ def _worth(gains: Sequence[tuple[Comparison, Interval]]) -> str:
     return listed(texts) if len(texts) <= _FEW else f"from {texts[0]} to {texts[-1]}"
 
 
-def ranking(table: pd.DataFrame) -> str:
-    """Whether the arms rank alike under all samplers; proof is an interval that excludes 0.
+def stability(table: pd.DataFrame) -> str:
+    """Whether the arms rank elsewhere as they do at the endpoint; proof is an interval that excludes 0.
 
-    >>> ranking(pd.DataFrame([["a", "b", 1.0, 0.18, 1.0]], columns=["first", "second", "tau", "low", "high"]))
-    "Both samplers rank the arms alike: Kendall's tau 1, the lowest end of 95 % intervals 0.18."
+    >>> columns = ["what", "other", "nfe", "tau", "low", "high"]
+    >>> stability(pd.DataFrame([["metric", "kid_digits", 50, 1.0, 0.18, 1.0]], columns=columns))
+    'Scored in 1 other way (1 metric), the arms rank as at the endpoint beyond chance.'
     """
     known = table[table["tau"].notna()]
     if known.empty:
         return ""
+    counts = known["what"].value_counts(sort=False)
+    kinds = listed(f"{count} {_plural(str(what), int(count))}" for what, count in counts.items())
+    ways = f"Scored in {len(known)} other {'way' if len(known) == 1 else 'ways'} ({kinds}), the arms rank"
+    if not known["low"].notna().any():
+        return f"{ways} {_extremes(known)}; one seed gives no interval and no proof."
+    alike, apart = known[known["low"] > 0], known[known["high"] < 0]
+    if len(alike) == len(known):
+        return f"{ways} as at the endpoint beyond chance{' in all of them' if len(known) > 1 else ''}."
+    said = f"as at the endpoint beyond chance in {len(alike) or 'none'} of them"
+    if len(apart):
+        said += f", and the other way round in {len(apart)} ({listed(apart['other'])})"
     least = known.sort_values("tau", kind="stable").iloc[0]
-    if least["tau"] < 1:
-        return _changes(least)
-    low = known["low"].min()
-    who = "Both samplers" if len(known) == 1 else f"All {len(known)} pairs of samplers"
-    if low > 0:
-        return (
-            f"{who} rank the arms alike: Kendall's tau 1, the lowest end of 95 % intervals {fixed(low, 2)}."
-        )
-    said = f"{who} put the arms in one order (Kendall's tau 1), but"
-    if not math.isfinite(low):
-        return f"{said} one seed gives no interval and no proof."
+    span = f"95 % interval {fixed(least['low'], 2)} to {fixed(least['high'], 2)}"
+    chance = ", which may be chance" if least["high"] >= 1 else ""
     return (
-        f"{said} with so few arms and seeds that is no proof: the lowest end of 95 % intervals is "
-        f"{fixed(low, 2)}."
+        f"{ways} {said}. The least alike is that by {least['other']}: Kendall's tau "
+        f"{fixed(least['tau'], 2)} ({span}{chance}). Where an interval holds 0, the arms are too few, too "
+        "close or scored with too few seeds to tell."
     )
 
 
-def _changes(least: "pd.Series[Any]") -> str:
-    """That the ranking changes, most between these two samplers."""
-    said = (
-        "The ranking of the arms changes with the sampler: Kendall's tau falls to "
-        f"{fixed(least['tau'], 2)}, between {least['first']} and {least['second']}."
-    )
-    if not math.isfinite(least["low"]):
-        return f"{said} One seed gives no interval, and no proof."
-    chance = "That may be chance: its" if least["high"] >= 1 else "Its"
-    return f"{said} {chance} 95 % interval is {fixed(least['low'], 2)} to {fixed(least['high'], 2)}."
+def _extremes(known: pd.DataFrame) -> str:
+    low, high = (fixed(end, 2) for end in (known["tau"].min(), known["tau"].max()))
+    return f"with Kendall's tau {low} against the endpoint" + (f" to {high}" if high != low else "")
+
+
+def _plural(what: str, count: int) -> str:
+    """A kind of way, such as `other metric`, in words.
+
+    >>> _plural("n", 2), _plural("metric", 1)
+    ('numbers of pictures', 'metric')
+    """
+    one = {"n": "number of pictures", "step": "earlier step"}.get(what, what)
+    return one if count == 1 else one.replace("number", "numbers") if what == "n" else f"{one}s"
 
 
 def spreads(table: pd.DataFrame) -> str:

@@ -8,7 +8,8 @@ from analysis.stats.intervals import Interval, mean_interval
 from analysis.stats.looks import levels
 from analysis.stats.pairing import pairing_gain
 from analysis.stats.power import Needed
-from analysis.stats.scaling import at_infinity, kendall_tau, spreads
+from analysis.stats.rankings import kendall_tau, tau_between
+from analysis.stats.scaling import at_infinity, spreads
 from analysis.stats.verdicts import FEWEST
 
 __all__ = [
@@ -25,4 +26,5 @@ __all__ = [
     "mean_interval",
     "pairing_gain",
     "spreads",
+    "tau_between",
 ]

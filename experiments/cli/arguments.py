@@ -149,6 +149,8 @@ def check_arguments(config_type: Any, args: Sequence[str], complete: bool) -> No
                     f"got '{word}', expected an option such as {next(iter(by_name))}; see --help."
                 )
             argument, name, values = positional.pop(0), "", [word]
+            while todo and _takes(argument, len(values), todo[0]):
+                values.append(todo.pop(0))
         else:
             if name.replace("_", "-") not in by_name:
                 raise unknown_option(name, list(by_name))

@@ -6,6 +6,7 @@ added later, and one that is found to be idle, changes no identity of before. Im
 """
 
 import hashlib
+import json
 from collections.abc import Mapping
 from dataclasses import MISSING, fields, is_dataclass, replace
 from typing import Any, TypeVar
@@ -143,20 +144,29 @@ def read_settings(written: Mapping[str, Any]) -> RunConfig:
         return config
 
 
-def as_before(asked: C, written: Mapping[str, Any], default: C) -> C:
+def as_before(asked: C, written: Mapping[str, Any], default: C, *, rewritten: bool = False) -> C:
     """What is asked of a record that is older than some settings: these keep their neutral values.
 
     Args:
         asked: settings asked for now.
         written: those of the record, as JSON.
         default: what `asked` started from; what was changed on purpose stays as asked.
+        rewritten: whether the record may have been written again since, with the neutral values that it did
+            not know at first: then a value that is neutral there counts as unknown.
     """
     changes: dict[str, Any] = {}
     for f in fields(asked):  # type: ignore[arg-type]
         value, usual = getattr(asked, f.name), getattr(default, f.name)
         if is_dataclass(value):
-            changes[f.name] = as_before(value, written.get(f.name, {}), usual)
-        elif f.name not in written and value == usual:
+            changes[f.name] = as_before(value, written.get(f.name, {}), usual, rewritten=rewritten)
+        elif value == usual:
             before = neutral(type(asked), f.name)
+            if f.name in written and not (rewritten and written[f.name] == _as_json(before)):
+                continue
             changes |= {} if before is MISSING else {f.name: before}
     return replace(asked, **changes)  # type: ignore[type-var]
+
+
+def _as_json(value: Any) -> Any:
+    """A value of a setting as `to_json` writes it."""
+    return json.loads(json.dumps(value, default=str))

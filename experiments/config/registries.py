@@ -8,6 +8,9 @@ DATASETS: Registry[Any] = Registry("dataset", "DATASETS", "experiments.datasets"
 METRICS: Registry[Any] = Registry(
     "metric", "METRICS", "experiments.scoring.metrics", shown=("values", "min_images")
 )
+PROBES: Registry[Any] = Registry(
+    "probe", "PROBES", "experiments.scoring.probes", shown=("values", "default_on", "cost")
+)
 PICTURE_METRICS: Registry[Any] = Registry(
     "picture metric",
     "PICTURE_METRICS",

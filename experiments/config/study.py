@@ -68,6 +68,17 @@ class StudyConfig:
     """train these arms of the study again, whose code was mended: their runs so far are set aside"""
     sync: Annotated[str, tyro.conf.arg(metavar="NAME", help_behavior_hint="(default: none)")] = ""
     """only make MLflow and Optuna of that study again from its run folders"""
+    export: Annotated[
+        tuple[str, ...], tyro.conf.arg(metavar="DIR [NAME]", help_behavior_hint="(default: none)")
+    ] = ()
+    """only write what was measured of a study, this one or NAME, into a folder, without weights"""
+    import_from: Annotated[
+        Path | None,
+        tyro.conf.arg(name="import", metavar="DIR", help_behavior_hint="(default: none)"),
+    ] = None
+    """only bring in a study that --export wrote: its runs count as done; what would need weights is said"""
+    retrain: bool = False
+    """train runs again that have no weights here and are to be scored further; their scores so far stay"""
     studies: Path = Path("studies")
     """folder of study folders"""
     reports: Path = Path("reports")
@@ -105,6 +116,9 @@ class StudyConfig:
             expected = f"up to {MOST_LOOKS} rising numbers from 3 to --seeds, {self.seeds}, which is the last"
             ok = rising and self.looks[-1] == self.seeds and len(self.looks) <= MOST_LOOKS
             check(ok, "looks", " ".join(map(str, self.looks)), expected)
+        check(len(self.export) <= 2, "export", " ".join(self.export), "a folder and at most one study's name")
+        only = [name for name in ("sync", "export", "import_from") if getattr(self, name)]
+        check(len(only) < 2, "sync, export and import", "more than one", "one at a time")
         check(len({*self.confirm}) == len(self.confirm), "confirm", " ".join(self.confirm), "each arm once")
 
     @property

@@ -12,10 +12,11 @@ from experiments.config.study import StudyConfig
 from experiments.coordinator import replacing
 from experiments.coordinator.cell import FINAL, Cell
 from experiments.coordinator.cell_queue import AllFail, CellQueue, Watch
+from experiments.coordinator.copies.resync import sync_definition, sync_runs
+from experiments.coordinator.copies.weights import lacking_metrics
 from experiments.coordinator.launchers import Launcher, make_launcher
 from experiments.coordinator.plan import Plan
 from experiments.coordinator.plan_ablation import plan_ablation
-from experiments.coordinator.resync import sync_definition, sync_runs
 from experiments.coordinator.seals import counted, joined, seal_runs
 from experiments.coordinator.sharp import profile
 from experiments.coordinator.trials.optuna_storage import database_url
@@ -51,6 +52,8 @@ def ablate(config: StudyConfig, stop: StopFlag, write_report: WriteReport) -> in
     cells, todo = plan.cells(), unfinished(plan)
     minutes = len(todo) * sum(estimated_seconds(resolved)) / 60 if todo else 0.0
     print(announcement(plan, len(cells), len(todo), minutes))
+    for line in lacking_metrics(cells):
+        print(line)
     for one in plan.replaced[-len(config.replace) :] if config.replace else ():
         print(replacing.said(one))
     if config.dry_run:

@@ -11,9 +11,10 @@ from experiments.config.launch import usable_cores
 from experiments.config.run import RunConfig
 from experiments.config.study import StudyConfig, study
 from experiments.coordinator.arm import Arm, parse_arms
+from experiments.coordinator.copies.weights import check_reachable
 from experiments.coordinator.endpoint import check_endpoint, in_front, said
 from experiments.coordinator.plan import Plan, read_plan, read_saved
-from experiments.coordinator.replacing import Identities, check_runs, decided, replacements
+from experiments.coordinator.replacing import Identities, check_runs, decided, is_aside, replacements
 from experiments.coordinator.seals import joined
 from experiments.records.paths import located
 from experiments.runner.resolve import Resolved, resolve
@@ -48,6 +49,8 @@ def plan_ablation(config: StudyConfig) -> tuple[Plan, Resolved]:
     plan = joined(with_comparisons(plan, config, saved))
     check_endpoint(plan, config.endpoint.extractor, first.extractor)
     check_runs(plan, now)
+    if not config.retrain:
+        check_reachable([cell for cell in plan.cells() if not is_aside(plan, cell)])
     return plan, first
 
 
@@ -78,7 +81,7 @@ def shared_settings(config: StudyConfig, path: Path, saved: Plan | None) -> RunC
     """
     base = config.run()
     if saved and (written := read_saved(path)):
-        base = as_before(base, written.base, study(config.preset).run())
+        base = as_before(base, written.base, study(config.preset).run(), rewritten=True)
         samplers = specs_as_saved(SamplerSpec, base.eval.samplers, saved.base.eval.sampler_specs)
         guidances = specs_as_saved(GuidanceSpec, base.eval.guidances, saved.base.eval.guidance_specs)
         base = replace(base, eval=replace(base.eval, samplers=samplers, guidances=guidances))

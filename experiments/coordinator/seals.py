@@ -55,11 +55,16 @@ def check_unused(asked: Plan) -> None:
     raise UserError(f"{asked.path} has runs but no study.json; {RESTORE}.", dict.fromkeys(wrong))
 
 
-def check_sealed(plan: Plan) -> None:
-    """Raise UserError where a study is not what its chain says, or has a run that is not its own."""
+def check_chain(plan: Plan) -> None:
+    """Raise UserError where a study is not what its chain says."""
     wrong = [chains.broken(plan.chain)] if chains.broken(plan.chain) else unlike_its_chain(plan.definition())
     if plan.chain and wrong:
         raise UserError(f"{plan.path / 'study.json'} is not what was sealed; {RESTORE}.", wrong)
+
+
+def check_sealed(plan: Plan) -> None:
+    """Raise UserError where a study is not what its chain says, or has a run that is not its own."""
+    check_chain(plan)
     foreign = [
         f"{path.name}: {why}"
         for path in _begun(plan.runs)

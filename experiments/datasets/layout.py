@@ -10,13 +10,13 @@ from numpy.typing import NDArray
 from experiments.config.registries import DATASETS
 from experiments.config.run import DataConfig
 from experiments.datasets.base import Images, Pixels, refuse_argument, refuse_unused
-from experiments.datasets.layout_scenes import PALETTE, RELATIONS, SHAPES, Ints, relations
+from experiments.datasets.layout_scenes import CELL, PALETTE, RELATIONS, SHAPES, Ints, relations
 
-SIDE, NUM_TRAIN, NUM_HELD_OUT = 16, 20_000, 4_000
+CELLS, NUM_TRAIN, NUM_HELD_OUT = 8, 20_000, 4_000
 CLEAR = 15.0
-"""degrees from a direction in which dots are drawn, so that a pixel more or less leaves the class as it is"""
-FARTHEST = 9
-"""pixels between the centres of ring and dot along an axis, at most"""
+"""degrees from a direction in which dots are drawn, so that a cell more or less leaves most classes as they are"""
+FARTHEST = 4.5
+"""cells between the centres of ring and dot along an axis, at most"""
 WORDS = 16
 """random words a picture: two for its ground, one for colours, one for ring and dot, and for the bar"""
 
@@ -57,12 +57,12 @@ def scenes(count: int, seed: int = 0) -> tuple[Pixels, Ints]:
     pixels = _grounds(words[:, 0], words[:, 1])
     for mask, colour in zip(_objects(labels, words[:, 3:]), _three_hues(words[:, 2]), strict=True):
         pixels = np.where(mask[:, None], colour[:, :, None, None], pixels)
-    return pixels, labels
+    return pixels.repeat(CELL, axis=-2).repeat(CELL, axis=-1), labels
 
 
 def _grounds(grey: Ints, texture: Ints) -> Pixels:
-    """Grey, [N, 1, 16, 16]: half of them plain, the others with stripes or checks two pixels wide."""
-    row, column = np.indices((SIDE, SIDE)) // 2
+    """Grey, [N, 1, 8, 8]: half of them plain, the others with stripes or checks of cells."""
+    row, column = np.indices((CELLS, CELLS))
     plain = np.zeros_like(row)
     patterns = np.stack([plain, plain, plain, row, column, row + column]) % 2
     base = 60 + grey % 81
@@ -78,7 +78,7 @@ def _three_hues(word: Ints) -> NDArray[np.uint8]:
 
 
 def _objects(labels: Ints, words: Ints) -> tuple[NDArray[np.bool_], ...]:
-    """Where bar, ring and dot are, bool [N, 16, 16] each, in the order in which they are drawn."""
+    """Where bar, ring and dot are, bool [N, 8, 8] each, in the order in which they are drawn."""
     tables = _pairs()
     rows = np.array([tables[k][word % len(tables[k])] for k, word in zip(labels, words[:, 0], strict=True)])
     ring, dot = (_drawn_at(SHAPES[kind], *rows[:, i : i + 3].T) for kind, i in (("ring", 0), ("dot", 3)))
@@ -92,7 +92,7 @@ def _pairs() -> list[Ints]:
     i, j = (index.ravel() for index in np.indices((len(rings), len(dots))))
     ring, dot = ((a[:, 1], a[:, 2], a[:, 3]) for a in (rings[i], dots[j]))
     below, beside = (abs(2 * a + dot[2] - 2 * b - ring[2]) for a, b in ((dot[0], ring[0]), (dot[1], ring[1])))
-    holds = relations(ring, dot, CLEAR)
+    holds = relations(ring, dot, 1, CLEAR)
     holds[np.maximum(below, beside) > 2 * FARTHEST] = False
     holds[np.maximum(below, beside) > ring[2], -1] = False  # a dot on the rim has its centre there
     pairs = np.column_stack([rings[i, :3], dots[j, :3]])
@@ -104,13 +104,13 @@ def _all_places(shapes: Sequence[NDArray[np.bool_]]) -> Ints:
     return np.array([
         (i, top, left, len(shape))
         for i, shape in enumerate(shapes)
-        for top in range(SIDE - shape.shape[0] + 1)
-        for left in range(SIDE - shape.shape[1] + 1)
+        for top in range(CELLS - shape.shape[0] + 1)
+        for left in range(CELLS - shape.shape[1] + 1)
     ])  # fmt: skip
 
 
 def _drawn_at(shapes: Sequence[NDArray[np.bool_]], which: Ints, top: Ints, left: Ints) -> NDArray[np.bool_]:
-    drawn = np.zeros((len(which), SIDE, SIDE), bool)
+    drawn = np.zeros((len(which), CELLS, CELLS), bool)
     for i, shape in enumerate(shapes):
         mine = np.flatnonzero(which == i)
         rows, columns = (a[mine, None] + np.arange(n) for a, n in zip((top, left), shape.shape, strict=True))

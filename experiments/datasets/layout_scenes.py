@@ -1,7 +1,7 @@
 """What scenes of `layout` are made of: objects, the ten relations of a dot to a ring, and how they are drawn.
 
-The data set draws scenes from these tables, and the detector finds the same objects in pictures. A box is
-(top, left, size) in pixels, each int64 [N].
+The data set draws scenes from these tables, and the detector finds the same objects in pictures. Objects are
+made of square cells; a box is (top, left, size), each int64 [N], all in cells or all in pixels.
 """
 
 from collections.abc import Mapping, Sequence
@@ -16,18 +16,16 @@ RELATIONS = (
     *("inside", "on"),
 )
 """where the dot is, seen from the ring: eight directions clockwise, in its hole, on its rim"""
+CELL = 2
+"""side of a cell in pixels"""
 SECTOR = 20.0
 """degrees on each side of a direction in which it holds; between the sectors none does"""
 PALETTE = np.array([[r, g, b] for r in (40, 230) for g in (40, 230) for b in (40, 230)][1:-1], np.uint8)
 """six hues of one saturation, uint8 [6, 3]; objects of one picture differ in theirs"""
 
 
-def _drawn(*rows: str) -> NDArray[np.bool_]:
-    return np.array([[c == "#" for c in row] for row in rows])
-
-
 def _ring(size: int, *, cut: bool) -> NDArray[np.bool_]:
-    """A square rim of one pixel; `cut`, without its corners."""
+    """A square rim one cell wide; `cut`, without its corners."""
     mask = np.ones((size, size), bool)
     mask[1:-1, 1:-1] = False
     if cut:
@@ -36,24 +34,24 @@ def _ring(size: int, *, cut: bool) -> NDArray[np.bool_]:
 
 
 SHAPES: Mapping[str, Sequence[NDArray[np.bool_]]] = {
-    "ring": [_ring(size, cut=cut) for size in (5, 6) for cut in (False, True)],
-    "dot": [_drawn("##", "##"), _drawn("###", "###", "###"), _drawn(".#.", "###", ".#.")],
-    "bar": [_drawn("####"), _drawn("#", "#", "#", "#")],
+    "ring": [_ring(3, cut=False), _ring(4, cut=False), _ring(4, cut=True)],
+    "dot": [np.ones((1, 1), bool), np.ones((2, 2), bool)],
+    "bar": [np.ones((1, 2), bool), np.ones((2, 1), bool)],
 }
-"""masks of each kind of object"""
+"""masks of each kind of object, in cells"""
 
 
-def relations(ring: Box, dot: Box, sector: float = SECTOR) -> NDArray[np.bool_]:
-    """Which of `RELATIONS` hold, bool [N, 10]: never more than one.
+def relations(ring: Box, dot: Box, rim: int = CELL, sector: float = SECTOR) -> NDArray[np.bool_]:
+    """Which of `RELATIONS` hold, bool [N, 10]: never more than one. `rim` is how wide the ring's rim is.
 
     >>> box = lambda *numbers: tuple(np.array([n]) for n in numbers)
-    >>> [RELATIONS[i] for i in np.flatnonzero(relations(box(5, 2, 5), box(6, 10, 3)))]
+    >>> [RELATIONS[i] for i in np.flatnonzero(relations(box(4, 2, 6), box(6, 10, 2)))]
     ['right']
     """
     (top, left, size), (dot_top, dot_left, dot_size) = ring, dot
     below, beside = (2 * a + dot_size - 2 * b - size for a, b in ((dot_top, top), (dot_left, left)))
     reach = np.maximum(abs(below), abs(beside))  # twice the distance of the centres, along the longer axis
-    inside = reach <= size - 2 - dot_size  # the hole is two pixels narrower than the ring
+    inside = reach <= size - 2 * rim - dot_size
     apart = reach >= size + dot_size
     turned = np.degrees(np.arctan2(below, beside)) % 360
     away = abs((turned[:, None] - 45 * np.arange(8) + 180) % 360 - 180)

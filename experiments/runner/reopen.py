@@ -89,6 +89,12 @@ def open_run(config: RunConfig, *, scored: bool = True) -> tuple["Resolved", "Tr
     training = Training.fresh(resolved.build_model(), resolved.config.train)
     training.resume(run_checkpoints(resolved))
     path, steps = resolved.folder.path, resolved.config.train.steps
+    ending = resolved.folder.ending
+    if training.step == 0 and ending is not None and ending.outcome == "finished":
+        raise UserError(
+            f"{path} has no weights here: it was imported, or its checkpoints were removed. Do this where "
+            "they are, or train it again with experiments.run."
+        )
     if training.step < steps:
         raise UserError(
             f"{path} is trained to step {training.step} of {steps}; finish it with experiments.run."

@@ -1,6 +1,6 @@
 """What is to be sampled and scored, and what of it is still to be done. Imports no torch."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 
 from experiments.config.measures import measures_on
@@ -70,9 +70,14 @@ def _seeds(config: RunConfig, count: int) -> range:
 
 
 def unscored(
-    scores: Iterable[Score], extractor: str, data_set: str, step: int, jobs: Sequence[Job]
+    scores: Iterable[Score],
+    extractor: str,
+    data_set: str,
+    step: int,
+    jobs: Sequence[Job],
+    metrics: Collection[str] | None = None,
 ) -> list[Job]:
-    """Jobs at training step `step` of which these scores lack one, of any metric that is registered.
+    """Jobs at training step `step` of which these scores lack one.
 
     Args:
         scores: those there are.
@@ -80,8 +85,9 @@ def unscored(
         data_set: name of the pictures' data set, as registered.
         step: training step.
         jobs: what is asked for.
+        metrics: names of scores that each job is to have; by default of all metrics that are registered.
     """
-    metrics = [value_name(value, one.seen_by(extractor)) for value, one in measures_on(data_set).items()]
+    metrics = registered(extractor, data_set) if metrics is None else metrics
     keys = (score.key for score in scores)
     there = {
         (key.sampler, key.guidance, key.ema, key.sampling_seed, key.classes, key.n, key.metric)
@@ -94,6 +100,11 @@ def unscored(
         return all((*made, n, metric) in there for n in job.ns for metric in metrics)
 
     return [job for job in jobs if not done(job)]
+
+
+def registered(extractor: str, data_set: str) -> list[str]:
+    """Names of all scores that the registered metrics give with this extractor on this data set."""
+    return [value_name(value, one.seen_by(extractor)) for value, one in measures_on(data_set).items()]
 
 
 def suffix_of(average: str, main: str) -> str:

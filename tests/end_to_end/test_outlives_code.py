@@ -148,6 +148,8 @@ def test_an_old_study_has_nothing_to_do_and_grows(old):
     grown = call_study(*STUDY, "--seeds", "3", "--workers", "2")
     assert grown.code == 0, grown.err
     assert {path: path.read_bytes() for path in before} == before
+    again = call_study(*STUDY, "--seeds", "3", "--dry-run")  # it was written anew, with what it did not know
+    assert "9 runs, 9 of them done" in again.out, again.err
     plan = plan_of(Path(), "old")
     assert [cell.state() in FINAL for cell in plan.cells()] == [True] * 9
     assert [look.seeds for look in plan.looks] == [2, 3]
@@ -172,7 +174,8 @@ def test_an_old_study_s_guidances_are_those_it_had_and_grow(old):
     there = ("cfg:begin=0,end=1,weight=1", "cfg:begin=0.2,end=0.9,weight=3")
     assert plan_of(Path(), "old").definition().guidances == there
     assert "guidance_interval" not in read_saved(Path("studies/old")).base["eval"]  # as `as_before` sees it
-    _, default, _, words = read_arguments([*STUDY, "--seeds", "2", "--eval.guidances", "2", "1"])
+    asked = [*STUDY, "--seeds", "2", "--eval.guidances", "2", "1", "--retrain"]  # of runs without weights
+    _, default, _, words = read_arguments(asked)
     plan, _ = plan_ablation(parse(StudyConfig, default, words, "", ""))
     assert plan.base.eval.guidances == (*there, "cfg:begin=0,end=1,weight=2")
     refused = call_study(*STUDY, "--seeds", "2", "--eval.guidances", "3", "--dry-run")

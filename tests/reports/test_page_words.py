@@ -1,5 +1,6 @@
 """Sentences of reports of studies in memory: what pairing was worth, rankings, cells that are not done."""
 
+import html
 import math
 import re
 from dataclasses import replace
@@ -88,38 +89,42 @@ def test_a_study_of_one_arm_says_nothing_of_pairing():
 # Rankings
 
 
-def taus(*rows):
-    return pd.DataFrame(rows, columns=["first", "second", "tau", "low", "high"])
+def ways(*rows):
+    columns = ["what", "other", "nfe", "tau", "low", "high"]
+    return pd.DataFrame([(what, other, 4.0, *ends) for what, other, *ends in rows], columns=columns)
 
 
 @pytest.mark.parametrize(
     ("table", "says"),
     [
-        (taus(), ""),
-        (taus(("a", "b", math.nan, math.nan, math.nan)), ""),
-        (taus(("a", "b", 1.0, 0.18, 1.0)), "Both samplers rank the arms alike: "),
-        (taus(("a", "b", 1.0, 0.3, 1), ("a", "c", 1.0, 0.2, 1), ("b", "c", 1.0, 0.4, 1)),
-         "All 3 pairs of samplers rank the arms alike: Kendall's tau 1, the lowest end of 95 % intervals 0"),
-        (taus(("a", "b", 1.0, 0.3, 1), ("a", "c", 1.0, -0.2, 1), ("b", "c", 1.0, 0.4, 1)),
-         "with so few arms and seeds that is no proof: the lowest end of 95 % intervals is -0.20."),
-        (taus(("a", "b", 1.0, 0.0, 1.0)), "no proof: the lowest end of 95 % intervals is 0.00."),
-        (taus(("a", "b", 1.0, math.nan, math.nan)), "but one seed gives no interval and no proof."),
-        (taus(("a", "b", 0.33, -1, 1)), "That may be chance: its 95 % interval is -1.00 to 1.00."),
-        (taus(("a", "b", -1.0, -1, -0.2)), "to -1.00, between a and b. Its 95 % interval is -1.00 to -0.20."),
-        (taus(("a", "b", -1.0, math.nan, math.nan)), "One seed gives no interval, and no proof."),
+        (ways(), ""),
+        (ways(("metric", "a", math.nan, math.nan, math.nan)), ""),
+        (ways(("metric", "a", 1.0, 0.18, 1.0)), "(1 metric), the arms rank as at the endpoint beyond chance"),
+        (ways(("metric", "a", 1.0, 0.3, 1), ("sampler", "b", 1.0, 0.2, 1), ("n", "c", 0.8, 0.4, 1)),
+         "Scored in 3 other ways (1 metric, 1 sampler and 1 number of pictures), the arms rank as at the "
+         "endpoint beyond chance in all of them."),
+        (ways(("metric", "a", 1.0, 0.3, 1), ("metric", "b", 1.0, -0.2, 1), ("step", "c", 1.0, 0.4, 1)),
+         "(2 metrics and 1 earlier step), the arms rank as at the endpoint beyond chance in 2 of them. "),
+        (ways(("metric", "a", 1.0, 0.0, 1.0)), "as at the endpoint beyond chance in none of them."),
+        (ways(("metric", "a", 1.0, math.nan, math.nan)), "one seed gives no interval and no proof."),
+        (ways(("metric", "a", 0.33, -1, 1)), "tau 0.33 (95 % interval -1.00 to 1.00, which may be chance)"),
+        (ways(("metric", "a", -1.0, -1, -0.2), ("metric", "b", 0.3, -0.5, 0.9)),
+         "in none of them, and the other way round in 1 (a). The least alike is that by a: Kendall's tau "
+         "-1.00 (95 % interval -1.00 to -0.20)."),
     ],
 )  # fmt: skip
-def test_samplers_rank_alike_only_where_the_interval_excludes_0(table, says):
-    said = words.ranking(table)
+def test_rankings_are_alike_only_where_the_interval_excludes_0(table, says):
+    said = words.stability(table)
     assert says in said if says else said == ""
-    assert ("rank the arms alike" in said) == ("rank the arms alike" in says)
 
 
 @pytest.mark.parametrize(("seeds", "alike"), [(5, False), (6, True)])
 def test_two_arms_need_six_seeds_to_be_ranked_alike(seeds, alike):
     """Of equal arms all seeds agree by chance once in 16 times with five seeds."""
     study = study_of({"learned": [20.0 + seed for seed in range(seeds)], "rope2d": [10.0] * seeds})
-    assert ("rank the arms alike" in words.ranking(tables.ranking_table(study))) == alike
+    said = words.stability(tables.stability_table(study))
+    assert ("as at the endpoint beyond chance in all of them" in said) == alike
+    assert [html.unescape(text).count(said) for text in pages_of(study)] == [1, 1]
 
 
 # Cells that are not done, and captions

@@ -53,7 +53,7 @@ def real(tmp_path_factory):
 
 
 def test_sections_come_in_their_order(page):
-    wanted = ["verdict", "table", "figures", "samplers", "spread", "provenance"]
+    wanted = ["verdict", "table", "figures", "samplers", "stability", "spread", "provenance"]
     assert [i for i in page.all("id") if i in {*wanted, "published"}] == wanted
 
 

@@ -45,7 +45,7 @@ def test_tables_are_as_if_there_were_no_others(studies):
     assert len(three.scores) == 3 * len(one.scores)
     assert three.endpoint().equals(one.endpoint())
     assert three.same_models == one.same_models != []
-    for table in (tables.sampler_table, tables.ranking_table, tables.spread_table, tables.infinity_table):
+    for table in (tables.sampler_table, tables.stability_table, tables.spread_table, tables.infinity_table):
         assert table(three).equals(table(one)), table.__name__
     for scores in (tables.final_scores, tables.size_scores, tables.curve_scores):
         assert set(scores(three)["ema"]) == {"0.9"}, scores.__name__

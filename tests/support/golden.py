@@ -30,6 +30,7 @@ from golden_values import (
     objective,
     optimizer,
     position,
+    probed,
     schedule,
     solver,
     stream,
@@ -39,7 +40,7 @@ from golden_values import (
 )
 
 import rope_dit
-from experiments.config.registries import EXTRACTORS, METRICS
+from experiments.config.registries import EXTRACTORS, METRICS, PROBES
 from experiments.scoring.extractors.classifier_file import WEIGHTS
 from rope_dit.config import NUMERICS
 from rope_dit.randomness import Stream
@@ -129,6 +130,8 @@ KINDS = {
     "guidances": registered(GUIDANCES, guidance, 1e-9),
     # fewer pictures than dimensions: the square root of a covariance that lacks rank keeps half of its digits
     "metrics": registered(METRICS, metric, 1e-5),
+    # float32 networks, a few layers deep
+    "probes": registered(PROBES, probed, 1e-4, 1e-5),
     # float32 convolutions, which every processor sums in another order
     "extractors": data(sorted(path.stem for path in WEIGHTS.glob("*.json")), extractor, 1e-4, EXTRACTORS),
     "datasets": data(["digits"], dataset, 0),  # the only one whose pictures are on every machine

@@ -6,6 +6,7 @@ from typing import Any
 import torch
 from contract_grids import grid_options
 from sites import site_of
+from subjects import subject
 from torch import Tensor
 
 from experiments.config.registries import METRICS
@@ -15,6 +16,7 @@ from experiments.datasets.batches import Batches
 from experiments.scoring.extractors.base import Features
 from experiments.scoring.extractors.classifier_file import WEIGHTS
 from experiments.scoring.extractors.load import load_extractor
+from experiments.scoring.probes import probe
 from rope_dit.config import ModelConfig, TrainConfig
 from rope_dit.densities.base import build_density
 from rope_dit.errors import UserError
@@ -161,6 +163,11 @@ def metric(name: str) -> Values:
 
     scores = METRICS.load(name)().measure(features("generated", 60, 0.2), features("real", 70, 0.0))
     return [value for _, value in sorted(scores.items())]
+
+
+def probed(name: str) -> Values:
+    """What it finds in a small network with random weights, in the order of its values' names."""
+    return [value for _, value in sorted(probe(name, subject()).items())]
 
 
 def extractor(name: str) -> Values:

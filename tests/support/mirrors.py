@@ -57,11 +57,11 @@ def log(folder: RunFolder, *steps: int) -> None:
 
 def key(
     step=20, sampler="heun:grid=uniform,steps=2", n=100, guidance="cfg:begin=0,end=1,weight=1",
-    metric="fd_digits", sampling_seed=0, nfe=4.0, ema="0.9",
+    metric="fd_digits", sampling_seed=0, nfe=4.0, ema="0.9", classes="data", extractor="digits",
 ):  # fmt: skip
     return ScoreKey(
         arm="rope2d:theta=100", seed=0, train_step=step, sampler=sampler, guidance=guidance, nfe=nfe,
-        grid="uniform", tokens="trained", extrapolation="none", classes="data", ema=ema, extractor="digits",
+        grid="uniform", tokens="trained", extrapolation="none", classes=classes, ema=ema, extractor=extractor,
         metric=metric, n=n, n_real=1437, sampling_seed=sampling_seed,
     )  # fmt: skip
 

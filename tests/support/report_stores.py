@@ -33,6 +33,7 @@ UNTRAINED: float | None = 400.0
 """what an untrained network scores in made-up studies: far enough for scores around 20 to be learned"""
 REAL = (
     *(*SMOKE, "--study", NAME, "--eval.samplers", EULER, HEUN, ONE, "--eval.n", "100", "50"),
+    *("--eval.classes", "data"),
     *("--eval.every", "10", "--eval.every-n", "50", "--eval.sampling-seeds", "2"),
 )
 _made: dict[str, Path] = {}

@@ -16,10 +16,10 @@ from experiments.config.study import StudyConfig
 from experiments.config.text import read_json
 from experiments.coordinator.cell import FINAL, Cell
 from experiments.coordinator.cell_queue import POLL_SECONDS, CellQueue
+from experiments.coordinator.copies.resync import sync_definition
 from experiments.coordinator.launchers import Launcher
 from experiments.coordinator.launchers.base import Ended, Task
 from experiments.coordinator.plan import RESTORE, Plan, read_plan
-from experiments.coordinator.resync import sync_definition
 from experiments.records.seal import unsealed
 from rope_dit.errors import Stopped, UserError
 from rope_dit.registry import show

@@ -16,10 +16,10 @@ from experiments.config.tuning import TuneConfig
 from experiments.coordinator.ablate import hold, launching
 from experiments.coordinator.arm import Arm, parse_arms
 from experiments.coordinator.cell_queue import AllFail, CellQueue
+from experiments.coordinator.copies.resync import cells_in, sync_definition, sync_runs
 from experiments.coordinator.endpoint import check_endpoint, said
 from experiments.coordinator.plan import Plan, grow, read_plan
 from experiments.coordinator.plan_ablation import as_saved, facts, margin_of, resolve_arms, shared_settings
-from experiments.coordinator.resync import cells_in, sync_definition, sync_runs
 from experiments.coordinator.tuning.check_space import buildable, check_space, typed_space
 from experiments.coordinator.tuning.drawing import WhyNot
 from experiments.coordinator.tuning.search import ONCE, Search, drawings, rungs

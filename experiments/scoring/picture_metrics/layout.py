@@ -9,14 +9,16 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from experiments.config.registries import PICTURE_METRICS
-from experiments.datasets.layout_scenes import SHAPES, relations
+from experiments.datasets.layout_scenes import CELL, SHAPES, relations
 from experiments.scoring.picture_metrics.base import Pictures
 
 CHROMA = 95
 """a pixel is an object's from this difference of its channels on: half of a real one's"""
-WRONG = {"ring": 2, "dot": 1, "bar": 1}
+WRONG = {"ring": 4, "dot": 1, "bar": 2}
 """pixels that may lack or be too much of an object that still counts as whole"""
-STRAY = 1
+HIDDEN = 2**-10
+"""what a pixel that is not seen counts"""
+STRAY = 2
 """pixels of a hue that may be of no object"""
 
 
@@ -55,7 +57,7 @@ def detect(pixels: Tensor) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
     wrong, boxes = zip(*(_nearest(kind, hues) for kind in SHAPES), strict=True)
     kinds = torch.stack(wrong).argmin(0)  # [N, hue]
     allowed = torch.tensor([float(WRONG[kind]) for kind in SHAPES])
-    whole = torch.stack(wrong).amin(0) <= allowed[kinds]
+    whole = torch.stack(wrong).amin(0).floor() <= allowed[kinds]
     kinds = torch.where(whole, kinds, len(SHAPES)).where(hues.sum((2, 3)) > STRAY, -1)
     rings, dots, bars, broken = ((kinds == i).sum(1) for i in range(len(SHAPES) + 1))
     found = ((rings == 1) & (dots == 1) & (bars <= 1) & (broken == 0)).numpy()
@@ -75,18 +77,19 @@ def _nearest(kind: str, hues: Tensor) -> tuple[Tensor, Tensor]:
     """The object of a kind that is most like each hue: its wrong pixels [N, 6], and its box [N, 6, 3].
 
     Wrong are pixels of the hue outside the object, and pixels of the object that show the ground; what lies
-    behind another object is not seen.
+    behind another object is not seen, and counts a little, so that no more is thought to be there than must.
     """
     n, width = len(hues), hues.shape[-1]
     own, ground = hues.flatten(0, 1)[:, None].float(), (~hues.any(1, keepdim=True)).float()
     fewest, boxes = torch.full((n, 6), torch.inf), torch.zeros(n, 6, 3, dtype=torch.int64)
     for shape in SHAPES[kind]:
-        mask = torch.from_numpy(shape)[None, None].float()
+        mask = torch.from_numpy(shape).repeat_interleave(CELL, 0).repeat_interleave(CELL, 1)[None, None].float()
         seen = F.conv2d(own, mask).unflatten(0, (n, 6))[:, :, 0]
         wrong = hues.sum((2, 3))[:, :, None, None] - seen + F.conv2d(ground, mask)
+        wrong += HIDDEN * (mask.sum() - seen)
         least, place = wrong.flatten(2).min(2)
-        columns = width - shape.shape[1] + 1
-        box = torch.stack([place // columns, place % columns, torch.full_like(place, len(shape))], 2)
+        columns = width - CELL * shape.shape[1] + 1
+        box = torch.stack([place // columns, place % columns, torch.full_like(place, CELL * len(shape))], 2)
         boxes = torch.where((least < fewest)[:, :, None], box, boxes)
         fewest = torch.minimum(fewest, least)
     return fewest, boxes

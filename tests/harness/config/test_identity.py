@@ -111,8 +111,21 @@ def test_an_older_record_keeps_its_neutral_values_unless_asked_otherwise():
     assert as_before(usual, {}, usual) == replace(usual, kind="a", late="", inner=Inner(4, True, 0.0))
 
 
+def test_a_record_that_was_written_again_since_still_counts_as_older():
+    """It has the neutral values by then that it did not know at first."""
+    usual, old = Outer("x"), Outer("x", kind="a", late="", inner=Inner(4, True, 0.0))
+    assert as_before(usual, to_json(old), usual) == usual
+    assert as_before(usual, to_json(old), usual, rewritten=True) == old
+    asked = replace(usual, late="mine")
+    assert as_before(asked, to_json(old), usual, rewritten=True) == replace(old, late="mine")
+    assert as_before(usual, to_json(usual), usual, rewritten=True) == usual
+
+
 def test_what_came_later_is_neutral_in_what_is_asked_of_an_old_run():
-    train, evaluation = replace(SMOKE.train, decay_tables=True), replace(SMOKE.eval, fixed_noise=True)
+    train, evaluation = (
+        replace(SMOKE.train, decay_tables=True),
+        replace(SMOKE.eval, fixed_noise=True, classes="data"),
+    )
     assert as_before(SMOKE, {}, SMOKE) == replace(SMOKE, train=train, eval=evaluation)
     assert as_before(SMOKE, to_json(SMOKE), SMOKE) == SMOKE
 

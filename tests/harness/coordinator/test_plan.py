@@ -12,9 +12,9 @@ from experiments.config.study import study
 from experiments.config.text import to_json
 from experiments.config.tuning import Range
 from experiments.coordinator.ablate import hold
+from experiments.coordinator.copies.resync import make_again
 from experiments.coordinator.plan import Plan, read_plan
 from experiments.coordinator.plan_ablation import plan_ablation
-from experiments.coordinator.resync import make_again
 from experiments.coordinator.tuning.search import replay
 from experiments.coordinator.tuning.tune import plan_tuning
 from experiments.coordinator.worker import read_cell

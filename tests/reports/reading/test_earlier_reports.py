@@ -8,7 +8,7 @@ import pytest
 from report_pages import call_report, tiny_fixture, write_plain  # noqa: F401
 from report_stores import ARMS, NAME, redefine, run_id, uri_of, whole_copy
 
-from analysis import earlier
+from analysis.page import earlier
 from experiments.records.definition import Replacement
 from experiments.records.mlflow_store import connect
 from experiments.records.score import read_scores, write_scores

@@ -16,14 +16,15 @@ from mirrors import (  # noqa: F401
     tables_fixture,
 )
 
-from experiments.config.measures import measures
+from experiments.config.measures import measures_on
 from experiments.coordinator.cell import Cell
-from experiments.coordinator.resync import sync_runs
+from experiments.coordinator.copies.resync import sync_runs
 from experiments.records import mlflow_mirror, mlflow_store
 from experiments.records.run_folder import Ending
 from experiments.records.sealing.chain import LOOK, PLANNED, extended, read_chain, write_chain
 from experiments.records.stores.run_files import lacking
 from experiments.scoring.jobs import final_jobs
+from experiments.scoring.metrics import value_name
 
 DONE = Ending("FINISHED", "finished")
 
@@ -98,9 +99,10 @@ def test_scores_that_failed_and_were_made_later_make_a_run_finished(client, cell
     cell.folder.add_scores(
         scored(
             step=SMOKE.train.steps, sampler=str(job.sampler), guidance=str(job.guidance), n=n,
-            metric=f"{value}_digits", sampling_seed=job.sampling_seed, ema=job.average,
+            metric=value_name(value, one.seen_by("digits")), extractor=one.seen_by("digits"),
+            sampling_seed=job.sampling_seed, ema=job.average, classes=job.classes,
         )
-        for job in final_jobs(SMOKE) for n in job.ns for value in measures()
+        for job in final_jobs(SMOKE) for n in job.ns for value, one in measures_on("digits").items()
     )  # fmt: skip
     assert mirror(cell.folder).close("FINISHED", "finished")  # as `evaluate` does
     assert sync_runs(EXPERIMENT, [cell]) == []

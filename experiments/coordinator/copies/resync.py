@@ -11,6 +11,7 @@ from typing import Any
 from experiments.cli.plugins import check_asked_for
 from experiments.cli.progress import Progress
 from experiments.coordinator.cell import Cell
+from experiments.coordinator.copies.export import no_study
 from experiments.coordinator.plan import Plan, read_plan, read_saved
 from experiments.coordinator.replacing import FOLDER
 from experiments.coordinator.trials.optuna_trials import Trials
@@ -29,7 +30,7 @@ from experiments.records.run_folder import Ending, RunFolder
 from experiments.records.sealing import chain
 from experiments.records.stores.run_files import lacking
 from experiments.records.stores.store_errors import hidden, passes, reason
-from rope_dit.errors import UserError, nearest
+from rope_dit.errors import UserError
 from rope_dit.words import listed
 
 _THREADS = 8  # questions at a time: a server answers each in some ms
@@ -144,9 +145,7 @@ def sync(studies: Path, name: str) -> list[str]:
     path = (studies / name).absolute()
     saved = read_saved(path)
     if saved is None:
-        names = sorted(file.parent.name for file in studies.glob("*/study.json"))
-        there = f"in {studies} there are: {', '.join(names) or 'none'}"
-        raise UserError(f"no study '{name}'; {there}.{nearest(name, names)}")
+        raise no_study(studies, name)
     check_asked_for(saved.base.get("plugins"), path)
     check_experiment(name)
     with RunFolder(path).lock():
