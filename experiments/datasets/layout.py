@@ -14,21 +14,23 @@ from experiments.datasets.layout_scenes import CELL, PALETTE, RELATIONS, SHAPES,
 
 CELLS, NUM_TRAIN, NUM_HELD_OUT = 8, 20_000, 4_000
 CLEAR = 15.0
-"""degrees from a direction in which dots are drawn, so that a cell more or less leaves most classes as they are"""
+"""degrees from a direction in which dots are drawn, so that a cell more or less seldom changes the class"""
 FARTHEST = 4.5
-"""cells between the centres of ring and dot along an axis, at most"""
+"""cells between the centres of block and dot along an axis, at most"""
 WORDS = 16
-"""random words a picture: two for its ground, one for colours, one for ring and dot, and for the bar"""
+"""random words a picture: two for its ground, one for colours, one for block and dot, and for the bar"""
 
 
 @DATASETS.register("layout")
 def layout(argument: str, config: DataConfig) -> Images:
-    """24,000 colour 16x16 scenes of a ring, a dot and perhaps a bar; classes say where the dot is.
+    """24,000 colour 16x16 scenes of a block, a dot and perhaps a bar; classes say where the dot is.
 
-    The ten classes are eight directions from ring to dot, inside it and on its rim. Colours, shapes, sizes,
-    the bar and the ground (plain, striped or checked grey) are independent of the class, and of all places at
-    which the class holds each is as likely, so that a place alone says little. A pure function of the index;
-    split 20,000 / 4,000, with equally many of each class. `layout` among the picture metrics is its detector.
+    The ten classes are eight directions from block to dot, in its middle and on its rim. Colours, the bar and
+    the ground (plain, striped or checked grey) are independent of the class, and of all places at which the
+    class holds each is as likely, so that one place alone says little: the best guess from the block's shape
+    and place is right in 27 % of pictures, from the dot's in 38 %. Objects are made of cells of 2x2 pixels,
+    8x8 to a picture. A pure function of the index; split 20,000 / 4,000, with equally many of each class. The
+    picture metric `layout` is its detector.
 
     Source: this project.
 
@@ -78,24 +80,25 @@ def _three_hues(word: Ints) -> NDArray[np.uint8]:
 
 
 def _objects(labels: Ints, words: Ints) -> tuple[NDArray[np.bool_], ...]:
-    """Where bar, ring and dot are, bool [N, 8, 8] each, in the order in which they are drawn."""
+    """Where bar, block and dot are, bool [N, 8, 8] each, in the order in which they are drawn."""
     tables = _pairs()
     rows = np.array([tables[k][word % len(tables[k])] for k, word in zip(labels, words[:, 0], strict=True)])
-    ring, dot = (_drawn_at(SHAPES[kind], *rows[:, i : i + 3].T) for kind, i in (("ring", 0), ("dot", 3)))
-    return _bars(ring | dot, words[:, 1:]), ring, dot
+    block, dot = (_drawn_at(SHAPES[kind], *rows[:, i : i + 3].T) for kind, i in (("block", 0), ("dot", 3)))
+    return _bars(block | dot, words[:, 1:]), block, dot
 
 
 @lru_cache(maxsize=1)
 def _pairs() -> list[Ints]:
-    """By class, all pairs of a ring and a dot: int64 [M, 6], each as (shape, top, left)."""
-    rings, dots = (_all_places(SHAPES[kind]) for kind in ("ring", "dot"))
-    i, j = (index.ravel() for index in np.indices((len(rings), len(dots))))
-    ring, dot = ((a[:, 1], a[:, 2], a[:, 3]) for a in (rings[i], dots[j]))
-    below, beside = (abs(2 * a + dot[2] - 2 * b - ring[2]) for a, b in ((dot[0], ring[0]), (dot[1], ring[1])))
-    holds = relations(ring, dot, 1, CLEAR)
-    holds[np.maximum(below, beside) > 2 * FARTHEST] = False
-    holds[np.maximum(below, beside) > ring[2], -1] = False  # a dot on the rim has its centre there
-    pairs = np.column_stack([rings[i, :3], dots[j, :3]])
+    """By class, all pairs of a block and a dot: int64 [M, 6], each as (shape, top, left)."""
+    blocks, dots = (_all_places(SHAPES[kind]) for kind in ("block", "dot"))
+    i, j = (index.ravel() for index in np.indices((len(blocks), len(dots))))
+    block, dot = ((a[:, 1], a[:, 2], a[:, 3]) for a in (blocks[i], dots[j]))
+    axes = zip(dot[:2], block[:2], strict=True)
+    reach = np.maximum(*(abs(2 * a + dot[2] - 2 * b - block[2]) for a, b in axes))
+    holds = relations(block, dot, 1, CLEAR)
+    holds[reach > 2 * FARTHEST] = False
+    holds[reach > block[2], -1] = False  # a dot on the rim has its centre there
+    pairs = np.column_stack([blocks[i, :3], dots[j, :3]])
     return [pairs[column] for column in holds.T]
 
 

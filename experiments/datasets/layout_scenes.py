@@ -1,4 +1,4 @@
-"""What scenes of `layout` are made of: objects, the ten relations of a dot to a ring, and how they are drawn.
+"""What scenes of `layout` are made of: objects, and the ten relations of a dot to a block.
 
 The data set draws scenes from these tables, and the detector finds the same objects in pictures. Objects are
 made of square cells; a box is (top, left, size), each int64 [N], all in cells or all in pixels.
@@ -15,40 +15,32 @@ RELATIONS = (
     *("right", "below right", "below", "below left", "left", "above left", "above", "above right"),
     *("inside", "on"),
 )
-"""where the dot is, seen from the ring: eight directions clockwise, in its hole, on its rim"""
+"""where the dot is, seen from the block: eight directions clockwise, in its middle, on its rim"""
 CELL = 2
 """side of a cell in pixels"""
 SECTOR = 20.0
 """degrees on each side of a direction in which it holds; between the sectors none does"""
-PALETTE = np.array([[r, g, b] for r in (40, 230) for g in (40, 230) for b in (40, 230)][1:-1], np.uint8)
-"""six hues of one saturation, uint8 [6, 3]; objects of one picture differ in theirs"""
-
-
-def _ring(size: int, *, cut: bool) -> NDArray[np.bool_]:
-    """A square rim one cell wide; `cut`, without its corners."""
-    mask = np.ones((size, size), bool)
-    mask[1:-1, 1:-1] = False
-    if cut:
-        mask[[0, 0, -1, -1], [0, -1, 0, -1]] = False
-    return mask
-
+PALETTE = np.array([[230, 40, 40], [40, 230, 40], [40, 40, 230]], np.uint8)
+"""three hues of one saturation, uint8 [3, 3]; objects of one picture differ in theirs"""
+_CUT = np.ones((4, 4), bool)
+_CUT[[0, 0, -1, -1], [0, -1, 0, -1]] = False
 
 SHAPES: Mapping[str, Sequence[NDArray[np.bool_]]] = {
-    "ring": [_ring(3, cut=False), _ring(4, cut=False), _ring(4, cut=True)],
-    "dot": [np.ones((1, 1), bool), np.ones((2, 2), bool)],
+    "block": [np.ones((3, 3), bool), np.ones((4, 4), bool), _CUT],
+    "dot": [np.ones((2, 2), bool)],
     "bar": [np.ones((1, 2), bool), np.ones((2, 1), bool)],
 }
 """masks of each kind of object, in cells"""
 
 
-def relations(ring: Box, dot: Box, rim: int = CELL, sector: float = SECTOR) -> NDArray[np.bool_]:
-    """Which of `RELATIONS` hold, bool [N, 10]: never more than one. `rim` is how wide the ring's rim is.
+def relations(block: Box, dot: Box, rim: int = CELL, sector: float = SECTOR) -> NDArray[np.bool_]:
+    """Which of `RELATIONS` hold, bool [N, 10]: never more than one. `rim` is how wide the block's rim is.
 
     >>> box = lambda *numbers: tuple(np.array([n]) for n in numbers)
     >>> [RELATIONS[i] for i in np.flatnonzero(relations(box(4, 2, 6), box(6, 10, 2)))]
     ['right']
     """
-    (top, left, size), (dot_top, dot_left, dot_size) = ring, dot
+    (top, left, size), (dot_top, dot_left, dot_size) = block, dot
     below, beside = (2 * a + dot_size - 2 * b - size for a, b in ((dot_top, top), (dot_left, left)))
     reach = np.maximum(abs(below), abs(beside))  # twice the distance of the centres, along the longer axis
     inside = reach <= size - 2 * rim - dot_size

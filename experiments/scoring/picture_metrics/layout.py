@@ -14,11 +14,11 @@ from experiments.scoring.picture_metrics.base import Pictures
 
 CHROMA = 95
 """a pixel is an object's from this difference of its channels on: half of a real one's"""
-WRONG = {"ring": 4, "dot": 1, "bar": 2}
+WRONG = {"block": 8, "dot": 4, "bar": 2}
 """pixels that may lack or be too much of an object that still counts as whole"""
 HIDDEN = 2**-10
 """what a pixel that is not seen counts"""
-STRAY = 2
+STRAY = 4
 """pixels of a hue that may be of no object"""
 
 
@@ -26,7 +26,7 @@ STRAY = 2
 class Layout:
     """Shares of pictures of `layout` whose objects are whole, and whose dot is where the class says.
 
-    `layout_found`: one ring, one dot, at most one bar, all whole, and nothing else. `layout_accuracy`: those
+    `layout_found`: one block, one dot, at most one bar, all whole, and nothing else. `layout_accuracy`: those
     of them in which the relation of the class holds, and no other. Each hue is compared with every object at
     every place, without a network: nothing is guessed. A dot at a random angle is right in 1 of 10 cases. A
     canvas may have any size.
@@ -59,32 +59,32 @@ def detect(pixels: Tensor) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
     allowed = torch.tensor([float(WRONG[kind]) for kind in SHAPES])
     whole = torch.stack(wrong).amin(0).floor() <= allowed[kinds]
     kinds = torch.where(whole, kinds, len(SHAPES)).where(hues.sum((2, 3)) > STRAY, -1)
-    rings, dots, bars, broken = ((kinds == i).sum(1) for i in range(len(SHAPES) + 1))
-    found = ((rings == 1) & (dots == 1) & (bars <= 1) & (broken == 0)).numpy()
-    ring, dot = (boxes[i][torch.arange(len(kinds)), (kinds == i).int().argmax(1)].T.numpy() for i in (0, 1))
-    return found, relations(tuple(ring), tuple(dot)) & found[:, None]
+    blocks, dots, bars, broken = ((kinds == i).sum(1) for i in range(len(SHAPES) + 1))
+    found = ((blocks == 1) & (dots == 1) & (bars <= 1) & (broken == 0)).numpy()
+    block, dot = (boxes[i][torch.arange(len(kinds)), (kinds == i).int().argmax(1)].T.numpy() for i in (0, 1))
+    return found, relations(tuple(block), tuple(dot)) & found[:, None]
 
 
 def _hues(pixels: Tensor) -> Tensor:
-    """Which pixels have each of the six hues, bool [N, 6, H, W]: channels above and below their middle."""
+    """Which pixels have each of the hues, bool [N, 3, H, W]: one channel above the middle, two below."""
     values = pixels.int()
     low, high = values.amin(1, keepdim=True), values.amax(1, keepdim=True)
     code = ((2 * values > low + high) * torch.tensor([4, 2, 1]).view(3, 1, 1)).sum(1, keepdim=True)
-    return (code == torch.arange(1, 7).view(6, 1, 1)) & (high - low >= CHROMA)
+    return (code == torch.tensor([4, 2, 1]).view(3, 1, 1)) & (high - low >= CHROMA)
 
 
 def _nearest(kind: str, hues: Tensor) -> tuple[Tensor, Tensor]:
-    """The object of a kind that is most like each hue: its wrong pixels [N, 6], and its box [N, 6, 3].
+    """The object of a kind that is most like each hue: its wrong pixels [N, 3], and its box [N, 3, 3].
 
     Wrong are pixels of the hue outside the object, and pixels of the object that show the ground; what lies
     behind another object is not seen, and counts a little, so that no more is thought to be there than must.
     """
     n, width = len(hues), hues.shape[-1]
     own, ground = hues.flatten(0, 1)[:, None].float(), (~hues.any(1, keepdim=True)).float()
-    fewest, boxes = torch.full((n, 6), torch.inf), torch.zeros(n, 6, 3, dtype=torch.int64)
+    fewest, boxes = torch.full((n, 3), torch.inf), torch.zeros(n, 3, 3, dtype=torch.int64)
     for shape in SHAPES[kind]:
-        mask = torch.from_numpy(shape).repeat_interleave(CELL, 0).repeat_interleave(CELL, 1)[None, None].float()
-        seen = F.conv2d(own, mask).unflatten(0, (n, 6))[:, :, 0]
+        mask = torch.from_numpy(np.kron(shape, np.ones((CELL, CELL))))[None, None].float()
+        seen = F.conv2d(own, mask).unflatten(0, (n, 3))[:, :, 0]
         wrong = hues.sum((2, 3))[:, :, None, None] - seen + F.conv2d(ground, mask)
         wrong += HIDDEN * (mask.sum() - seen)
         least, place = wrong.flatten(2).min(2)
