@@ -25,13 +25,6 @@ PRESETS = {
         train=TrainConfig(steps=20, batch=32, warmup_steps=2, averages=("warmup:decay=0.9",), log_every=5),
         eval=EvalConfig(samplers=("euler:steps=4", "heun:steps=2"), n=(100,), chunk=25, every=10, every_n=50),
     ),
-    "layout": RunConfig(
-        preset="layout",
-        data=DataConfig(name="layout"),
-        model=ModelConfig(dim=64, depth=4, num_heads=4, patch=2),
-        train=TrainConfig(steps=2000, batch=64),
-        eval=EvalConfig(samplers=("euler:steps=50",), extractor="layout"),
-    ),
     "cifar10": RunConfig(
         preset="cifar10", data=DataConfig(name="cifar10"), model=_CIFAR, train=_CIFAR_TRAIN, eval=_CIFAR_EVAL
     ),

@@ -12,7 +12,7 @@ PROBES: Registry[Any] = Registry(
     "probe", "PROBES", "experiments.scoring.probes", shown=("values", "default_on", "cost")
 )
 PICTURE_METRICS: Registry[Any] = Registry(
-    "picture metric",
+    "picture_metric",
     "PICTURE_METRICS",
     "experiments.scoring.picture_metrics",
     shown=("values", "min_images"),

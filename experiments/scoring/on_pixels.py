@@ -33,9 +33,10 @@ class OnPixels:
         """What `n` held-out pictures score, or all where they are fewer."""
         return self._once("held-out", min(n, len(self.images.held_out)))
 
-    def untrained(self, n: int) -> dict[str, float]:
-        """What as many pictures of a network that has learned nothing score, see `untrained_pictures`."""
-        return self._once("untrained", min(n, len(self.images.held_out)))
+    @property
+    def untrained(self) -> dict[str, float]:
+        """What pictures of a network that has learned nothing score: as many as are held out."""
+        return self._once("untrained", len(self.images.held_out))
 
     def _once(self, part: str, n: int) -> dict[str, float]:
         if (part, n) not in self._kept:

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from experiments.cli.progress import Progress
-from experiments.config.measures import measures_on, most_images
+from experiments.config.measures import measures_on
 from experiments.records.run_folder import RunFolder
 from experiments.records.score import NOTHING, Score, ScoreKey
 from experiments.scoring.extractors.base import Extractor, Features
@@ -106,7 +106,7 @@ class Scorer:
         """
         self.reference.make()
         self.ranks.first(self.reference.try_metrics)
-        self.ranks.first(lambda: self.on_pixels.untrained(most_images()))
+        self.ranks.first(lambda: self.on_pixels.untrained)
 
     def clean(self) -> None:
         """Remove samples of jobs that are done but were killed before they cleaned up."""
@@ -181,7 +181,7 @@ class Scorer:
         real, pixels = self.reference, self.on_pixels
         features = samples.features[:n]
         values = measure_all(features, real.train) | pixels.values(pictures.first(n))
-        floors, untrained = real.floors(n) | pixels.floors(n), real.untrained | pixels.untrained(n)
+        floors, untrained = real.floors(n) | pixels.floors(n), real.untrained | pixels.untrained
         more: dict[str, dict[str, Any]] = {"fd": from_held_out(features, real.train, real.held_out)}
         for value, claimed in measures_on(self.data_set).items():
             name = claimed.seen_by(self.extractor.name)
@@ -200,7 +200,7 @@ class Scorer:
                 extractor=name,
                 metric=value_name(value, name),
                 n=n,
-                n_real=None if name == NOTHING else len(real.train),
+                n_real=len(real.images.held_out if name == NOTHING else real.train),
                 sampling_seed=job.sampling_seed,
             )
             yield Score(key=key, value=values[value], better=claimed.better, real_floor=floors[value],

@@ -65,6 +65,10 @@ NEW = (
 )
 
 
+IN_FLOAT32 = ("kid_digits", "precision_digits", "recall_digits")
+"""metrics that were computed in float32 then"""
+
+
 def old_rows(file: Path) -> list[dict[str, str]]:
     """Rows of a table that 2cdd03a wrote, as they are written today, without what takes time."""
     with open(file, newline="") as text:
@@ -75,7 +79,8 @@ def old_rows(file: Path) -> list[dict[str, str]]:
 
 
 def new_rows(folder: Path) -> list[dict[str, str]]:
-    found = rows(folder)
+    """Rows of a table of today without what takes time, and without metrics that came later."""
+    found = [row for row in rows(folder) if row["extractor"] != "-"]
     assert {(row["tokens"], row["extrapolation"], row["classes"]) for row in found} == {
         ("trained", "none", "data")
     }
@@ -85,12 +90,13 @@ def new_rows(folder: Path) -> list[dict[str, str]]:
 def agree(found: list[dict[str, str]], expected: list[dict[str, str]], bits: bool) -> None:
     assert len(found) == len(expected) > 0
     for a, b in zip(found, expected, strict=True):
-        loose = () if bits else ("value", "real_floor", "images_sha256")
+        same = bits and a["metric"] not in IN_FLOAT32
+        loose = () if same else ("value", "real_floor", *(() if bits else ("images_sha256",)))
         assert {k: v for k, v in a.items() if k not in loose} == {
             k: v for k, v in b.items() if k not in loose
         }
         assert float(a["value"]) == pytest.approx(
-            float(b["value"]), rel=0 if bits else 0.05, abs=1e-9 if bits else 0.05
+            float(b["value"]), rel=0 if same else 0.05, abs=1e-9 if same else 1e-4 if bits else 0.05
         )
 
 

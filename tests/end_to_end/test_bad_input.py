@@ -50,6 +50,7 @@ def desk(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for name in ("run", "unfinished", "damaged", "torn", "foreign", "alien", "plugged"):
         shutil.copytree(finished, desk / name)
     shutil.rmtree(desk / "unfinished/checkpoints")
+    (desk / "unfinished/ending.json").unlink()
     for file in (desk / "damaged/checkpoints").iterdir():
         file.write_bytes(file.read_bytes()[:-1] + b"x")
     (desk / "torn/config.json").write_text("{")

@@ -49,6 +49,7 @@ def test_an_unfinished_run_is_resumed_to_the_bits_it_would_have_had(old, same_ma
 
 
 def test_a_finished_run_is_found_and_scored_under_one_more_sampler(old, same_machine):
+    done("run", *SMOKE, "--out", "runs/finished")  # what is measured on pixels came later
     again = call("run", *SMOKE, "--out", "runs/finished")
     assert (again.code, "is finished; nothing to do" in again.out) == (0, True), again.err
     there = call("evaluate", "runs/finished")
@@ -137,6 +138,7 @@ def test_a_migrated_run_keeps_its_weights(old):
     done = call("migrate", "runs/finished")
     assert "checkpoint of step 20 written again" in done.out, done.err
     assert weights(Path("runs/finished")) == before
+    assert call("evaluate", "runs/finished").code == 0  # metrics that came later
     assert "nothing to do" in call("evaluate", "runs/finished").out
 
 

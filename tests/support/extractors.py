@@ -8,6 +8,7 @@ from experiments.config.run import DataConfig
 from experiments.datasets import Images, load
 from experiments.scoring.extractors.base import Extractor, Features
 from experiments.scoring.extractors.load import load_extractor
+from experiments.scoring.picture_metrics.base import Pictures
 
 
 def pictures(n: int, channels: int = 1, size: int = 8, seed: int = 0) -> Tensor:
@@ -31,3 +32,9 @@ def digits_fixture() -> Extractor:
 def images_fixture() -> Images:
     """The digits."""
     return load(DataConfig())
+
+
+def scenes_for(data_set: str | None, which: range) -> Pictures:
+    """Training pictures with their classes, of digits where any data set will do; patches of 2 pixels."""
+    found, rows = load(DataConfig(name=data_set or "digits")), slice(which.start, which.stop)
+    return Pictures(torch.from_numpy(found.train[rows]), torch.from_numpy(found.train_labels[rows]), 2)

@@ -29,6 +29,7 @@ from golden_values import (
     metric,
     objective,
     optimizer,
+    picture_metric,
     position,
     probed,
     schedule,
@@ -40,7 +41,7 @@ from golden_values import (
 )
 
 import rope_dit
-from experiments.config.registries import EXTRACTORS, METRICS, PROBES
+from experiments.config.registries import EXTRACTORS, METRICS, PICTURE_METRICS, PROBES
 from experiments.scoring.extractors.classifier_file import WEIGHTS
 from rope_dit.config import NUMERICS
 from rope_dit.randomness import Stream
@@ -130,6 +131,7 @@ KINDS = {
     "guidances": registered(GUIDANCES, guidance, 1e-9),
     # fewer pictures than dimensions: the square root of a covariance that lacks rank keeps half of its digits
     "metrics": registered(METRICS, metric, 1e-5),
+    "picture_metrics": registered(PICTURE_METRICS, picture_metric, 1e-9),
     # float32 networks, a few layers deep
     "probes": registered(PROBES, probed, 1e-4, 1e-5),
     # float32 convolutions, which every processor sums in another order

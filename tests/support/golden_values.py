@@ -5,17 +5,19 @@ from typing import Any
 
 import torch
 from contract_grids import grid_options
+from extractors import scenes_for
 from sites import site_of
 from subjects import subject
 from torch import Tensor
 
-from experiments.config.registries import METRICS
+from experiments.config.registries import METRICS, PICTURE_METRICS
 from experiments.config.run import DataConfig
 from experiments.datasets import load
 from experiments.datasets.batches import Batches
 from experiments.scoring.extractors.base import Features
 from experiments.scoring.extractors.classifier_file import WEIGHTS
 from experiments.scoring.extractors.load import load_extractor
+from experiments.scoring.picture_metrics.base import Pictures
 from experiments.scoring.probes import probe
 from rope_dit.config import ModelConfig, TrainConfig
 from rope_dit.densities.base import build_density
@@ -152,6 +154,17 @@ def guidance(name: str) -> Values:
         v = spec.velocity(network, labels, 3, lambda x, t, labels: network(x, t / 2, labels))
         values += [number for t in (0.0, 0.375, 1.0) for number in spread(v(x, torch.tensor(t)))]
     return values
+
+
+def picture_metric(name: str) -> Values:
+    """Of pictures of the data set that it is for, of those with other classes, and of noisy ones."""
+    measure, data_set = PICTURE_METRICS.load(name)().measure, PICTURE_METRICS[name].claims.get("data_set")
+    real, more = scenes_for(data_set, range(60)), scenes_for(data_set, range(60, 120))
+    rough = (more.pixels.int() + torch.arange(more.pixels.shape[-1]) % 3 * 12).clamp(0, 255).to(torch.uint8)
+    turned, noisy = (
+        Pictures(*one, more.patch) for one in ((more.pixels, more.labels.roll(1)), (rough, more.labels))
+    )
+    return [value for one in (more, turned, noisy) for _, value in sorted(measure(one, real).items())]
 
 
 def metric(name: str) -> Values:

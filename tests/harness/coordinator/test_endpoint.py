@@ -114,7 +114,7 @@ def test_a_metric_goes_by_either_name(metric):
     [
         (
             {"metric": "fdd"},
-            "endpoint.metric got 'fdd', expected one of fd, is, kid, precision, recall. Did you mean",
+            "endpoint.metric got 'fdd', expected one of fd, is, kid, precision, recall, seam. Did you mean",
         ),
         ({"metric": "fid"}, "endpoint.metric got 'fid', expected one of fd"),
         (

@@ -26,7 +26,7 @@ from PIL import Image
 from safetensors import safe_open
 from safetensors.torch import save_file
 
-from experiments.config.registries import METRICS
+from experiments.config.measures import measures_on
 from experiments.config.run import RunConfig
 from experiments.runner.execute import make_scorer
 from experiments.runner.reopen import open_run, read_config
@@ -42,7 +42,7 @@ from rope_dit.registry import POS_EMBEDS, SOLVERS
 from rope_dit.samplers.spec import SamplerSpec
 
 PLAIN = "cfg:begin=0,end=1,weight=1"
-VALUES = {value_name(value, "digits") for metric in METRICS for value in metric.claims["values"]}
+VALUES = {value_name(value, one.seen_by("digits")) for value, one in measures_on("digits").items()}
 # (train_step, sampler, n) of the smoke preset: two curve points, then both samplers
 DECLARED = [
     ("10", "euler-4", "50"),
@@ -84,7 +84,9 @@ def test_scores_are_what_the_preset_declares(finished):
     assert sorted(keys) == sorted((*job, value) for job in DECLARED for value in VALUES)
     for row in found:
         assert (row["arm"], row["seed"], row["guidance"]) == ("rope2d:theta=100", "0", PLAIN)
-        assert (row["ema"], row["extractor"], row["n_real"]) == ("0.9", "digits", "1437")
+        against = ("-", "360") if row["metric"] == "seam" else ("digits", "1437")
+        assert (row["ema"], row["extractor"], row["n_real"]) == ("0.9", *against)
+        assert row["classes"] == "proportional"
         assert float(row["value"]) == float(row["value"])  # no NaN
         assert float(row["nfe"]) == 4
 
@@ -209,7 +211,10 @@ def test_pictures_of_a_folder_in_one_class():
         Image.frombytes("L", (8, 8), pixels).save(f"mine/{i:03d}.png")
     result = call("run", *QUICK, "--data", "folder:mine", "--out", "run")
     assert result.code == 0, result.err
-    assert {row["n_real"] for row in rows(Path("run"))} == {"180"}
+    assert {(row["extractor"], row["n_real"]) for row in rows(Path("run"))} == {
+        ("digits", "180"),
+        ("-", "20"),
+    }
 
 
 def test_evaluations_are_those_declared_and_guidance_doubles_them(copy):

@@ -108,11 +108,11 @@ def test_runs_and_scores_take_it_by_name(plugin, copy):
     own = ("--plugins", "own")
     made = call("run", *QUICK, *own, "--eval.extractor", "edges", "--out", "mine")
     assert made.code == 0, made.err
-    assert {row["extractor"] for row in rows(Path("mine"))} == {"edges"}
+    assert {row["extractor"] for row in rows(Path("mine"))} == {"edges", "-"}
     assert "fd_edges" in {row["metric"] for row in rows(Path("mine"))}
     added = call("evaluate", "run", *own, "--extractor", "edges", "--samplers", "heun:steps=1")
     assert added.code == 0, added.err
-    assert {row["extractor"] for row in rows(copy)} == {"digits", "edges"}
+    assert {row["extractor"] for row in rows(copy)} == {"digits", "edges", "-"}
     plugin("- 0.5", "- 0.25")
     other = call("evaluate", "run", *own, "--extractor", "edges", "--samplers", "rk4:steps=1")
     assert "run was scored with another extractor edges" in other.err

@@ -190,10 +190,12 @@ def test_claims_are_held_to_be_whole(
 def test_all_that_ships_claims_what_it_must() -> None:
     assert {value: one.better for value, one in measures().items()} == {
         "fd": "lower", "is": "higher", "kid": "lower", "precision": "higher", "recall": "higher",
+        "layout_accuracy": "higher", "layout_found": "higher", "seam": "lower",
     }  # fmt: skip
     assert [value for value, one in measures().items() if one.needs_rank] == ["fd"]
     assert {value: one.learned for value, one in measures().items()} == {
         "fd": 0.1, "is": 0.5, "kid": 0.1, "precision": 0.5, "recall": 0.5,
+        "layout_accuracy": 0.85, "layout_found": None, "seam": None,
     }  # fmt: skip
 
 

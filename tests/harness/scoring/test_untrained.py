@@ -57,4 +57,4 @@ def test_a_run_says_it_beside_every_score(finished):
     assert {metric: round(value, 2) for metric, value in found}.items() >= {
         "is_digits": 1.6, "precision_digits": 0.33, "recall_digits": 0.11
     }.items()  # fmt: skip
-    assert len(found) == 5  # the same for every n
+    assert len(found) == 6  # the same for every n
