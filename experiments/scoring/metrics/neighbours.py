@@ -19,7 +19,7 @@ def nearest(some_ND: Tensor, others_MD: Tensor, k: int) -> Tensor:
     """Squared distances to the k nearest of `others`, float64 [N, k], nearest first.
 
     >>> line = torch.tensor([[0.0], [1.0], [3.0]])
-    >>> nearest(line + 1000, line + 1000, 2).tolist()
+    >>> nearest(line + 1000, line + 1000, 2).round(decimals=6).tolist()
     [[0.0, 1.0], [0.0, 1.0], [0.0, 4.0]]
     """
     return torch.cat([_distances(*block).topk(k, 1, largest=False).values

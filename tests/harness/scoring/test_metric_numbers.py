@@ -51,7 +51,7 @@ def test_kid_is_torch_fidelitys_in_float64(monkeypatch: pytest.MonkeyPatch, n: i
 
 @pytest.mark.parametrize("offset", [0.0, 100.0, 10_000.0])
 def test_precision_and_recall_do_not_see_where_zero_is(offset: float) -> None:
-    """In float32 all but the first come out wrong; halves are exact, so the sets are the same."""
+    """The offset is taken away again: multiples of 1/1024 stay exact, so the sets are the same."""
     a, b = (moved(Features((2**10 * one.pool).round() / 2**10, one.logits), offset)
             for one in (normal(300, 16, mean=0.2), normal(400, 16, seed=1)))  # fmt: skip
     assert PrecisionRecall().measure(a, b) == {"precision": pytest.approx(232 / 300), "recall": 0.72}
