@@ -85,7 +85,8 @@ def cases() -> Iterator[object]:
 def test_it_is_listed_keeps_its_contract_and_runs(recipe, mine):
     ((kind, name),) = recipe.items(mine)
     assert f"  {name}" in typed(f"python -m experiments.run --plugins mine --list {kind}")
-    assert name in recipe.command or kind in ("metrics", "figures", "extrapolations", "probes")
+    unnamed = ("metrics", "picture_metrics", "figures", "extrapolations", "probes")
+    assert name in recipe.command or kind in unnamed
     add_plugins(mine)
     kept = 0
     for spec in REGISTRIES[kind][name].specs():

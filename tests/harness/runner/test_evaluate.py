@@ -102,7 +102,7 @@ def test_weights_of_the_run_s_extractor_do_not_stay_with_another(copy):
     record["config"]["eval"] |= {"extractor": "inception", "inception_weights": "nowhere.pth"}
     (copy / "config.json").write_text(json.dumps(sealed(record)))
     added = evaluated(copy, "--extractor", "digits", "--samplers", "rk4:steps=1")
-    assert values(added, "extractor") == {("digits",)}
+    assert values(added, "extractor") == {("digits",), ("-",)}
     for again in ((), ("--extractor", "inception")):
         result = call("evaluate", "run", *again)
         assert (result.code, "nowhere.pth" in result.err) == (2, True)
