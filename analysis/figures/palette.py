@@ -86,7 +86,9 @@ def sentence(text: str) -> Figure:
     """Return a figure that only says why there is nothing to draw."""
     with style():
         made = figure(6.4, 0.8)
-        made.text(0.5, 0.5, text, ha="center", va="center", style="italic")
+        ax = made.subplots()  # notebooks do not show figures without axes
+        ax.set_axis_off()
+        ax.text(0.5, 0.5, text, ha="center", va="center", style="italic", transform=ax.transAxes)
     return made
 
 

@@ -1,8 +1,9 @@
 """What metrics claim of the values that they return, read from their files and checked. Imports no torch."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
+from numbers import Real
 from typing import Any
 
 from experiments.config.registries import METRICS, PICTURE_METRICS
@@ -75,6 +76,16 @@ def measures() -> dict[str, Measure]:
 def measures_on(data_set: str) -> dict[str, Measure]:
     """Those that mean something on this data set, named as registered."""
     return {value: one for value, one in measures().items() if one.data_set in (None, data_set)}
+
+
+def check_values(found: Mapping[str, Any], claimed: Collection[str]) -> None:
+    """Raise ValueError or TypeError where a metric returned other values than it claims, or no numbers."""
+    if found.keys() != {*claimed}:
+        got, expected = (", ".join(sorted(keys)) or "nothing" for keys in (found, claimed))
+        raise ValueError(f"returned {got}; expected {expected}, which it claims as its values")
+    for value, got in found.items():
+        if not isinstance(got, Real):
+            raise TypeError(f"returned {value} = {got!r}, expected a number, as float() makes it")
 
 
 def most_images() -> int:

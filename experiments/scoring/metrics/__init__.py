@@ -12,11 +12,10 @@ Metrics see features and nothing else: they import the registry and claims, the 
 """
 
 from functools import lru_cache
-from numbers import Real
 from typing import TYPE_CHECKING
 
 from experiments.cli.plugins import plugin_errors
-from experiments.config.measures import measures
+from experiments.config.measures import check_values, measures
 from experiments.config.registries import METRICS
 from experiments.config.text import NOTHING
 from rope_dit.errors import UserError
@@ -61,13 +60,7 @@ def measure_all(generated: "Features", real: "Features") -> dict[str, float]:
             raise UserError(f"{name} needs at least {needed} generated and real pictures; got {there}.")
         with plugin_errors(METRICS[name]):
             found = METRICS.load(name)().measure(generated, real)
-            claimed = {value for value, one in known.items() if one.metric == name}
-            if found.keys() != claimed:
-                got, expected = (", ".join(sorted(keys)) or "nothing" for keys in (found, claimed))
-                raise ValueError(f"returned {got}; expected {expected}, which it claims as its values")
-            for value, got in found.items():
-                if not isinstance(got, Real):
-                    raise TypeError(f"returned {value} = {got!r}, expected a number, as float() makes it")
+            check_values(found, {value for value, one in known.items() if one.metric == name})
         scores |= found
     return scores
 

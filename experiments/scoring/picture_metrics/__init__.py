@@ -7,11 +7,10 @@ Picture metrics see pixels and nothing else: they import the registry and claims
 set that they judge is drawn with.
 """
 
-from numbers import Real
 from typing import TYPE_CHECKING
 
 from experiments.cli.plugins import plugin_errors
-from experiments.config.measures import measures_on
+from experiments.config.measures import check_values, measures_on
 from experiments.config.registries import PICTURE_METRICS
 
 if TYPE_CHECKING:
@@ -30,12 +29,6 @@ def measure_pictures(generated: "Pictures", real: "Pictures", data_set: str) -> 
     for name in dict.fromkeys(one.metric for one in known.values()):
         with plugin_errors(PICTURE_METRICS[name]):
             found = PICTURE_METRICS.load(name)().measure(generated, real)
-            claimed = {value for value, one in known.items() if one.metric == name}
-            if found.keys() != claimed:
-                got, expected = (", ".join(sorted(keys)) or "nothing" for keys in (found, claimed))
-                raise ValueError(f"returned {got}; expected {expected}, which it claims as its values")
-            for value, got in found.items():
-                if not isinstance(got, Real):
-                    raise TypeError(f"returned {value} = {got!r}, expected a number, as float() makes it")
+            check_values(found, {value for value, one in known.items() if one.metric == name})
         scores |= found
     return scores
