@@ -138,6 +138,6 @@ def test_nothing_to_draw_is_said():
         all_pairs(endpoint(arms=["none"]), lambda *_: True),
         sample_grids({}),
     ):
-        (only,) = made.texts
+        (only,) = made.axes[0].texts
         assert only.get_text().startswith("No ")
         assert not made.axes
