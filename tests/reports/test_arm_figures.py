@@ -140,4 +140,4 @@ def test_nothing_to_draw_is_said():
     ):
         (only,) = made.axes[0].texts
         assert only.get_text().startswith("No ")
-        assert not made.axes
+        assert not made.axes[0].axison  # nothing but the sentence is drawn
