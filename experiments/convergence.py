@@ -5,7 +5,7 @@ exact solution from the same noise (rk4 at 1,000 steps), in units of pixels in [
 pictures. Adaptive solvers come with three tolerances; stochastic ones have scores alone.
 
   python -m experiments.convergence runs/rope2d-s0-1f00c4d2 --out analysis/results/solvers/points.csv
-  python -m analysis.figures.convergence analysis/results/solvers/points.csv --out docs/solvers.png
+  python -m analysis.figures.apart.convergence analysis/results/solvers/points.csv --out docs/solvers.png
 """
 
 import csv

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 from subjects import subject
 
-from analysis.figures.attention import HEADS, MAPS, command, draw, read
+from analysis.figures.apart.attention import TABLES, draw, read
+from analysis.figures.apart.drawing import drawing, read_table
 from experiments.scoring.probes.attention_base import seen
 from rope_dit.errors import UserError
 
@@ -18,7 +19,7 @@ def folder(tmp_path_factory):
 
 
 def test_dots_and_maps_are_those_of_the_tables(folder):
-    heads, maps = read(folder / "heads.csv", HEADS), read(folder / "maps.csv", MAPS)
+    heads, maps = read(folder)
     made = draw(heads, maps)
     left, right, *pictures = made.axes
     for ax, value in ((left, "distance"), (right, "share")):
@@ -33,16 +34,17 @@ def test_dots_and_maps_are_those_of_the_tables(folder):
 
 def test_the_command_writes_it(folder, tmp_path, capsys):
     out = tmp_path / "new" / "attention.png"
+    command = drawing("this", "", lambda path: draw(*read(path)))
     assert command([str(folder), "--out", str(out)], None) == 0
     assert out.read_bytes().startswith(b"\x89PNG")
     assert capsys.readouterr().out == f"{out}\n"
 
 
 def test_what_is_no_table_of_it_is_refused(folder, tmp_path):
-    with pytest.raises(UserError, match=r"nothing\.csv"):
-        read(tmp_path / "nothing.csv", HEADS)
-    with pytest.raises(UserError, match="no column query"):
-        read(folder / "heads.csv", ("layer", "query"))
-    (tmp_path / "empty.csv").write_text(",".join(HEADS) + "\n")
+    with pytest.raises(UserError, match=r"heads\.csv"):
+        read(tmp_path)
+    with pytest.raises(UserError, match="no column query; expected a table of somebody"):
+        read_table(folder / "heads.csv", ("layer", "query"), "somebody")
+    (tmp_path / "heads.csv").write_text(",".join(TABLES["heads"]) + "\n")
     with pytest.raises(UserError, match="no rows"):
-        read(tmp_path / "empty.csv", HEADS)
+        read(tmp_path)

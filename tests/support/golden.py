@@ -15,23 +15,19 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from golden_harness import dataset, extractor, metric, picture_metric, probed
 from golden_values import (
     RUNS,
     Values,
     average,
     coupling,
-    dataset,
     density,
-    extractor,
     extrapolation,
     grid,
     guidance,
-    metric,
     objective,
     optimizer,
-    picture_metric,
     position,
-    probed,
     schedule,
     solver,
     stream,
@@ -136,7 +132,7 @@ KINDS = {
     "probes": registered(PROBES, probed, 1e-4, 1e-5),
     # float32 convolutions, which every processor sums in another order
     "extractors": data(sorted(path.stem for path in WEIGHTS.glob("*.json")), extractor, 1e-4, EXTRACTORS),
-    "datasets": data(["digits"], dataset, 0),  # the only one whose pictures are on every machine
+    "datasets": data(["digits", "layout"], dataset, 0),  # those whose pictures are on every machine
     "streams": numerics([each.name for each in Stream], stream, 0),  # equal bits everywhere are promised
     # float64, but for what the variant and the time bring in float32
     "networks": numerics(RUNS, velocity, 1e-5, 1e-5),

@@ -6,7 +6,7 @@ import math
 import pytest
 from commands import call, copy_fixture, finished_fixture, work_elsewhere  # noqa: F401  fixtures
 
-from analysis.figures import convergence as drawing
+from analysis.figures.apart import convergence as drawing
 from experiments.scoring import convergence
 from rope_dit.errors import UserError
 from rope_dit.samplers.spec import SamplerSpec

@@ -1,62 +1,35 @@
 """Draw what the probe `attention` saw: how far the heads of each layer look, at how many, and three maps.
 
-python -m analysis.figures.attention FOLDER --out attention.png
+python -m analysis.figures.apart.attention FOLDER --out attention.png
 
 FOLDER holds `heads.csv` and `maps.csv`, which `Seen.heads()` and `Seen.maps()` of the probe give.
 """
 
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
 import pandas as pd
 import seaborn as sns
-import tyro
 from matplotlib.figure import Figure, SubFigure
 from matplotlib.ticker import MaxNLocator
 
+from analysis.figures.apart.drawing import drawing, read_table
 from analysis.figures.palette import SAFE, figure, style
-from experiments.cli.arguments import parse
-from experiments.cli.main import OK, StopFlag, main
-from experiments.cli.outputs import check_folder
-from rope_dit.errors import UserError
+from experiments.cli.main import main
 
-HEADS = ("layer", "head", "distance", "entropy", "share")
-MAPS = ("layer", "head", "query", "row", "column", "share")
-
-
-@dataclass(frozen=True, kw_only=True)
-class FigureConfig:
-    """What to draw."""
-
-    seen: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="FOLDER")]
-    """folder with heads.csv and maps.csv"""
-    out: Path
-    """PNG or SVG to write"""
+TABLES = {
+    "heads": ("layer", "head", "distance", "entropy", "share"),
+    "maps": ("layer", "head", "query", "row", "column", "share"),
+}
+"""columns of each file"""
 
 
-def command(args: list[str], stop: StopFlag) -> int:
-    """Draw and write; returns the exit code."""
-    wanted = parse(FigureConfig, None, args, "python -m analysis.figures.attention", __doc__)
-    check_folder(wanted.out.parent, "--out")
-    made = draw(read(wanted.seen / "heads.csv", HEADS), read(wanted.seen / "maps.csv", MAPS))
-    wanted.out.parent.mkdir(parents=True, exist_ok=True)
-    made.savefig(wanted.out, facecolor="white")
-    print(wanted.out)
-    return OK
-
-
-def read(path: Path, columns: tuple[str, ...]) -> pd.DataFrame:
-    """Rows of a table. Raises UserError where it lacks one of these columns, or rows."""
-    try:
-        rows = pd.read_csv(path)
-    except (OSError, ValueError) as error:
-        raise UserError(f"{path}: {error}; expected a table of the probe attention.") from None
-    if missing := [name for name in columns if name not in rows]:
-        raise UserError(f"{path} has no column {missing[0]}; expected a table of the probe attention.")
-    if rows.empty:
-        raise UserError(f"{path} has no rows; expected a table of the probe attention.")
-    return rows
+def read(folder: Path) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Heads and maps. Raises UserError where a table is none of the probe's."""
+    heads, maps = (
+        read_table(folder / f"{name}.csv", columns, "the probe attention") for name, columns in TABLES.items()
+    )
+    return heads, maps
 
 
 def draw(heads: pd.DataFrame, maps: pd.DataFrame) -> Figure:
@@ -91,4 +64,4 @@ def _dots(part: SubFigure, heads: pd.DataFrame) -> None:
 
 
 if __name__ == "__main__":
-    main(command)
+    main(drawing("analysis.figures.apart.attention", __doc__, lambda folder: draw(*read(folder))))

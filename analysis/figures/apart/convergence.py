@@ -1,56 +1,26 @@
 """Draw what `experiments.convergence` wrote: distances to the exact solution and scores against cost.
 
-python -m analysis.figures.convergence analysis/results/solvers/points.csv --out docs/solvers.png
+python -m analysis.figures.apart.convergence analysis/results/solvers/points.csv --out docs/solvers.png
 """
 
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
 
 import matplotlib.ticker as ticker
 import pandas as pd
 import seaborn as sns
-import tyro
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from analysis.figures.apart.drawing import drawing, read_table
 from analysis.figures.palette import MARKERS, colors, figure, style
-from experiments.cli.arguments import parse
-from experiments.cli.main import OK, StopFlag, main
-from experiments.cli.outputs import check_folder
-from rope_dit.errors import UserError
+from experiments.cli.main import main
 
 COLUMNS = ("solver", "sampler", "nfe", "rms", "n")
 
 
-@dataclass(frozen=True, kw_only=True)
-class FigureConfig:
-    """What to draw."""
-
-    points: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="CSV")]
-    """table of experiments.convergence"""
-    out: Path
-    """PNG or SVG to write"""
-
-
-def command(args: list[str], stop: StopFlag) -> int:
-    """Draw and write; returns the exit code."""
-    wanted = parse(FigureConfig, None, args, "python -m analysis.figures.convergence", __doc__)
-    check_folder(wanted.out.parent, "--out")
-    wanted.out.parent.mkdir(parents=True, exist_ok=True)
-    draw(read(wanted.points)).savefig(wanted.out, facecolor="white")
-    print(wanted.out)
-    return OK
-
-
 def read(path: Path) -> pd.DataFrame:
     """Points of a table, one row a sampler. Raises UserError where it is none of these tables."""
-    try:
-        points = pd.read_csv(path)
-    except (OSError, ValueError) as error:
-        raise UserError(f"{path}: {error}; expected a table of experiments.convergence.") from None
-    if missing := [name for name in COLUMNS if name not in points]:
-        raise UserError(f"{path} has no column {missing[0]}; expected a table of experiments.convergence.")
+    points = read_table(path, COLUMNS, "experiments.convergence")
     # of adaptive solvers the options are tolerances, and their points one curve
     adaptive = points["sampler"].str.contains("rtol=")
     points.loc[adaptive, "solver"] = points["sampler"].str.partition(":")[0]
@@ -89,4 +59,4 @@ def _scales(ax: Axes, nfes: list[float]) -> None:
 
 
 if __name__ == "__main__":
-    main(command)
+    main(drawing("analysis.figures.apart.convergence", __doc__, lambda path: draw(read(path))))
