@@ -14,6 +14,7 @@ import pandas as pd
 
 from analysis import stats
 from analysis.judging.judge import judge
+from analysis.judging.margin import nothing_learned
 from analysis.stats.between import Gain, better_low, gain_in_gaps, gain_in_spreads, interaction
 from analysis.stats.intervals import Array, interval
 from analysis.stats.pairs import Pair, pairs_of
@@ -51,9 +52,9 @@ class Side:
     compared: Sequence[stats.Comparison]
 
     @property
-    def is_whole(self) -> bool:
+    def is_sound(self) -> bool:
         """Whether anything may be concluded from it."""
-        return not (self.study.partial or self.study.withheld)
+        return not (self.study.partial or self.study.withheld or nothing_learned(self.study))
 
     @cached_property
     def oriented(self) -> pd.DataFrame:
@@ -122,10 +123,10 @@ class Across:
 
         Columns: arm, against; unit (see UNITS); first, first_gain, second, second_gain: studies' titles and
         gains, above 0 where the arm is better; difference, low, high: first minus second, 95 %. None of
-        studies that are not whole, and where no gain can be had.
+        studies from which nothing may be concluded, and where no gain can be had.
         """
         found = []
-        for (first, second), unit in _products(self._whole, UNITS):
+        for (first, second), unit in _products(self._sound, UNITS):
             for arm in self._common(first, second):
                 gains = [side.gain(arm, self.baseline, unit) for side in (first, second)]
                 apart = interaction(*gains)
@@ -138,17 +139,17 @@ class Across:
     def taus(self) -> pd.DataFrame:
         """Kendall's tau of the ranking of the common arms: first, second, arms (how many), tau, low, high.
 
-        None of studies that are not whole.
+        None of studies from which nothing may be concluded.
         """
         rng, found = np.random.default_rng(0), []
-        for first, second in combinations(self._whole, 2):
+        for first, second in combinations(self._sound, 2):
             tau = stats.tau_between(first.oriented, second.oriented, rng)
             found.append((first.title, second.title, tau.n, tau.value, tau.low, tau.high))
         return pd.DataFrame(found, columns=["first", "second", "arms", "tau", "low", "high"])
 
     @property
-    def _whole(self) -> list[Side]:
-        return [side for side in self.sides if side.is_whole]
+    def _sound(self) -> list[Side]:
+        return [side for side in self.sides if side.is_sound]
 
     def _common(self, first: Side, second: Side) -> list[str]:
         """Arms, but for the baseline, that both have beside the baseline."""

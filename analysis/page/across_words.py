@@ -62,8 +62,9 @@ def interactions(found: Across) -> list[str]:
     baseline = found.names[found.baseline]
     if table.empty:
         return [
-            f"No gain over {baseline} can be set beside that of another study: that takes two whole studies "
-            f"with {baseline} and another common arm, a real floor, and {FEWEST_SEEDS} seeds for a spread."
+            f"No gain over {baseline} can be set beside that of another study: that takes two studies that "
+            f"are whole and have learned, with {baseline} and another common arm, a real floor, and "
+            f"{FEWEST_SEEDS} seeds for a spread."
         ]
     return [line for unit, own in table.groupby("unit", sort=False) for line in _of_unit(str(unit), own)]
 

@@ -3,9 +3,9 @@
   python -m experiments.study digits
 
 Cost: 28 runs, 20 minutes on 2 CPU cores (38 CPU minutes, AMD EPYC, Zen 4).
-Expected: fd_digits, mean of 7 seeds and half-width of its 95 % interval: learned 0.80 +- 0.11, rope1d
-0.88 +- 0.16, rope2d 1.03 +- 0.24, none 12.49 +- 0.20; against learned, none (adjusted p < 0.001) and rope2d
-(0.039) are worse and rope1d (0.217) is inconclusive. On 4 x 4 tokens: nothing follows for larger grids.
+Expected: fd_digits, mean of 7 seeds and half-width of its 95 % interval: learned 0.76 +- 0.07, rope1d
+0.82 +- 0.10, rope2d 0.98 +- 0.17, none 12.53 +- 0.21; against learned, none (adjusted p < 0.001) and rope2d
+(0.022) are worse and rope1d (0.154) is inconclusive. On 4 x 4 tokens: nothing follows for larger grids.
 """
 
 from experiments.config.study import study

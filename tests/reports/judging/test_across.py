@@ -155,8 +155,20 @@ def test_an_unfinished_study_is_shown_and_nothing_is_concluded_from_it():
     assert found.arms["study"].tolist().count("b") == 4
     text = compare.markdown(found)
     assert "b: Partial: of 28 runs 1 is missing." in text
-    assert "There are no two whole studies." in text
+    assert "There are no two studies from which anything may be concluded." in text
     assert "No gain over learned can be set beside that of another study" in text
+
+
+def test_nothing_is_concluded_from_a_study_in_which_no_arm_has_learned():
+    """Small gains of untrained networks, as shares of a long way, would pass for equal ones."""
+    one, other = study_of("a", "digits", RISING), study_of("b", "layout", RISING, seed=1)
+    end = replace(other.definition.endpoint, learned=0.1)
+    definition = replace(other.definition, endpoint=end)
+    far = replace(other, definition=definition, scores=other.scores.assign(untrained=30.0))
+    near = replace(far, scores=other.scores.assign(untrained=1e4))
+    assert across([one, far]).taus.empty
+    assert across([one, far]).interactions.empty
+    assert len(across([one, near]).taus) == 1
 
 
 def test_few_seeds_give_no_spread_and_a_floor_that_is_not_known_no_share():
