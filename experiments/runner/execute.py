@@ -10,6 +10,7 @@ from experiments.cli.main import OK, StopFlag
 from experiments.cli.plugins import plugin_errors
 from experiments.cli.progress import Progress
 from experiments.config.identity import read_identity
+from experiments.config.run import RunConfig
 from experiments.datasets.batches import Batches
 from experiments.records.mlflow_store import check_experiment
 from experiments.runner.preflight import try_items
@@ -18,13 +19,14 @@ from experiments.runner.record import NoRecord, Record
 from experiments.runner.resolve import Resolved, device_text
 from experiments.runner.room import bytes_of_samples, check_room
 from experiments.scoring.generate import Generator
-from experiments.scoring.jobs import curve_jobs, final_jobs
+from experiments.scoring.jobs import curve_jobs, final_work, left_out
 from experiments.scoring.reference import Reference
 from experiments.scoring.score import Scorer
 from rope_dit.checkpoint import Checkpoints
 from rope_dit.errors import Stopped
 from rope_dit.ranks import ONE, Ranks
 from rope_dit.trainer import Training, train
+from rope_dit.words import listed
 
 
 def execute(resolved: Resolved, stop: StopFlag, ranks: Ranks = ONE) -> int:
@@ -46,8 +48,7 @@ def execute(resolved: Resolved, stop: StopFlag, ranks: Ranks = ONE) -> int:
     record = ranks.leading(lambda: begin(resolved, training, batches, scorer, ranks), nobody)
     with record.kept(training), ranks.lost(), plugin_errors():
         train_and_score(resolved, training, batches, checkpoints, record, scorer, stop, ranks)
-        scorer.score(training.step, final_jobs(config), training.profiles())
-        scorer.clean()
+        scorer.finish(training.step, final_work(config), training.profiles())
     return OK
 
 
@@ -56,11 +57,11 @@ def try_all(resolved: Resolved, checkpoints: Checkpoints, scorer: Scorer, ranks:
 
     Raises UserError on all ranks for what would fail later: an item, a metric, too full a disk.
     """
-    jobs, newest = final_jobs(resolved.config), ranks.first(checkpoints.newest_step)
-    if newest >= resolved.config.last_step and not scorer.missing(newest, jobs):
+    work, newest = final_work(resolved.config), ranks.first(checkpoints.newest_step)
+    if newest >= resolved.config.last_step and not ranks.first(lambda: scorer.undone(newest, work)):
         return
     size, features = try_items(resolved)
-    samples = bytes_of_samples(scorer.generator, jobs + curve_jobs(resolved.config), features)
+    samples = bytes_of_samples(scorer.generator, [*work.jobs, *curve_jobs(resolved.config)], features)
     ranks.leading(lambda: check_room(resolved.folder, checkpoints, size, samples), None)
     if not newest:  # else it was done at the run's first start, or the scores come now
         scorer.prepare()
@@ -73,13 +74,22 @@ def begin(resolved: Resolved, training: Training, batches: Batches, scorer: Scor
     folder.open_metrics(training.step, training.logged)
     if folder.record is None:
         folder.create(resolved.identity, config, pairing(resolved, batches), origin(resolved, ranks.size))
-    if training.step >= config.last_step and not scorer.unscored(training.step, final_jobs(config)):
+    if training.step >= config.last_step and not scorer.undone(training.step, final_work(config)):
         print(f"{folder.path} is finished; nothing to do.")
     else:
         where = f"{device_text(resolved.device)}, {config.train.precision}"
         print(f"{config.arm_name}, seed {config.seed}, on {where}: {folder.path}", flush=True)
+        say_left_out(config)
         folder.begin()
     return Record(folder, config)
+
+
+def say_left_out(config: RunConfig) -> None:
+    """Name in a line the extrapolations that are asked for and have no meaning for the run's variant."""
+    if refused := left_out(config):
+        grids, forms = (listed(names) for names in (config.eval.token_grids, refused))
+        print(f"{config.arm_name}: left out on {grids} tokens: {forms}, for it has nothing on which they act",
+              flush=True)  # fmt: skip
 
 
 def train_and_score(

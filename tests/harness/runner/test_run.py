@@ -23,8 +23,8 @@ from PIL import Image
 
 from experiments.config.measures import measures_on
 from experiments.runner.reopen import read_config
+from experiments.scoring.apart.sample_grid import COLUMNS, GAP, MIN_SIDE, ROWS
 from experiments.scoring.metrics import value_name
-from experiments.scoring.sample_grid import COLUMNS, GAP, MIN_SIDE, ROWS
 from rope_dit.registry import POS_EMBEDS, SOLVERS
 from rope_dit.samplers.spec import SamplerSpec
 
