@@ -1,5 +1,6 @@
 """What the figures of scores are made of: rows that compare, lines with bands, axes."""
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -123,7 +124,7 @@ def _band(values: "pd.Series[float]") -> tuple[float, float]:
 
 def floor_line(ax: Axes, floor: float | None, values: "pd.Series[float]") -> str:
     """Draw what real pictures would score; where it is far from all scores return a caption instead."""
-    if floor is None:
+    if floor is None or math.isnan(floor):
         return ""
     reach = max(values.max() - values.min(), 0.2 * abs(values.mean()))
     if not values.min() - reach <= floor <= values.max() + reach:

@@ -97,7 +97,7 @@ class EvalConfig:
         SpecOf(PROBES),
         tyro.conf.arg(metavar="SPEC ...", aliases=("--probes",)),
     ] = ("held_out_loss", "equivariance", "attention")
-    """what is measured of the network itself after the final scoring, see --list probes"""
+    """what is measured of the network itself after the final scoring, see --list probes; or none"""
     token_grids: Annotated[
         tuple[str, ...],
         Neutral(()),
@@ -123,6 +123,8 @@ class EvalConfig:
                 check(low <= value <= high, f"eval.{option(name)}", value, f"{low} to {high:,}")
         for name in ("samplers", "guidances", "n"):
             check(len(getattr(self, name)) > 0, f"eval.{name}", "nothing", "at least one")
+        if self.probes == ("none",):
+            object.__setattr__(self, "probes", ())
         for grid in self.token_grids:
             check(re.fullmatch(TOKEN_GRID, grid) is not None, "eval.token-grids", grid, TOKEN_GRIDS)
         check(len(self.extrapolations) > 0, "eval.extrapolations", "nothing", "at least one, such as none")

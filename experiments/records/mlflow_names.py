@@ -84,7 +84,7 @@ def score_points(scores: Iterable[Score], naming: Naming) -> Iterator[Point]:
     eval.n, `heun-25-12x12` for another grid of tokens, and `cfg1-seed1` for further samplings. What probes
     found of the network is `probes/held_out_loss`. `by_nfe/fd_digits/heun-cfg1` is the curve against
     NFE, its step the NFE. `real_floor/fd_digits` is what real pictures would score, `untrained/fd_digits`
-    what those of an untrained network do, where that was measured.
+    what those of an untrained network do, each where that was measured.
 
     Raises UserError for a sampler or guidance of a plug-in that is not here: it alone knows the name, and
     under another the store would hold the score twice.
