@@ -24,7 +24,7 @@ from experiments.runner.resolve import Resolved
 from experiments.scoring.apart.sample_grid import grid
 from experiments.scoring.generate import Generator
 from experiments.scoring.jobs import larger_jobs
-from experiments.scoring.probes import probe
+from experiments.scoring.probes import find
 from experiments.scoring.probing import subject
 from rope_dit import flow
 from rope_dit.checkpoint import same_layout
@@ -203,7 +203,7 @@ def _try_probes(resolved: Resolved, generator: Generator, allowance: _Allowance)
     for spec in resolved.config.eval.probes:
         allowance.left = MOST_EVALUATIONS
         with contextlib.suppress(_Enough):
-            probe(spec, subject(generator, resolved.images, allowance, PICTURES))
+            find(spec, subject(generator, resolved.images, allowance, PICTURES))
 
 
 def _try_guidance(generator: Generator, guidance: GuidanceSpec) -> None:

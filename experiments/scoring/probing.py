@@ -19,7 +19,7 @@ from experiments.records.run_folder import RunFolder
 from experiments.records.score import NOTHING, TRAINED, Score, ScoreKey
 from experiments.scoring.generate import Generator
 from experiments.scoring.jobs import Probing, suffix_of, unprobed
-from experiments.scoring.probes import Found, probe
+from experiments.scoring.probes import Found, find
 from experiments.scoring.probes.base import Subject
 from rope_dit.durable import write_durably
 from rope_dit.ranks import ONE, Ranks
@@ -65,7 +65,7 @@ class Prober:
         bar = Progress(f"probing {name}", 1, "probe")
         self.generator.take_tokens(TRAINED, "none")
         self.generator.load(weights, step)
-        found = probe(probing.probe, subject(self.generator, self.images, self.generator.stop))
+        found = find(probing.probe, subject(self.generator, self.images, self.generator.stop))
         place = self.folder.path / FOLDER / f"{step:08d}-{name}"
         for table, frame in found.tables.items():
             write_table(place / f"{table}.csv", frame.to_csv(index=False))

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from experiments.scoring.probes.base import Subject
 
-__all__ = ["Found", "default_probes", "probe", "probe_all"]
+__all__ = ["Found", "default_probes", "find", "probe", "probe_all"]
 
 
 @dataclass(frozen=True)
@@ -39,11 +39,19 @@ def default_probes() -> list[str]:
 
 def probe_all(subject: "Subject") -> dict[str, float]:
     """Values of every probe that is on where nobody asks."""
-    return {value: got for name in default_probes() for value, got in probe(name, subject).values.items()}
+    return {value: got for name in default_probes() for value, got in probe(name, subject).items()}
 
 
-def probe(spec: str, subject: "Subject") -> Found:
-    """What one probe finds, on or off where nobody asks; options as in `bits_per_dim:steps=20`.
+def probe(spec: str, subject: "Subject") -> dict[str, float]:
+    """Values of one probe, on or off where nobody asks; options as in `bits_per_dim:steps=20`.
+
+    Raises as `find`.
+    """
+    return find(spec, subject).values
+
+
+def find(spec: str, subject: "Subject") -> Found:
+    """Values of one probe, and tables of more than that.
 
     Raises Diverged where a value is not finite; a plug-in's mistakes are said as its own.
     """
