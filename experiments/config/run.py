@@ -123,8 +123,9 @@ class EvalConfig:
                 check(low <= value <= high, f"eval.{option(name)}", value, f"{low} to {high:,}")
         for name in ("samplers", "guidances", "n"):
             check(len(getattr(self, name)) > 0, f"eval.{name}", "nothing", "at least one")
-        if self.probes == ("none",):
-            object.__setattr__(self, "probes", ())
+        for name in ("probes", "token_grids"):
+            if getattr(self, name) == ("none",):  # as the command line says it
+                object.__setattr__(self, name, ())
         for grid in self.token_grids:
             check(re.fullmatch(TOKEN_GRID, grid) is not None, "eval.token-grids", grid, TOKEN_GRIDS)
         check(len(self.extrapolations) > 0, "eval.extrapolations", "nothing", "at least one, such as none")
