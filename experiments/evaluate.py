@@ -17,7 +17,7 @@ from experiments.config.run import EXTRACTOR_HELP, PathOrNone, RunConfig
 from experiments.records.mlflow_store import check_experiment, tracking_uri
 from experiments.records.paths import located
 from experiments.runner.reopen import Pictures, open_run, read_config
-from experiments.scoring.jobs import final_work
+from experiments.scoring.jobs import final_work, said_left_out
 
 if TYPE_CHECKING:
     from experiments.scoring.score import Scorer
@@ -71,14 +71,15 @@ def command(args: list[str], stop: StopFlag) -> int:
         given = {"inception_weights": None, **given}
     config = located(replace(config, eval=replace(config.eval, **given)))
     from experiments.records.mlflow_mirror import Mirror
-    from experiments.runner.execute import make_scorer, say_left_out
+    from experiments.runner.execute import make_scorer
     from experiments.runner.record import ending_after
     from experiments.runner.summary import summary
 
     check_experiment(config.study)
     resolved, training = open_run(config)
     scorer, work = make_scorer(resolved, stop), final_work(resolved.config)
-    say_left_out(resolved.config)
+    for line in said_left_out(resolved.config):
+        print(line)
     with resolved.folder.lock():
         resolved.folder.open_metrics(training.step, training.logged)
         if not scorer.undone(training.step, work):

@@ -10,7 +10,6 @@ from experiments.cli.main import OK, StopFlag
 from experiments.cli.plugins import plugin_errors
 from experiments.cli.progress import Progress
 from experiments.config.identity import read_identity
-from experiments.config.run import RunConfig
 from experiments.datasets.batches import Batches
 from experiments.records.mlflow_store import check_experiment
 from experiments.runner.preflight import try_items
@@ -19,14 +18,13 @@ from experiments.runner.record import NoRecord, Record
 from experiments.runner.resolve import Resolved, device_text
 from experiments.runner.room import bytes_of_samples, check_room
 from experiments.scoring.generate import Generator
-from experiments.scoring.jobs import curve_jobs, final_work, left_out
+from experiments.scoring.jobs import curve_jobs, final_work, said_left_out
 from experiments.scoring.reference import Reference
 from experiments.scoring.score import Scorer
 from rope_dit.checkpoint import Checkpoints
 from rope_dit.errors import Stopped
 from rope_dit.ranks import ONE, Ranks
 from rope_dit.trainer import Training, train
-from rope_dit.words import listed
 
 
 def execute(resolved: Resolved, stop: StopFlag, ranks: Ranks = ONE) -> int:
@@ -79,17 +77,10 @@ def begin(resolved: Resolved, training: Training, batches: Batches, scorer: Scor
     else:
         where = f"{device_text(resolved.device)}, {config.train.precision}"
         print(f"{config.arm_name}, seed {config.seed}, on {where}: {folder.path}", flush=True)
-        say_left_out(config)
+        for line in said_left_out(config):
+            print(line, flush=True)
         folder.begin()
     return Record(folder, config)
-
-
-def say_left_out(config: RunConfig) -> None:
-    """Name in a line the extrapolations that are asked for and have no meaning for the run's variant."""
-    if refused := left_out(config):
-        grids, forms = (listed(names) for names in (config.eval.token_grids, refused))
-        print(f"{config.arm_name}: left out on {grids} tokens: {forms}, for it has nothing on which they act",
-              flush=True)  # fmt: skip
 
 
 def train_and_score(

@@ -140,6 +140,16 @@ def left_out(config: RunConfig) -> dict[str, str]:
     return {spec: reason for spec, reason in reasons.items() if reason}
 
 
+def said_left_out(config: RunConfig) -> list[str]:
+    """A line that names the extrapolations that are left out of a run, if any are."""
+    if not (refused := left_out(config)):
+        return []
+    grids = listed(config.eval.token_grids)
+    return [
+        f"{config.arm_name}: left out on {grids} tokens: {listed(refused)}; it has nothing on which they act"
+    ]
+
+
 def extrapolations(config: EvalConfig) -> list[str]:
     """Canonical specs of what is asked for; `all` is every registered one that can stand alone."""
     if config.extrapolations != (ALL,):

@@ -143,12 +143,12 @@ def test_a_run_that_is_stopped_between_probes_goes_on_with_the_next(monkeypatch)
             raise Stopped
         return {"shift_error_border": 0.0}
 
-    monkeypatch.setattr(Equivariance, "measure", stopped)
-    made(code=130)
+    with monkeypatch.context() as patch:
+        patch.setattr(Equivariance, "measure", stopped)
+        made(code=130)
     first = rows(Path("run"))
     assert [row["metric"] for row in first if row["sampler"] == "-"] == ALL[:11]
-    monkeypatch.undo()
-    made(out=str(Path("run").absolute()))
+    made()
     assert rows(Path("run"))[: len(first)] == first
     assert [row["metric"] for row in probed(Path("run"))] == ALL
 
@@ -169,7 +169,7 @@ def test_arms_and_seeds_are_measured_on_the_same_pictures_and_a_value_may_be_mis
     [
         (("--probes", "held_out_los"), "Did you mean 'held_out_loss'?"),
         (("--probes", "bits_per_dim:steps=0"), "option 'steps' got 0"),
-        (("--probes", "attention", "attention"), "eval.probes got attention attention, expected each once"),
+        (("--probes", "attention", "attention"), "eval.probes got 'attention attention', expected each once"),
     ],
 )
 def test_what_cannot_be_is_refused_before_anything_is_made(args, words):
@@ -181,5 +181,5 @@ def test_a_probe_that_fails_does_so_before_the_first_step():
     Path("own").mkdir()
     Path("own/shown.py").write_text(SHOWN.replace("sum(noised)", "subject.nothing"))
     said = made("--plugins", "own", "--probes", "shown", code=2)
-    assert "probe 'shown' (own/shown.py:17)" in said
-    assert not Path("run").exists()
+    assert "probe 'shown' (own/shown.py:16)" in said
+    assert not Path("run/config.json").exists()
