@@ -61,7 +61,7 @@ def same_machine_fixture(unpacked):
 
 NEW = (
     *("time", "sampling_seconds", "tokens", "extrapolation", "classes"),
-    *("untrained", "held_out", "held_out_floor"),
+    *("untrained", "held_out", "held_out_floor", "floor_n"),
 )
 
 

@@ -18,7 +18,7 @@ from commands import (  # noqa: F401  fixtures
 )
 from PIL import Image
 from studies import QUICK as QUICK_STUDY
-from studies import made_study
+from studies import call_study, made_study
 
 from experiments.config.presets import PRESETS
 from experiments.config.run import EvalConfig
@@ -107,9 +107,11 @@ def test_a_study_in_which_an_arm_cannot_is_whole_and_one_of_before_stays_as_it_w
     before = snapshot(runs)
     made_study(here, *args)
     assert snapshot(runs) == before
-    grown = made_study(here, *args, "--token-grids", "12x12", "--extrapolations", "none", "yarn")
-    assert grown.err == ""
     names = {row["metric"] for row in rows(runs / "learned-s0")}
+    grown = made_study(here, *asked(args, "held_out_loss"), *GRIDS[:2], *GRIDS[3:])
+    assert grown.err == ""
+    for label in ("rope2d", "learned"):
+        assert len([row for row in rows(runs / f"{label}-s0") if row["sampler"] == "-"]) == 11
     counts = {label: len(larger(runs / f"{label}-s0")) for label in ("rope2d", "learned")}
     assert counts == {"rope2d": 2 * len(names), "learned": len(names)}
     said = "learned: left out on 12x12 tokens: yarn:alpha=1"
@@ -117,6 +119,17 @@ def test_a_study_in_which_an_arm_cannot_is_whole_and_one_of_before_stays_as_it_w
     before = snapshot(runs)
     made_study(here, *args)
     assert snapshot(runs) == before
+    for weights in runs.glob("*/checkpoints/*.safetensors"):
+        weights.unlink()
+    made_study(here, *args)
+    refused = call_study(*asked(args, "attention"))
+    assert refused.code == 2
+    assert "learned-s0: probe attention, 0.9" in refused.err
+
+
+def asked(args: tuple[str, ...], probe: str) -> list[str]:
+    """What is asked of a study, with this probe instead of none."""
+    return [probe if word == "none" else word for word in args]
 
 
 @pytest.mark.parametrize(
