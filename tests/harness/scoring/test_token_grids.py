@@ -20,6 +20,8 @@ from PIL import Image
 from studies import QUICK as QUICK_STUDY
 from studies import call_study, made_study
 
+from analysis.page.provenance import score_groups
+from analysis.study import load_study
 from experiments.config.presets import PRESETS
 from experiments.config.run import EvalConfig
 from experiments.records.score import larger_name
@@ -112,6 +114,11 @@ def test_a_study_in_which_an_arm_cannot_is_whole_and_one_of_before_stays_as_it_w
     assert grown.err == ""
     for label in ("rope2d", "learned"):
         assert len([row for row in rows(runs / f"{label}-s0") if row["sampler"] == "-"]) == 11
+    page = score_groups(load_study("s", "sqlite:///mlflow.db")).set_index(["tokens", "extrapolation"])
+    assert page.loc[("12x12", YARN), "differs"].unique().tolist() == [
+        "grid of tokens and extrapolation",
+        "extractor, extractor's weights, number of reference pictures, grid of tokens and extrapolation",
+    ]
     counts = {label: len(larger(runs / f"{label}-s0")) for label in ("rope2d", "learned")}
     assert counts == {"rope2d": 2 * len(names), "learned": len(names)}
     said = "learned: left out on 12x12 tokens: yarn:alpha=1"
