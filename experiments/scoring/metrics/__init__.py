@@ -11,7 +11,6 @@ no more pictures than features, so that no endpoint may be that.
 Metrics see features and nothing else: they import the registry and claims, the extractors' types and errors.
 """
 
-from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from experiments.cli.plugins import plugin_errors
@@ -23,7 +22,7 @@ from rope_dit.errors import UserError
 if TYPE_CHECKING:
     from experiments.scoring.extractors.base import Features
 
-__all__ = ["measure_all", "real_floor", "value_name"]
+__all__ = ["measure_all", "value_name"]
 
 
 def value_name(value: str, extractor: str) -> str:
@@ -63,31 +62,3 @@ def measure_all(generated: "Features", real: "Features") -> dict[str, float]:
             check_values(found, {value for value, one in known.items() if one.metric == name})
         scores |= found
     return scores
-
-
-def real_floor(held_out: "Features", n_gen: int, n_real: int) -> float:
-    """Estimate the Frechet distance that real pictures would get at these numbers of pictures.
-
-    Two halves of N pictures of one distribution are about a * (2/N + 2/N) apart, so the distance at
-    (n_gen, n_real) is about FD_halves * (1/n_gen + 1/n_real) / (4/N). FD_halves is the mean over fixed
-    random splits.
-    """
-    half = len(held_out) // 2
-    return _distance_of_halves(held_out) * (1 / n_gen + 1 / n_real) / (2 / half)
-
-
-@lru_cache(maxsize=2)  # one data set is asked about again for every score
-def _distance_of_halves(held_out: "Features") -> float:
-    import numpy as np
-
-    held_out.check_finite()
-    frechet = METRICS.load("frechet")()
-    half = len(held_out) // 2
-    if half < (needed := measures()["fd"].min_images):
-        raise UserError(f"the real floor needs at least {2 * needed} held-out pictures; got {len(held_out)}.")
-    splits = 8 if held_out.pool.shape[1] <= 512 else 1  # wide features vary little and cost a minute each
-    distances = []
-    for seed in range(splits):
-        order = np.argsort(np.random.PCG64(seed).random_raw(len(held_out)), kind="stable")
-        distances.append(frechet.measure(held_out[order[:half]], held_out[order[half : 2 * half]])["fd"])
-    return float(np.mean(distances))
