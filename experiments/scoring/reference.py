@@ -68,7 +68,8 @@ class Reference:
         for part in self._sizes:
             if self.ranks.first(partial(self._is_missing, part)):
                 self._make(part)
-        if self.ranks.leads and not self.train.known:
+        if self.ranks.leads and self.train.held_out is None:
+            self._kept["train"] = Features(**self.train.tensors(), held_out=self.held_out)
             self.train.known.update(read_tensors(self._file(KNOWN), self._about(KNOWN)) or {})
 
     @property

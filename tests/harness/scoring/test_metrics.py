@@ -120,7 +120,7 @@ def test_too_few_pictures() -> None:
         ("fd", "inception", "fid"),
         ("kid", "inception", "kid"),
         ("is", "inception", "is"),
-        ("recall", "inception", "recall"),
+        ("recall", "inception", "recall_inception"),
         ("fd", "digits", "fd_digits"),
         ("precision", "cifar10", "precision_cifar10"),
         ("fd", "inception_0a1b2c3d", "fd_inception_0a1b2c3d"),
@@ -177,7 +177,8 @@ def test_claims_are_held_to_be_whole(
 def test_all_that_ships_claims_what_it_must() -> None:
     assert {value: one.better for value, one in measures().items()} == {
         "fd": "lower", "is": "higher", "kid": "lower", "precision": "higher", "recall": "higher",
-        "layout_accuracy": "higher", "layout_found": "higher", "seam": "lower",
+        "density": "higher", "coverage": "higher", "swd": "lower", "nearest_ratio": "lower",
+        "nearest_share": "lower", "layout_accuracy": "higher", "layout_found": "higher", "seam": "lower",
     }  # fmt: skip
     assert [value for value, one in measures().items() if one.needs_rank] == ["fd"]
     assert {value: one.learned for value, one in measures().items()} == {
