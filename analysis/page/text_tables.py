@@ -64,12 +64,15 @@ _ARM = Column("Arm", number=False)
 def scores(study: Study, main: pd.DataFrame) -> TextTable:
     """The main table: the endpoint, distances from held-out pictures, each seed, and the other metrics."""
     end, others = study.definition.endpoint, tables.other_metrics(study)
-    title = metric_title(end.metric, end.extractor)
+    title = metric_title(end.metric, end.extractor, end.n)
     apart = [Column("From held-out (floor)", end.better)] if tables.is_distance(study) else []
     columns = [
         _ARM, Column("Seeds"), Column(title, end.better), Column("Real floor"),
         *apart, Column("Each seed", wraps=True), Column("Diverged"),
-        *(Column(metric_title(value_of(name, end.extractor), ""), better) for name, better in others.items()),
+        *(
+            Column(metric_title(value_of(name, end.extractor), "", end.n), better)
+            for name, better in others.items()
+        ),
     ]  # fmt: skip
     rows = []
     for row in main.to_dict("records"):

@@ -224,7 +224,7 @@ class Reference:
     def _is_missing(self, part: str) -> bool:
         """Read a part, unless it was read before."""
         if part not in self._kept and (found := read_tensors(self._file(part), self._about(part))):
-            self._kept[part] = Features(**found)
+            self._kept[part] = Features(found["pool"], found["logits"])
         return part not in self._kept
 
 

@@ -9,7 +9,8 @@ be left where something was learned, so that nothing is called equivalent to wha
 True` where another order of the pictures changes it a little, `needs_rank = True` where it says little with
 no more pictures than features, so that no endpoint may be that, `of_copies` names values that say how many
 pictures are copies, whatever their quality.
-Metrics see features and nothing else: they import the registry and claims, the extractors' types and errors.
+Metrics see features and nothing else: they import the registry and claims, the extractors' types,
+errors and random numbers of a fixed seed.
 """
 
 from typing import TYPE_CHECKING
