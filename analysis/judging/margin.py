@@ -43,7 +43,7 @@ def withheld(study: Study) -> str:
     title = metric_title(end.metric, end.extractor, end.n)
     return (
         f"the margin is a share of the distance from the real floor, and {title} of real pictures could not "
-        "be told (a study with `--margin X --margin-unit absolute` does without)"
+        "be told (a study with --margin X --margin-unit absolute does without)"
     )
 
 

@@ -186,16 +186,17 @@ def spreads(table: pd.DataFrame) -> TextTable:
 
 
 def sizes(table: pd.DataFrame, study: Study) -> TextTable:
-    """Score by n, and at infinity."""
+    """Score by n, and at infinity with its standard error."""
     sizes = sorted(set(table["n"]))
     better = study.definition.endpoint.better
     heads = [Column("at infinity" if math.isinf(n) else f"n = {n:,.0f}", better) for n in sizes]
+    heads += [Column("Standard error at infinity")] if sizes and math.isinf(sizes[-1]) else []
     rows = []
     for arm in (arm for arm in study.arms if (table["arm"] == arm).any()):
         own = table[table["arm"] == arm].set_index("n")
-        rows.append(
-            [arm, *(plus_minus(own["mean"].get(n, math.nan), own["half"].get(n, math.nan)) for n in sizes)]
-        )
+        cells = [plus_minus(own["mean"].get(n, math.nan), own["half"].get(n, math.nan)) for n in sizes]
+        cells += [significant(own["error"].get(n, math.nan), 2) for n in sizes if math.isinf(n)]
+        rows.append([arm, *cells])
     return TextTable([_ARM, *heads], rows, [row[0] for row in rows])
 
 
