@@ -21,8 +21,8 @@ class DensityCoverage:
     Edges count as inside, where the authors' code leaves them out: balls between copies have no width.
     Distances are float64. The paper's features are those of VGG16.
 
-    Half of the way from noise counts as learned, as for precision and recall. On digits, at 1,000 generated
-    pictures, noise has density 0.17 and coverage 0.05; 360 real ones have 1.01 and 0.69.
+    Half of the way from noise counts as learned, as for precision and recall. On digits 360
+    pictures of noise have density 0.2 and coverage 0.03, as many real ones 1.01 and 0.69.
 
     Source: Naeem et al., arXiv:2002.09797, equations 5 and 6, and the authors' code (clovaai,
     generative-evaluation-prdc).
