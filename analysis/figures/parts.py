@@ -12,6 +12,7 @@ from matplotlib.ticker import FixedLocator, NullLocator, ScalarFormatter
 
 from analysis import stats
 from analysis.figures.palette import INK, MARKERS, label_ends
+from analysis.numbers import with_n
 from rope_dit.errors import UserError
 from rope_dit.guidance.spec import GuidanceSpec
 from rope_dit.samplers.spec import SamplerSpec
@@ -78,9 +79,10 @@ def is_lower(frame: pd.DataFrame) -> bool:
     return bool((frame["better"] == "lower").all())
 
 
-def metric_label(metric: str, lower: bool) -> str:
-    """Name of the axis."""
-    return f"{metric} ({'lower' if lower else 'higher'} is better)"
+def metric_label(metric: str, lower: bool, n: "pd.Series[int] | None" = None) -> str:
+    """Name of the axis; an FID says of how many pictures it is, where all are of one number `n`."""
+    one = int(n.iloc[0]) if n is not None and n.nunique() == 1 else None
+    return f"{with_n(metric, metric, one)} ({'lower' if lower else 'higher'} is better)"
 
 
 def absent(frame: pd.DataFrame, arms: Sequence[str]) -> str:

@@ -22,7 +22,6 @@ from experiments.records.score import NOTHING, TRAINED, Score, ScoreKey, larger_
 from experiments.scoring.apart.sample_grid import write_grid
 from experiments.scoring.extractors.base import Extractor, Features
 from experiments.scoring.generate import Generator
-from experiments.scoring.held_out import from_held_out
 from experiments.scoring.jobs import Job, Work, unscored
 from experiments.scoring.metrics import measure_all, value_name
 from experiments.scoring.on_pixels import OnPixels
@@ -205,9 +204,11 @@ class Scorer:
         values = measure_all(features, real.train) | pixels.values(pictures.first(n))
         ends: dict[str, dict[str, Any]] = {}  # of the scale, and the score against held-out pictures
         if job.tokens == TRAINED:
-            floors, untrained = real.floors(n) | pixels.floors(n), real.untrained | pixels.untrained
-            ends = {value: {"real_floor": floors[value], "untrained": untrained[value]} for value in values}
-            ends["fd"] |= from_held_out(features, real.train, real.held_out)
+            floors = real.floors(n, job.classes) | pixels.floors(n)
+            untrained = real.untrained | pixels.untrained
+            for value, floor in floors.items():
+                ends[value] = {"real_floor": floor.value, "floor_n": floor.n, "untrained": untrained[value]}
+            ends["fd"] |= real.from_held_out(features, job.classes)
         for value, claimed in measures_on(self.data_set).items():
             name = claimed.seen_by(self.extractor.name)
             key = ScoreKey(

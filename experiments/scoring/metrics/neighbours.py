@@ -31,14 +31,26 @@ def radii(pool_ND: Tensor, k: int) -> Tensor:
     return nearest(pool_ND, pool_ND, k + 1)[:, k]
 
 
-def balls_around(some_ND: Tensor, others_MD: Tensor, radii_M: Tensor) -> Tensor:
-    """How many balls around `others` each lies in, int64 [N]; `radii_M` are squared, and edges count."""
-    reach = radii_M * (1 + 1e-9)
-    return torch.cat([(_distances(*block) <= reach).sum(1) for block in _blocks(some_ND, others_MD)])
+def met_balls(some_ND: Tensor, others_MD: Tensor, radii_M: Tensor) -> tuple[Tensor, Tensor]:
+    """How many balls around `others` each lies in, int64 [N], and which of them hold any, bool [M].
+
+    `radii_M` are squared, and edges count.
+
+    >>> line = torch.tensor([[0.0], [1.0], [3.0]])
+    >>> met_balls(line[:2], line, torch.tensor([1.0, 1.0, 4.0]))
+    (tensor([2, 3]), tensor([True, True, True]))
+    """
+    reach, counts = radii_M * (1 + 1e-9), list[Tensor]()
+    met = torch.zeros(len(others_MD), dtype=torch.bool)
+    for block in _blocks(some_ND, others_MD):
+        inside = _distances(*block) <= reach
+        counts.append(inside.sum(1))
+        met |= inside.any(0)
+    return torch.cat(counts), met
 
 
 def is_inside(some_ND: Tensor, others_MD: Tensor, radii_M: Tensor) -> Tensor:
-    """Whether each lies in a ball around any of `others`, bool [N]: `balls_around` > 0, faster."""
+    """Whether each lies in a ball around any of `others`, bool [N]: as `met_balls` counts them, faster."""
     reach, found = radii_M * (1 + 1e-9), []
     for a_nD, b_MD, a2_n, b2_M, least in _blocks(some_ND, others_MD):
         beyond = torch.addmm(b2_M - reach.clamp_min(least), a_nD, b_MD.T, alpha=-2).amin(1)

@@ -66,7 +66,8 @@ SCORES = st.builds(
     Score,
     key=KEYS, value=NUMBERS, better=TEXTS, real_floor=optional(NUMBERS), floor_n=optional(st.integers(0)),
     untrained=optional(NUMBERS), held_out=optional(NUMBERS), held_out_floor=optional(NUMBERS),
-    images_sha256=TEXTS, reference_sha256=TEXTS, extractor_sha256=TEXTS, sampling_seconds=NUMBERS, time=NUMBERS,
+    images_sha256=TEXTS, reference_sha256=TEXTS, extractor_sha256=TEXTS, sampling_seconds=NUMBERS,
+    time=NUMBERS,
 )  # fmt: skip
 
 
