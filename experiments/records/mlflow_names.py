@@ -80,7 +80,7 @@ def score_points(scores: Iterable[Score], naming: Naming) -> Iterator[Point]:
     A score's name is `fd_digits/heun-25-cfg1`, with `fd_digits_n500` for any n but the first of the config's
     eval.n, and `cfg1-seed1` for further samplings. `by_nfe/fd_digits/heun-cfg1` is the curve against
     NFE, its step the NFE. `real_floor/fd_digits` is what real pictures would score, `untrained/fd_digits`
-    what those of an untrained network do, where that was measured.
+    what those of an untrained network do, each where that was measured.
 
     Raises UserError for a sampler or guidance of a plug-in that is not here: it alone knows the name, and
     under another the store would hold the score twice.
@@ -101,7 +101,8 @@ def score_points(scores: Iterable[Score], naming: Naming) -> Iterator[Point]:
             score.value,
             score.time,
         )
-        yield f"real_floor/{metric}", key.train_step, score.real_floor, score.time
+        if score.real_floor is not None:
+            yield f"real_floor/{metric}", key.train_step, score.real_floor, score.time
         if score.untrained is not None:
             yield f"untrained/{metric}", key.train_step, score.untrained, score.time
         final = key.train_step == naming.last_step and (key.n != naming.rough_n or key.n in naming.ns)

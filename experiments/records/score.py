@@ -64,7 +64,8 @@ class Score:
     Attributes:
         key: what it is a score of.
         value: the score; `better` says whether 'lower' or 'higher' is better.
-        real_floor: what real pictures would score.
+        real_floor: what real pictures would score; None where it was not measured or has no meaning.
+        floor_n: how many held-out pictures the floor is of; None where that was not written down.
         untrained: what pictures of a network that has learned nothing score; None where it was not measured.
         held_out, held_out_floor: value and real floor against held-out pictures instead of training pictures:
             what training pictures score against those; None where it was not measured.
@@ -76,7 +77,8 @@ class Score:
     key: ScoreKey
     value: float
     better: str
-    real_floor: float
+    real_floor: float | None
+    floor_n: Annotated[int | None, Neutral(None)] = None
     untrained: Annotated[float | None, Neutral(None)] = None
     held_out: Annotated[float | None, Neutral(None)] = None
     held_out_floor: Annotated[float | None, Neutral(None)] = None

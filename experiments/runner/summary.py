@@ -40,7 +40,8 @@ def _line(score: Score, several: bool) -> str:
     seed = f", sampling seed {key.sampling_seed}" if sampling_index(key.sampling_seed or 0) else ""
     average = f", average {key.ema}" if several and key.ema != NOTHING else ""
     nfe = NOTHING if key.nfe is None else format(key.nfe, ".4g")
-    values = f"{score.value:>10.4g}  {score.better:<7}{score.real_floor:>10.4g}"
+    floor = NOTHING if score.real_floor is None else format(score.real_floor, ".4g")
+    values = f"{score.value:>10.4g}  {score.better:<7}{floor:>10}"
     return f"{key.metric:<20}{values}  {key.n or NOTHING:>6}  {nfe:>6}  {key.sampler}{guided}{seed}{average}"
 
 

@@ -21,7 +21,6 @@ from experiments.records.run_folder import RunFolder
 from experiments.records.score import NOTHING, Score, ScoreKey
 from experiments.scoring.extractors.base import Extractor, Features
 from experiments.scoring.generate import Generator
-from experiments.scoring.held_out import from_held_out
 from experiments.scoring.jobs import Job, unscored
 from experiments.scoring.metrics import measure_all, value_name
 from experiments.scoring.on_pixels import OnPixels
@@ -181,8 +180,9 @@ class Scorer:
         real, pixels = self.reference, self.on_pixels
         features = samples.features[:n]
         values = measure_all(features, real.train) | pixels.values(pictures.first(n))
-        floors, untrained = real.floors(n) | pixels.floors(n), real.untrained | pixels.untrained
-        more: dict[str, dict[str, Any]] = {"fd": from_held_out(features, real.train, real.held_out)}
+        floors = real.floors(n, job.classes) | pixels.floors(n)
+        untrained = real.untrained | pixels.untrained
+        more: dict[str, dict[str, Any]] = {"fd": real.from_held_out(features, job.classes)}
         for value, claimed in measures_on(self.data_set).items():
             name = claimed.seen_by(self.extractor.name)
             key = ScoreKey(
@@ -203,7 +203,8 @@ class Scorer:
                 n_real=len(real.images.held_out if name == NOTHING else real.train),
                 sampling_seed=job.sampling_seed,
             )
-            yield Score(key=key, value=values[value], better=claimed.better, real_floor=floors[value],
+            yield Score(key=key, value=values[value], better=claimed.better,
+                        real_floor=floors[value].value, floor_n=floors[value].n,
                         untrained=untrained[value], reference_sha256=real.images.fingerprint,
                         extractor_sha256=NOTHING if name == NOTHING else self.extractor.sha256,
                         time=time.time(),

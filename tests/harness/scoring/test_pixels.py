@@ -15,6 +15,7 @@ from experiments.config.run import DataConfig
 from experiments.coordinator.endpoint import endpoint_of
 from experiments.datasets import load
 from experiments.datasets.layout_scenes import CELL, RELATIONS
+from experiments.scoring.floors import Floor
 from experiments.scoring.generate import Generator
 from experiments.scoring.on_pixels import OnPixels
 from experiments.scoring.picture_metrics import measure_pictures
@@ -119,9 +120,10 @@ def test_seam_is_one_for_real_pictures_and_above_for_torn_ones():
 def test_both_ends_are_measured_at_the_size_that_is_scored():
     images = load(DataConfig(name="digits"))
     scale = OnPixels(images, "digits", 2)
-    assert scale.floors(10**6) == {"seam": 1.0}  # all that are held out
-    assert scale.floors(50)["seam"] == pytest.approx(1, abs=0.1)
-    assert scale.floors(50) != scale.floors(51)
+    assert scale.floors(10**6) == {"seam": Floor(1.0, 360)}  # all that are held out
+    assert scale.floors(50)["seam"].value == pytest.approx(1, abs=0.1)
+    assert scale.floors(50)["seam"].value != scale.floors(51)["seam"].value
+    assert scale.floors(50)["seam"].n == 50
     assert scale.untrained["seam"] < 1  # noise has no seams, digits have
 
 
