@@ -232,18 +232,26 @@ def cells(study: Study) -> TextTable:
 
 def groups(study: Study) -> TextTable:
     """Which scores compare."""
-    heads = ["Extractor", "its weights", "Reference", "Reference pictures", "n", "EMA", "Scores", "Arms"]
+    heads = ["Extractor", "its weights", "Reference", "Reference pictures", "n", "EMA", "Tokens"]
+    heads += ["Scores", "Arms"]
     numbers = {"Reference pictures", "n", "Scores", "Arms"}
     columns = [*(Column(head, number=head in numbers) for head in heads), Column("Compares?", number=False)]
     rows = [
         [
             row["extractor"], row["extractor_sha256"][:12], row["reference_sha256"][:12],
-            _whole(row["n_real"]), _whole(row["n"]), row["ema"], f"{row['rows']:,}", str(row["arms"]),
+            _whole(row["n_real"]), _whole(row["n"]), row["ema"], _tokens(row),
+            f"{row['rows']:,}", str(row["arms"]),
             f"no: {row['differs']}" if row["differs"] else "as the endpoint",
         ]
         for row in provenance.score_groups(study).to_dict("records")
     ]  # fmt: skip
     return TextTable(columns, rows)
+
+
+def _tokens(row: Mapping[str, Any]) -> str:
+    """Grid of tokens of scores, and what was done about it."""
+    form = str(row["extrapolation"])
+    return f"{row['tokens']}" + ("" if form == "none" else f", {form}")
 
 
 def machines(study: Study) -> TextTable:

@@ -7,6 +7,7 @@ from types import SimpleNamespace
 
 import optuna
 import pytest
+from studies import QUICK, call_study, plan_of, trials_of, unsealed_json
 
 from analysis import load
 from experiments.config.endpoint import EndpointConfig
@@ -22,7 +23,6 @@ from experiments.records.mlflow_store import connect
 from experiments.scoring.extractors.classifier_file import WEIGHTS
 from experiments.scoring.jobs import curve_jobs
 from rope_dit.errors import UserError
-from studies import QUICK, call_study, plan_of, trials_of, unsealed_json
 
 pytestmark = pytest.mark.filterwarnings("ignore::optuna.exceptions.ExperimentalWarning")
 EULER, HEUN = "euler:grid=uniform,steps=1", "heun:grid=uniform,steps=1"
