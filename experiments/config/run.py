@@ -159,7 +159,7 @@ class RunConfig:
     seed: int = 0
     """training seed: weights, order of pictures, noise, times"""
     preset: Annotated[str, tyro.conf.arg(metavar="NAME")] = "digits"
-    """smoke | digits | cifar10 | original | cifar10-large: where the defaults below come from"""
+    """digits | smoke | layout | cifar10-small | cifar10 | original | cifar10-large: source of defaults"""
     study: str = "rope-dit"
     """name of the MLflow experiment"""
     arm: Annotated[str, tyro.conf.arg(help_behavior_hint="(default: the variant)")] = ""

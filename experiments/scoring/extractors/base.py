@@ -56,7 +56,7 @@ class Features:
     def once(self, name: str, make: Callable[[], Tensor]) -> Tensor:
         """What a metric needs of these features alone, made where it is not known yet.
 
-        The name says what it is and whose, such as 'precision_recall: radii to neighbour 3'. What belongs to
+        The name says what it is and whose, such as 'neighbours: radii to the 5 nearest'. What belongs to
         the training pictures is kept on the disk, by the metric's version or the plug-in's content.
         """
         if name not in self._once:

@@ -4,7 +4,7 @@ from typing import ClassVar
 
 from experiments.config.registries import METRICS
 from experiments.scoring.extractors.base import Features
-from experiments.scoring.metrics.neighbours import met_balls, radii
+from experiments.scoring.metrics.neighbours import known_radii, met_balls
 
 K = 5
 
@@ -36,6 +36,5 @@ class DensityCoverage:
     def measure(self, generated: Features, real: Features) -> dict[str, float]:
         """`density`, 0 and more; `coverage`, from 0 to 1."""
         a, b = generated.pool, real.pool
-        around_real = real.once(f"density_coverage: radii to neighbour {K}", lambda: radii(b, K))
-        counts, met = met_balls(a, b, around_real)
+        counts, met = met_balls(a, b, known_radii(real, K))
         return {"density": float(counts.double().mean()) / K, "coverage": float(met.double().mean())}
