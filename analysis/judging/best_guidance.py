@@ -34,7 +34,7 @@ def best_guidance(study: Study) -> pd.DataFrame:
     table = _table(study)
     if table.empty:
         return pd.DataFrame(columns=COLUMNS)
-    baseline, values = study.definition.baseline, crossed(study)
+    baseline, values = study.definition.baseline, _crossed(study, table)
     pairs = [(arm, baseline) for arm in study.arms if arm != baseline]
     rules = stats.Rules(paired=[pair for pair in pairs if study.is_paired(*pair)], margins={})
     differences = {c.arm: c for c in stats.compare(values, (), rules, pairs)}
@@ -56,7 +56,10 @@ def best_guidance(study: Study) -> pd.DataFrame:
 
 def crossed(study: Study) -> pd.DataFrame:
     """Arm, seed, value: mean of the scores on each half of what its arm chose on the other."""
-    table = _table(study)
+    return _crossed(study, _table(study))
+
+
+def _crossed(study: Study, table: pd.DataFrame) -> pd.DataFrame:
     found = []
     for arm, own in table.groupby("arm", sort=False):
         for half, other in (HALVES, HALVES[::-1]):

@@ -86,12 +86,17 @@ def networks(study: Study) -> pd.DataFrame:
     rows = rows[~rows["run_id"].isin(lost)]
     real = rows["metric"].map({one.metric: one.real for one in MEASURES}).astype("float64")
     off = (rows["value"] - rows["real_floor"].fillna(real)).abs()
-    titles = {name: _title(name, extractor) for name, extractor in zip(rows["metric"], rows["extractor"], strict=True)}
+    titles = {
+        name: _title(name, extractor)
+        for name, extractor in zip(rows["metric"], rows["extractor"], strict=True)
+    }
     rows = rows.assign(value=off.where(real.notna(), rows["value"]), title=rows["metric"].map(titles))
     order = [one.metric for one in MEASURES]
     places = rows["metric"].map(lambda name: order.index(name) if name in order else len(order))
     grids = rows["tokens"].where(rows["tokens"] != TRAINED, "")
-    keys = pd.DataFrame({"grid": grids, "by": rows["extrapolation"], "place": places, "metric": rows["metric"]})
+    keys = pd.DataFrame(
+        {"grid": grids, "by": rows["extrapolation"], "place": places, "metric": rows["metric"]}
+    )
     rows = rows.loc[keys.sort_values([*keys.columns], kind="stable").index]
     return rows[[*NAMES, "arm", "seed", "value"]].reset_index(drop=True)
 

@@ -6,7 +6,7 @@ from typing import Any
 import pandas as pd
 
 from analysis.judging.evidence import MEASURES, NAMES, TRAINED, called, may_conclude, subjects
-from analysis.numbers import NONE, metric_title, plus_minus, significant
+from analysis.numbers import NONE, metric_title, plus_minus
 from analysis.page.text_tables import Column, TextTable
 from analysis.page.verdict_sentences import verdict_sentence
 from analysis.stats import Comparison
@@ -76,8 +76,12 @@ def conclusion(study: Study, found: pd.DataFrame) -> str:
     sides = called(found, *asked)
     known = sides[sides["side"] != "unknown"]
     if known.empty:
-        return "No measurement has an interval of the difference, so nothing can be told: that takes two seeds."
-    here, there = (known[known["good"] & one] for one in (known["tokens"] == TRAINED, known["tokens"] != TRAINED))
+        return (
+            "No measurement has an interval of the difference, so nothing can be told: that takes two seeds."
+        )
+    here, there = (
+        known[known["good"] & one] for one in (known["tokens"] == TRAINED, known["tokens"] != TRAINED)
+    )
     parts = [*_sentences(here, *asked), *_elsewhere(there, *asked), *_shifts(known, *asked)]
     return " ".join([*parts, _limits(study, len(known))])
 
@@ -144,8 +148,8 @@ def _sentences(sides: pd.DataFrame, arm: str, reference: str) -> Iterator[str]:
         for side in ("above", "below", "open")
     )
     yield (
-        f"Measurements at the trained grid put {arm} above {reference} in {above}, below it in {below}, and "
-        f"cannot tell the two apart in {unclear}."
+        f"Of the measurements at the trained grid {above} put {arm} above {reference}, {below} below it, and "
+        f"{unclear} cannot tell the two apart."
     )
 
 
@@ -157,8 +161,8 @@ def _elsewhere(sides: pd.DataFrame, arm: str, reference: str) -> Iterator[str]:
     above, below, unclear = (int(counts.get(side, 0)) for side in ("above", "below", "open"))
     grids = listed(dict.fromkeys(sides["tokens"]))
     yield (
-        f"At other grids of tokens ({grids}) {arm} is above {reference} in {above} of {len(sides)}, below in "
-        f"{below}, and {unclear} cannot tell."
+        f"At other grids of tokens ({grids}) {arm} is above {reference} in {above} of {len(sides)} "
+        f"measurements, below it in {below}, and not told apart from it in {unclear}."
     )
 
 
@@ -175,7 +179,7 @@ def _limits(study: Study, count: int) -> str:
     """What the sentence does not say."""
     size = study.runs["parameters"].max()
     end = study.definition.endpoint
-    network = f"networks of {significant(size / 1e6, 2)} M parameters" if size > 0 else "this network"
+    network = f"networks of at most {size:,.0f} parameters" if size > 0 else "this network"
     return (
         f"Each of these {count} intervals is a 95 % one by itself: they are not corrected for their number, and "
         f"hang together. They are about {study.definition.data}, {network} and {end.train_step:,} steps "
