@@ -34,10 +34,10 @@ class Attention(StudyFigure):
     def caption(self, material: Material) -> str:
         """What the figure shows, for readers."""
         return (
-            "Attention on held-out pictures, of one training seed. Above: how far the heads of a layer look, "
-            "in tokens, and their entropy as a share of what looking at all alike would have; lines are means "
-            "over heads, dots heads. Below: shares that the central token gives to all, mean over the heads of "
-            "a layer, each map on a scale of its own. Neither near nor far is better."
+            "Attention on held-out pictures, of one training seed. Above: how far the heads of a layer "
+            "look, in tokens, and their entropy as a share of what looking at all alike would have; lines "
+            "are means over heads, dots heads. Below: shares that the central token gives to all, mean over "
+            "the heads of a layer, each map on a scale of its own. Neither near nor far is better."
         )
 
     def draw(self, material: Material) -> Figure | None:

@@ -33,7 +33,7 @@ class Evidence(StudyFigure):
         return (
             f"Difference of each arm from {baseline} with its 95 % interval, in standard deviations of "
             f"{baseline} over its training seeds; right of 0 the arm is better, or its error lower. At other "
-            "grids of tokens one measurement stands for all. The intervals are not corrected for their number."
+            "grids of tokens one measurement stands for all. Intervals are not corrected for their number."
         )
 
     def draw(self, material: Material) -> Figure | None:
@@ -91,7 +91,7 @@ def forest_of(found: pd.DataFrame, arms: Sequence[str], palette: Palette = None)
             ax.xaxis.set_major_locator(FixedLocator([sign * tick for tick in _TICKS for sign in (-1, 1)]))
             ax.xaxis.set_major_formatter("{x:g}")
             ax.xaxis.set_minor_locator(NullLocator())
-        ax.set_yticks(range(len(groups)), [_name(*key) for key, _ in groups])
+        ax.set_yticks(range(len(groups)), [_name(*map(str, key)) for key, _ in groups])
         ax.set_ylim(len(groups) - 0.5, -0.5)
         ax.grid(visible=False, axis="y")
         ax.set_xlabel("worse      difference in standard deviations of the baseline      better")

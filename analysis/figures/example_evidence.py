@@ -87,7 +87,8 @@ def guided(last: pd.DataFrame) -> Iterator[pd.DataFrame]:
 def _wave(rows: pd.DataFrame) -> "pd.Series[float]":
     """A small effect of seed and arm."""
     lengths = rows["arm"].str.len()
-    return 0.01 * np.sin(2.0 * rows["seed"]) + 0.004 * np.cos(3.0 * rows["seed"] + lengths)
+    wave: pd.Series[float] = 0.01 * np.sin(2.0 * rows["seed"]) + 0.004 * np.cos(3.0 * rows["seed"] + lengths)
+    return wave
 
 
 def _seen(place: int) -> Seen:

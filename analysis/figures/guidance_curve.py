@@ -27,9 +27,9 @@ class GuidanceCurve(StudyFigure):
     def caption(self, material: Material) -> str:
         """What the figure shows, for readers."""
         return (
-            f"{material.metric} of the endpoint's sampler and average by weight of guidance (1 is none), mean "
-            "over training seeds with 95 % bands. A guided step evaluates the network twice. Arms whose lines "
-            "cross would rank otherwise at another weight."
+            f"{material.metric} of the endpoint's sampler and average by weight of guidance (1 is none), "
+            "mean over training seeds with 95 % bands. A guided step evaluates the network twice. Arms whose "
+            "lines cross would rank otherwise at another weight."
         )
 
     def draw(self, material: Material) -> Figure | None:

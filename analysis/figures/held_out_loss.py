@@ -64,7 +64,7 @@ def differences_by_t(
     if not pairs:
         return sentence("No arm to compare by t.")
     rules = stats.Rules(paired=[pair for pair in pairs if paired(*pair)], margins={})
-    at = {t: {c.arm: c.difference for c in stats.compare(own, (), rules, pairs)}
+    at = {float(str(t)): {c.arm: c.difference for c in stats.compare(own, (), rules, pairs)}
           for t, own in values.groupby("t")}  # fmt: skip
     tints, times = arm_colors([arm for arm, _ in pairs], palette), list(at)
     with style():

@@ -1,9 +1,11 @@
 """The secondary endpoint best_guidance: each arm at its own best guidance and average, cross-fitted.
 
-One guidance for all arms may suit one of them. But the best of several scores flatters whoever varies most, so
-what is chosen on one half of the samplings of each network is scored on the other half, and the other way
-round. Which choices there are was sealed before the first run.
+One guidance for all arms may suit one of them. But the best of several scores flatters whoever varies most,
+so what is chosen on one half of the samplings of each network is scored on the other half, and the other
+way round. Which choices there are was sealed before the first run.
 """
+
+from typing import Any
 
 import pandas as pd
 
@@ -42,10 +44,10 @@ def best_guidance(study: Study) -> pd.DataFrame:
     for arm, own in table.groupby("arm", sort=False):
         chosen = {half: _best(study, own, half) for half in HALVES}
         mean = stats.mean_interval(values.loc[values["arm"] == arm, "value"].tolist())
-        row = {f"{name}_{half}": text for half, choice in chosen.items()
+        row: dict[str, Any] = {f"{name}_{half}": text for half, choice in chosen.items()
                for name, text in zip(("guidance", "average"), choice, strict=True)}  # fmt: skip
         used = own[own[["guidance", "ema"]].apply(tuple, axis=1).isin([*chosen.values()])]
-        row |= {"arm": arm, "nfe": float(used["nfe"].mean()), "seeds": mean.n, "mean": mean.value,
+        row |= {"arm": str(arm), "nfe": float(used["nfe"].mean()), "seeds": mean.n, "mean": mean.value,
                 "low": mean.low, "high": mean.high, "half": half_width(mean)}  # fmt: skip
         if c := differences.get(str(arm)):
             row |= {"reference": c.reference, "paired": c.paired, "difference": c.difference.value,
@@ -68,7 +70,7 @@ def _crossed(study: Study, table: pd.DataFrame) -> pd.DataFrame:
             found.append(scored.assign(arm=arm)[["arm", "seed", "value"]])
     if not found:
         return pd.DataFrame(columns=["arm", "seed", "value"])
-    means = pd.concat(found).groupby(["arm", "seed"], as_index=False)["value"].mean()
+    means = pd.concat(found).groupby(["arm", "seed"], as_index=False)[["value"]].mean()
     return in_order(means, study.arms)
 
 

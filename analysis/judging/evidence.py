@@ -1,7 +1,7 @@
 """Does 2D RoPE keep spatial consistency better than learned positions? All that a study measured of it.
 
-One measurement is a metric at a grid of tokens. Its value is a mean over the samplings of a network, and what is
-compared are networks: the unit of intervals is the training seed, as everywhere.
+One measurement is a metric at a grid of tokens. Its value is a mean over the samplings of a network, and
+what is compared are networks: the unit of intervals is the training seed, as everywhere.
 """
 
 from collections.abc import Iterator, Sequence
@@ -204,8 +204,9 @@ def _rows(
                "half": half_width(mean), "unit": unit}  # fmt: skip
         c = differences.get((arm, reference))
         found = c.difference if c else stats.Interval(np.nan, np.nan, np.nan, 0)
-        yield {**row, "reference": reference if c else "", "paired": bool(c and c.paired), "pairs": found.n,
-               "difference": found.value, "difference_low": found.low, "difference_high": found.high}  # fmt: skip
+        against = {"reference": reference if c else "", "paired": bool(c and c.paired), "pairs": found.n}
+        yield row | against | {"difference": found.value, "difference_low": found.low,
+                               "difference_high": found.high}  # fmt: skip
 
 
 def _is_endpoint(study: Study, metric: object, tokens: object) -> bool:

@@ -1,4 +1,4 @@
-"""The report's section on its question, in tables and sentences: does 2D RoPE keep spatial consistency better?"""
+"""The report's section on its question, in tables and sentences: does 2D RoPE keep things in their places?"""
 
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from typing import Any
@@ -38,7 +38,7 @@ def differences(found: pd.DataFrame, study: Study) -> TextTable:
 
 
 def other_grids(found: pd.DataFrame) -> TextTable:
-    """Arms at grids of tokens that were not trained: each measurement, and its difference from the baseline."""
+    """Arms at grids of tokens that were not trained: each measurement, and how far from the baseline's."""
     own = found[found["tokens"] != TRAINED]
     measured = own.drop_duplicates("metric")[["metric", "title", "better"]].to_dict("records")
     columns = [_ARM, Column("Tokens", number=False), Column("Extrapolation", number=False)]
@@ -76,9 +76,7 @@ def conclusion(study: Study, found: pd.DataFrame) -> str:
     sides = called(found, *asked)
     known = sides[sides["side"] != "unknown"]
     if known.empty:
-        return (
-            "No measurement has an interval of the difference, so nothing can be told: that takes two seeds."
-        )
+        return "No measurement has an interval of the difference, which takes two seeds: nothing can be told."
     here, there = (
         known[known["good"] & one] for one in (known["tokens"] == TRAINED, known["tokens"] != TRAINED)
     )
@@ -90,15 +88,7 @@ def remarks(study: Study, found: pd.DataFrame) -> list[str]:
     """What readers have to know of the measurements that are there."""
     there, said = {*found["metric"]}, []
     if there & {*_SHIFTS}:
-        shifts = found[found["metric"].isin(_SHIFTS)].groupby("arm", sort=False)["mean"].max()
-        exact = [str(arm) for arm in shifts.index[shifts < _EXACT]]
-        said.append(
-            "Shift error: how far the velocity of a cyclically shifted picture is from the shifted velocity, over "
-            "the velocity's variance. A low one is not a good one: it says that shifts are respected, not that "
-            "places are understood."
-            + (f" {listed(exact)} {'is' if len(exact) == 1 else 'are'} exactly equivariant, as every network "
-               "is that cannot tell its tokens apart; whole objects do not follow from it." if exact else "")
-        )  # fmt: skip
+        said.append(_of_shifts(found))
     if "seam" in there:
         said.append(
             "Seam: pixel differences across borders of patches over those inside, relative to real pictures; "
@@ -106,15 +96,31 @@ def remarks(study: Study, found: pd.DataFrame) -> list[str]:
         )
     if any(metric.startswith("held_out_loss") for metric in there):
         said.append(
-            "Held-out loss is that of the velocity, on the same pictures, times and noise for all arms. A loss is "
-            "not quality: networks of equal loss may draw pictures that differ much."
+            "Held-out loss is the velocity's, on the same pictures, times and noise for all arms. A loss "
+            "is not quality: networks of equal loss may draw pictures that differ much."
         )
     if (found["tokens"] != TRAINED).any():
         said.append(
-            "Other grids of tokens: scored once, at the first number of pictures; arms are compared under the "
-            "same form of extrapolation, and those that cannot draw such pictures are left out."
+            "Other grids of tokens: scored once, at the first number of pictures; arms are compared under "
+            "the same form of extrapolation, and those that cannot draw such pictures are left out."
         )
     return said
+
+
+def _of_shifts(found: pd.DataFrame) -> str:
+    shifts = found[found["metric"].isin(_SHIFTS)].groupby("arm", sort=False)["mean"].max()
+    exact = [str(arm) for arm in shifts.index[shifts < _EXACT]]
+    said = (
+        "Shift error: how far the velocity of a cyclically shifted picture is from the shifted velocity, "
+        "over the velocity's variance. A low one is not a good one: it says that shifts are respected, not that "
+        "places are understood."
+    )
+    if not exact:
+        return said
+    return (
+        f"{said} {listed(exact)} {'is' if len(exact) == 1 else 'are'} exactly equivariant, as every network "
+        "is that cannot tell its tokens apart; whole objects do not follow from it."
+    )
 
 
 def _by_arm(own: pd.DataFrame, text: Callable[[_Row], str]) -> TextTable:
@@ -172,7 +178,7 @@ def _shifts(sides: pd.DataFrame, arm: str, reference: str) -> Iterator[str]:
     own = sides[sides["metric"].isin(_SHIFTS) & sides["side"].isin([*words])]
     for side, rows in own.groupby("side", sort=False):
         names = listed(title.lower() for title in rows["title"])
-        yield f"{arm} has the {words[str(side)]} {names}, which is neither better nor worse."
+        yield f"{arm} has the {words[str(side)]} {names} than {reference}, which is neither better nor worse."
 
 
 def _limits(study: Study, count: int) -> str:
@@ -181,7 +187,7 @@ def _limits(study: Study, count: int) -> str:
     end = study.definition.endpoint
     network = f"networks of at most {size:,.0f} parameters" if size > 0 else "this network"
     return (
-        f"Each of these {count} intervals is a 95 % one by itself: they are not corrected for their number, and "
-        f"hang together. They are about {study.definition.data}, {network} and {end.train_step:,} steps "
+        f"Each of these {count} intervals is a 95 % one by itself: they are not corrected for their number, "
+        f"and hang together. They are about {study.definition.data}, {network} and {end.train_step:,} steps "
         "of training, and say nothing of others."
     )

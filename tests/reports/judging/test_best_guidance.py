@@ -28,8 +28,10 @@ def made_up(study: Study, spread: dict[str, float], rng: np.random.Generator, sh
     noise = {(arm, index, weight): rng.normal(0, scale) for arm, scale in spread.items() for index in (0, 1)
              for weight in WEIGHTS}  # fmt: skip
     index = rows["sampling_seed"] % 1000
-    values = [10 + (shift + 0.01 * seed**2) * (arm == "none") + 0.01 * seed + noise[arm, i, weight] for arm, seed, i, weight
-              in zip(rows["arm"], rows["seed"], index, rows["guidance"], strict=True)]  # fmt: skip
+    effect = {"learned": 0.0, "none": shift}
+    cells = zip(rows["arm"], rows["seed"], index, rows["guidance"], strict=True)
+    values = [10 + effect[arm] + 0.01 * seed ** (1 + (arm == "none")) + noise[arm, i, weight]
+              for arm, seed, i, weight in cells]  # fmt: skip
     average = study.definition.endpoint.ema
     definition = replace(study.definition, best_guidance=tuple((weight, average) for weight in WEIGHTS))
     return replace(study, definition=definition, scores=rows.assign(value=values))

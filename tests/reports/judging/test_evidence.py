@@ -1,4 +1,4 @@
-"""What a study measured of spatial consistency: planted differences are found, and none where there is none."""
+"""What a study measured of spatial consistency: planted differences are found, and no others."""
 
 from dataclasses import replace
 

@@ -1,4 +1,4 @@
-"""The section on 2D RoPE, and that on guidance: tables and sentences are made of the numbers and no others."""
+"""The section on 2D RoPE, and that on guidance: tables and sentences are made of the numbers."""
 
 from dataclasses import replace
 
