@@ -15,8 +15,6 @@ from analysis.figures.example_evidence import example_evidence
 from analysis.figures.palette import Palette, arm_colors, figure, label_ends, sentence, style
 from analysis.study import Study
 
-FOLDER = "attention"
-"""of a run's artifacts, in which the probe leaves `heads.csv` and `maps.csv`"""
 _QUERY = "centre"  # whose map is drawn, or the first
 
 
@@ -79,13 +77,14 @@ def attention(seen: Mapping[str, Seen], palette: Palette = None) -> Figure:
 
 
 def attention_seen(study: Study, uri: str | None, seed: int) -> dict[str, Seen]:
-    """Heads and maps by arm, of runs of one training seed that have both."""
+    """Heads and maps by arm, as the probe left them at the endpoint; of runs of one training seed with both."""
+    folder = f"probes/{study.definition.endpoint.train_step:08d}-attention"
     cells = study.cells[(study.cells["seed"] == seed) & (study.cells["state"] == "done")]
     arms = dict(zip(cells["run_id"], cells["arm"], strict=True))
     tables = {
         name: {
             run_id: pd.read_csv(io.BytesIO(content))
-            for run_id, content in load.files([*arms], f"{FOLDER}/{name}.csv", uri).items()
+            for run_id, content in load.files([*arms], f"{folder}/{name}.csv", uri).items()
         }
         for name in ("heads", "maps")
     }

@@ -77,7 +77,7 @@ def forest_of(found: pd.DataFrame, arms: Sequence[str], palette: Palette = None)
     shown = [arm for arm in arms if arm in {*found["arm"]}]
     tints, groups = arm_colors(shown, palette), list(found.groupby(_KEYS, sort=False))
     with style():
-        made = figure(7.4, 1.3 + len(groups) * max(0.34, 0.13 * len(shown)))
+        made = figure(7.4, 1.3 + len(groups) * max(0.34, 0.09 * len(shown)))
         ax = made.subplots()
         for y, (_, own) in enumerate(groups):
             for row in own.to_dict("records"):

@@ -112,8 +112,8 @@ def _of_shifts(found: pd.DataFrame) -> str:
     exact = [str(arm) for arm in shifts.index[shifts < _EXACT]]
     said = (
         "Shift error: how far the velocity of a cyclically shifted picture is from the shifted velocity, "
-        "over the velocity's variance. A low one is not a good one: it says that shifts are respected, not that "
-        "places are understood."
+        "over the velocity's variance. A low one is not a good one: it says that shifts are respected, not "
+        "that places are understood."
     )
     if not exact:
         return said
@@ -177,8 +177,11 @@ def _shifts(sides: pd.DataFrame, arm: str, reference: str) -> Iterator[str]:
     words = {"above": "lower", "below": "higher"}
     own = sides[sides["metric"].isin(_SHIFTS) & sides["side"].isin([*words])]
     for side, rows in own.groupby("side", sort=False):
-        names = listed(title.lower() for title in rows["title"])
-        yield f"{arm} has the {words[str(side)]} {names} than {reference}, which is neither better nor worse."
+        where = listed(metric.removeprefix("shift_error_") for metric in rows["metric"])
+        yield (
+            f"The shift error of {arm} is {words[str(side)]} than that of {reference} ({where}), which is "
+            "neither better nor worse by itself."
+        )
 
 
 def _limits(study: Study, count: int) -> str:

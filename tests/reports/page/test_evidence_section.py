@@ -33,9 +33,9 @@ def test_the_section_has_verdict_conclusion_and_tables(study):
     for text in (html.text, markdown):
         assert HEADING in text
         assert "confirmatory verdict on the two, by FD (digits)" in text
-        assert "Layout right" in text
+        assert "Layout accuracy" in text
         assert (
-            "Of the measurements at the trained grid 3 (Layout right, Objects found and FD (digits)) put"
+            "Of the measurements at the trained grid 3 (Layout accuracy, Layout found and FD (digits)) put"
             in text
         )
         assert "1 (Seam, off from real) below it, and 1 (Held-out loss) cannot tell the two apart" in text
