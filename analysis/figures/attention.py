@@ -77,7 +77,7 @@ def attention(seen: Mapping[str, Seen], palette: Palette = None) -> Figure:
 
 
 def attention_seen(study: Study, uri: str | None, seed: int) -> dict[str, Seen]:
-    """Heads and maps by arm, as the probe left them at the endpoint; of runs of one training seed with both."""
+    """Heads and maps by arm, as the probe left them at the endpoint, of runs of one training seed."""
     folder = f"probes/{study.definition.endpoint.train_step:08d}-attention"
     cells = study.cells[(study.cells["seed"] == seed) & (study.cells["state"] == "done")]
     arms = dict(zip(cells["run_id"], cells["arm"], strict=True))
