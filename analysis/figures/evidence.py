@@ -94,7 +94,7 @@ def forest_of(found: pd.DataFrame, arms: Sequence[str], palette: Palette = None)
         ax.set_yticks(range(len(groups)), [_name(*map(str, key)) for key, _ in groups])
         ax.set_ylim(len(groups) - 0.5, -0.5)
         ax.grid(visible=False, axis="y")
-        ax.set_xlabel("worse      difference in standard deviations of the baseline      better")
+        ax.set_xlabel("\u2190 worse   difference in standard deviations of the baseline   better \u2192")
         keys = [Line2D([], [], color=tints[arm], marker="o", ms=4.5, label=arm) for arm in shown]
         made.legend(handles=keys, loc="outside right upper")
         note(made, "Beyond 3 the axis is logarithmic." if far else "")

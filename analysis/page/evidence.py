@@ -22,7 +22,7 @@ _EXACT = 1e-6  # a shift error below which a velocity is equivariant but for rou
 def means(found: pd.DataFrame) -> TextTable:
     """Arms by measurement at the trained grid: mean over seeds with half-width."""
     own = found[found["tokens"] == TRAINED]
-    return _by_arm(own, lambda row: plus_minus(row["mean"], row["half"]))
+    return _by_arm(own, _mean)
 
 
 def differences(found: pd.DataFrame, study: Study) -> TextTable:
@@ -52,7 +52,7 @@ def other_grids(found: pd.DataFrame) -> TextTable:
             text
             for one in measured
             for row in [values.get(one["metric"])]
-            for text in ((plus_minus(row["mean"], row["half"]), _difference(row)) if row else (NONE, NONE))
+            for text in ((_mean(row), _difference(row)) if row else (NONE, NONE))
         ]
         rows.append([str(arm), str(tokens), str(extrapolation), *cells])
         arms.append(str(arm))
@@ -137,6 +137,13 @@ def _by_arm(own: pd.DataFrame, text: Callable[[_Row], str]) -> TextTable:
 
 def _baselines(found: pd.DataFrame) -> set[str]:
     return {*found.loc[found["reference"] == "", "arm"]}
+
+
+def _mean(row: _Row) -> str:
+    """Mean with half-width; what rounding leaves of an exactly equivariant velocity is 0."""
+    if row["metric"] in _SHIFTS and row["high" if row["seeds"] > 1 else "mean"] < _EXACT:
+        return "0"
+    return plus_minus(row["mean"], row["half"])
 
 
 def _difference(row: _Row) -> str:

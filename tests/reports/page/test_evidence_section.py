@@ -95,6 +95,10 @@ def test_exact_equivariance_is_explained_where_it_was_found(study):
     [said] = [line for line in page.remarks(none, evidence(none)) if "Shift error" in line]
     assert "none is exactly equivariant" in said
     assert "whole objects do not follow" in said
+    table = page.means(evidence(none))
+    titles = [column.title for column in table.columns]
+    [row] = [row for row in table.rows if row[0] == "none"]
+    assert row[titles.index("Shift error, border")] == "0"
 
 
 def test_another_baseline_has_a_row_for_the_two_arms(study):
