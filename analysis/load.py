@@ -111,7 +111,8 @@ def scores(experiment: str, uri: str | None = None) -> pd.DataFrame:
             network evaluations an image. Text that means nothing for a score is '-', as the grid of a solver
             without one; numbers are missing then, and a column of whole numbers is Int64, else int64.
         value: float64; `better` says whether 'lower' or 'higher' is better.
-        real_floor: what real pictures would score at this n, float64.
+        real_floor: what real pictures would score, float64; nan where it was not measured or has no meaning.
+        floor_n: how many held-out pictures the floor is of, Int64; missing where that was not written down.
         untrained: what pictures of an untrained network score, float64; nan where it was not measured.
         held_out, held_out_floor: value and real floor against held-out pictures: what training pictures score
             against those, float64; missing where they were not measured.

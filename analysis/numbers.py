@@ -5,6 +5,8 @@ import math
 from analysis.stats import Interval
 
 NONE = "\u2013"
+FID_N = 50_000
+"""pictures of the FID of papers; of fewer it is larger"""
 
 
 def significant(value: float, digits: int = 4) -> str:
@@ -131,14 +133,27 @@ def value_of(metric: str, extractor: str) -> str:
     return metric.removesuffix(f"_{extractor}")
 
 
-def metric_title(metric: str, extractor: str) -> str:
+def with_n(title: str, metric: str, n: int | None) -> str:
+    """A title with the number of pictures, where it is an FID of fewer than those of papers.
+
+    >>> with_n("fid", "fid", 10_000), with_n("fid", "fid", 50_000), with_n("kid", "kid", 10_000)
+    ('fid (n = 10,000)', 'fid', 'kid')
+    """
+    return f"{title} (n = {n:,})" if metric == "fid" and n is not None and n < FID_N else title
+
+
+def metric_title(metric: str, extractor: str, n: int | None = None) -> str:
     """Name of a metric for headings; the extractor stands in brackets, where it is part of the name.
+
+    An FID of fewer pictures than those of papers says of how many, `n`.
 
     >>> metric_title("fid", "inception"), metric_title("fd_digits", "digits")
     ('FID', 'FD (digits)')
     >>> metric_title("density_k5_digits", "digits")
     'Density k5 (digits)'
+    >>> metric_title("fid", "inception", 10_000), metric_title("fid", "inception", 50_000)
+    ('FID (n = 10,000)', 'FID')
     """
     value = value_of(metric, extractor)
     title = value.upper() if len(value) <= 3 else value.replace("_", " ").capitalize()
-    return title if value == metric else f"{title} ({extractor})"
+    return with_n(title, metric, n) if value == metric else f"{title} ({extractor})"

@@ -171,21 +171,22 @@ def spread_table(study: Study) -> pd.DataFrame:
 
 
 def infinity_table(study: Study) -> pd.DataFrame:
-    """Score against n: arm, n, mean, low, high, half, seeds; the rows with n = inf are the regression's.
+    """Score against n: arm, n, mean, low, high, half, seeds, error; rows with n = inf are the regression's.
 
-    The line is fitted to each seed by itself; its interval is over seeds, as all others are.
+    The line is fitted to each seed by itself; its interval and standard `error` are over seeds, as all others
+    are.
     """
     rows = size_scores(study)
     if rows["n"].nunique() < 2:
-        return pd.DataFrame(columns=["arm", "n", "mean", "low", "high", "half", "seeds"])
+        return pd.DataFrame(columns=["arm", "n", "mean", "low", "high", "half", "seeds", "error"])
     found = []
     for arm in study.arms:
         own = rows[rows["arm"] == arm]
         sizes = sorted(set(own["n"]))
-        found += [{"arm": arm, "n": n, **_interval(own.loc[own["n"] == n, "value"])} for n in sizes]
+        found += [{"arm": arm, "n": n, **_with_error(own.loc[own["n"] == n, "value"])} for n in sizes]
         limits = pd.Series(list(_limits(own)), dtype="float64")
         if len(limits):
-            found.append({"arm": arm, "n": np.inf, **_interval(limits)})
+            found.append({"arm": arm, "n": np.inf, **_with_error(limits)})
     return pd.DataFrame(found).astype({"n": "float64"})
 
 
@@ -226,6 +227,11 @@ def curve_scores(study: Study) -> pd.DataFrame:
     usual = study.definition.endpoint.n
     best: pd.DataFrame = rows[rows["n"] == max(steps.index, key=lambda n: (steps[n], n == usual))]
     return best
+
+
+def _with_error(values: "pd.Series[float]") -> dict[str, float]:
+    """Interval of the mean, and its standard error over seeds; nan of one."""
+    return {**_interval(values), "error": float(values.std(ddof=1) / np.sqrt(len(values)))}
 
 
 def _limits(own: pd.DataFrame) -> Iterator[float]:

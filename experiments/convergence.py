@@ -61,7 +61,7 @@ def command(args: list[str], stop: StopFlag) -> int:
     wanted = parse(ConvergenceConfig, None, args, "python -m experiments.convergence", __doc__)
     config, guidance = read_config(wanted.run, wanted.data), GuidanceSpec.parse(wanted.guidance)
     from experiments.runner.execute import make_scorer
-    from experiments.scoring.convergence import at_equal_cost, converge
+    from experiments.scoring.apart.convergence import at_equal_cost, converge
 
     samplers = at_equal_cost(wanted.solvers or SOLVERS.names(), wanted.nfe, wanted.tolerances)
     if not samplers:

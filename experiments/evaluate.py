@@ -1,4 +1,4 @@
-"""Score a finished run again, without training: other samplers, guidances, numbers of pictures, extractors.
+"""Score a finished run again, without training: other samplers, guidances, probes, token grids, extractors.
 
 Scores that are there already are not made again; new ones are added to the same MLflow run.
 
@@ -17,7 +17,7 @@ from experiments.config.run import EXTRACTOR_HELP, PathOrNone, RunConfig
 from experiments.records.mlflow_store import check_experiment, tracking_uri
 from experiments.records.paths import located
 from experiments.runner.reopen import Pictures, open_run, read_config
-from experiments.scoring.jobs import final_jobs
+from experiments.scoring.jobs import final_work, said_left_out
 
 if TYPE_CHECKING:
     from experiments.scoring.score import Scorer
@@ -41,6 +41,12 @@ class EvaluateConfig:
     """guidance specs, such as cfg:weight=3,begin=0.2; a number is the weight of cfg"""
     averages: Annotated[tuple[str, ...], _as_run("SPEC ...")] = ()
     """averages of the weights, of those that the run kept, or raw"""
+    probes: Annotated[tuple[str, ...], _as_run("SPEC ...")] = ()
+    """what is measured of the network itself"""
+    token_grids: Annotated[tuple[str, ...], _as_run("HxW ...")] = ()
+    """other grids of tokens, such as 12x12"""
+    extrapolations: Annotated[tuple[str, ...], _as_run("SPEC ...")] = ()
+    """what is done on those grids about places beyond the trained ones; or all"""
     n: Annotated[tuple[int, ...], _as_run("INT ...")] = ()
     """pictures a score is made of"""
     sampling_seeds: Annotated[int | None, _as_run("INT")] = None
@@ -71,15 +77,16 @@ def command(args: list[str], stop: StopFlag) -> int:
 
     check_experiment(config.study)
     resolved, training = open_run(config)
-    scorer, jobs = make_scorer(resolved, stop), final_jobs(resolved.config)
+    scorer, work = make_scorer(resolved, stop), final_work(resolved.config)
+    for line in said_left_out(resolved.config):
+        print(line)
     with resolved.folder.lock():
         resolved.folder.open_metrics(training.step, training.logged)
-        if not scorer.missing(training.step, jobs):
+        if not scorer.undone(training.step, work):
             print(f"{wanted.run} has all these scores; nothing to do.")
         mirror = Mirror(resolved.folder, config.study)
         try:
-            scorer.score(training.step, jobs, training.profiles())
-            scorer.clean()
+            scorer.finish(training.step, work, training.profiles())
         finally:
             ending = ending_after(resolved.folder, is_complete(own, config, scorer, training.step))
             mirror.close(ending.status, ending.outcome)
@@ -91,7 +98,7 @@ def is_complete(own: RunConfig, config: RunConfig, scorer: "Scorer", step: int) 
     """Whether the run has all final scores of its own settings; known where its own extractor was used."""
     names = ("extractor", "inception_weights")
     same = all(getattr(own.eval, name) == getattr(config.eval, name) for name in names)
-    return same and not scorer.unscored(step, final_jobs(own))
+    return same and not scorer.undone(step, final_work(own))
 
 
 if __name__ == "__main__":

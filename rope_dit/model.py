@@ -14,10 +14,10 @@ from torch.nn import functional as F
 
 from rope_dit.config import ModelConfig
 from rope_dit.errors import UserError
-from rope_dit.extrapolations.compose import Able, Extrapolations
+from rope_dit.extrapolations.compose import Extrapolations
 from rope_dit.pos_embed.base import Geometry, Grid, PosEmbed, Site, exactly
 from rope_dit.pos_embed.compose import build
-from rope_dit.pos_embed.ladders import extents
+from rope_dit.pos_embed.larger import able
 from rope_dit.positions.coordinates import Coordinates
 from rope_dit.randomness import Stream, name_index, normal, uniform
 
@@ -100,14 +100,9 @@ class DiT(nn.Module):
 
         Raises UserError where it has no meaning for the variant or its positions.
         """
-        (h, w), pos = self.positions.trained, self.pos_embed
-        reach = [extents(self.positions(grid)) for grid in ((h + 1, w + 1), (2 * h + 2, 2 * w + 2))]
-        grows = all(math.isclose(large, 2 * small) for small, large in zip(*reach, strict=True))
-        able = Able(
-            self.variant, self.config.positions, pos.uses_coordinates, pos.extrapolates_frequencies, grows,
-            pos.squeezes_alike,
-        )  # fmt: skip
-        self.extrapolation = Extrapolations(spec, able)
+        self.extrapolation = Extrapolations(
+            spec, able(self.variant, self.pos_embed, self.positions, self.config.positions)
+        )
 
     def _sites(self, grid: Grid, t_B: Tensor, moves_BN: Tensor | None) -> Callable[[int, Tensor], Site]:
         """Return what makes the site of a block from its number and the tokens that enter it."""

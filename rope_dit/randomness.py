@@ -38,6 +38,7 @@ class Stream(IntEnum):
     SDE_NOISE = 11
     POSITION = 12
     PROBES = 13
+    DIRECTIONS = 14
 
 
 @dataclass(frozen=True)

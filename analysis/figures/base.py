@@ -60,7 +60,7 @@ class Material:
     @property
     def metric(self) -> str:
         """Name of the endpoint's metric for readers."""
-        return metric_title(self.end.metric, self.end.extractor)
+        return metric_title(self.end.metric, self.end.extractor, self.end.n)
 
     @property
     def palette(self) -> dict[str, str]:

@@ -85,7 +85,7 @@ def score_against_nfe(
         real = floor_line(ax, floor, points["value"])
         log_nfe(ax, points["nfe"])
         log_if_wide(ax, points["value"])
-        ax.set(xlabel="network evaluations an image (NFE)", ylabel=metric_label(metric, lower))
+        ax.set(xlabel="network evaluations an image (NFE)", ylabel=metric_label(metric, lower, frame["n"]))
         shown = [a for a in arms if a in set(points["arm"])]
         keys = [Line2D([], [], color=tints[a], label=a) for a in shown]
         keys += [Line2D([], [], ls="", color=INK, marker=m, label=f) for f, m in marks.items()]

@@ -1,5 +1,6 @@
 """What the figures of scores are made of: rows that compare, lines with bands, axes."""
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -11,6 +12,7 @@ from matplotlib.ticker import FixedLocator, NullLocator, ScalarFormatter
 
 from analysis import stats
 from analysis.figures.palette import INK, MARKERS, label_ends
+from analysis.numbers import with_n
 from rope_dit.errors import UserError
 from rope_dit.guidance.spec import GuidanceSpec
 from rope_dit.samplers.spec import SamplerSpec
@@ -77,9 +79,10 @@ def is_lower(frame: pd.DataFrame) -> bool:
     return bool((frame["better"] == "lower").all())
 
 
-def metric_label(metric: str, lower: bool) -> str:
-    """Name of the axis."""
-    return f"{metric} ({'lower' if lower else 'higher'} is better)"
+def metric_label(metric: str, lower: bool, n: "pd.Series[int] | None" = None) -> str:
+    """Name of the axis; an FID says of how many pictures it is, where all are of one number `n`."""
+    one = int(n.iloc[0]) if n is not None and n.nunique() == 1 else None
+    return f"{with_n(metric, metric, one)} ({'lower' if lower else 'higher'} is better)"
 
 
 def absent(frame: pd.DataFrame, arms: Sequence[str]) -> str:
@@ -123,7 +126,7 @@ def _band(values: "pd.Series[float]") -> tuple[float, float]:
 
 def floor_line(ax: Axes, floor: float | None, values: "pd.Series[float]") -> str:
     """Draw what real pictures would score; where it is far from all scores return a caption instead."""
-    if floor is None:
+    if floor is None or math.isnan(floor):
         return ""
     reach = max(values.max() - values.min(), 0.2 * abs(values.mean()))
     if not values.min() - reach <= floor <= values.max() + reach:

@@ -57,7 +57,7 @@ def equal_nfe(scores: pd.DataFrame, metric: str, arms: Sequence[str], palette: P
         for ax, nfe in zip(axes, budgets, strict=True):
             sampler_panel(ax, frame[frame["nfe"] == nfe], tints)
             ax.set_title(f"NFE {nfe}")
-        axes[0].set_ylabel(metric_label(metric, lower))
+        axes[0].set_ylabel(metric_label(metric, lower, frame["n"]))
         shown = [a for a in arms if a in set(frame["arm"])]
         made.legend(
             handles=[Line2D([], [], color=tints[a], marker="o", label=a) for a in shown],

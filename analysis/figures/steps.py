@@ -8,7 +8,8 @@ from matplotlib.figure import Figure
 from analysis import tables
 from analysis.figures.base import FIGURES, Material, StudyFigure
 from analysis.figures.palette import Palette, arm_colors, figure, note, sentence, style
-from analysis.figures.parts import absent, floor_line, mean_lines, rows
+from analysis.figures.parts import absent, floor_line, mean_lines, metric_label, rows
+from analysis.numbers import metric_title
 
 
 @FIGURES.register("steps")
@@ -23,8 +24,9 @@ class Steps(StudyFigure):
         """What the figure shows, for readers."""
         end, n = material.end, int(tables.curve_scores(material.study)["n"].iloc[0])
         other = "" if n == end.n else ", so its level is not that of the table"
+        title = metric_title(end.metric, end.extractor, n)
         return (
-            f"{material.metric} over training, {end.better} is better. Lines are means over seeds, bands "
+            f"{title} over training, {end.better} is better. Lines are means over seeds, bands "
             "their 95 % intervals: where bands overlap, look at the differences below before ranking arms. "
             f"The curve uses n = {n:,} pictures{other}."
         )
@@ -66,6 +68,6 @@ def score_against_steps(
         ax = made.subplots()
         real = floor_line(ax, floor, frame["value"])
         mean_lines(ax, frame, "train_step", arm_colors(arms, palette))
-        ax.set(xlabel="training steps", ylabel=f"{metric} ({better} is better)")
+        ax.set(xlabel="training steps", ylabel=metric_label(metric, better == "lower", frame["n"]))
         note(made, real, absent(frame, arms))
     return made

@@ -14,7 +14,8 @@ import pandas as pd
 
 from analysis import stats
 from analysis.judging.judge import judge
-from analysis.judging.margin import nothing_learned
+from analysis.judging.margin import nothing_learned, withheld
+from analysis.numbers import with_n
 from analysis.stats.between import Gain, better_low, gain_in_gaps, gain_in_spreads, interaction
 from analysis.stats.intervals import Array, interval
 from analysis.stats.pairs import Pair, pairs_of
@@ -54,7 +55,7 @@ class Side:
     @property
     def is_sound(self) -> bool:
         """Whether anything may be concluded from it."""
-        return not (self.study.partial or self.study.withheld or nothing_learned(self.study))
+        return not (self.study.partial or withheld(self.study) or nothing_learned(self.study))
 
     @cached_property
     def oriented(self) -> pd.DataFrame:
@@ -206,11 +207,12 @@ def _arm(side: Side, arm: str, name: str) -> dict[str, Any]:
         return {}
     study, label = side.study, side.labels[arm]
     definition, values = study.definition, study.endpoint()
+    end = definition.endpoint
     own = list(values.loc[values["arm"] == label, "value"])
     mean = stats.mean_interval(own) if own else stats.Interval(np.nan, np.nan, np.nan, 0)
     row = {
         "arm": name, "study": study.name, "data": definition.data, "label": label,
-        "metric": definition.endpoint.metric, "better": definition.endpoint.better,
+        "metric": with_n(end.metric, end.metric, end.n), "better": end.better,
         "mean": mean.value, "low": mean.low, "high": mean.high, "seeds": mean.n, "against": "", "verdict": "",
     }  # fmt: skip
     if label == definition.baseline:

@@ -13,7 +13,7 @@ def judge(study: Study) -> list[stats.Comparison]:
 
     A verdict that was reached at an earlier look stands as it was then, with the difference of now beside it.
     """
-    if study.partial or study.withheld or margin.nothing_learned(study):
+    if study.partial or margin.withheld(study) or margin.nothing_learned(study):
         return []
     counted, planned = looks.counted(study), looks.planned_seeds(study)
     levels = stats.levels([look.seeds for look in counted], planned)

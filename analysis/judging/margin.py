@@ -28,6 +28,25 @@ def absolute(study: Study, reference: str) -> float:
     return definition.margin * abs(value - (floor if definition.margin_unit == "gap" else 0.0))
 
 
+def withheld(study: Study) -> str:
+    """Why no verdict is drawn from the study, as a clause; '' where one is.
+
+    A margin that is a share of the distance from the real floor cannot be had where that is missing.
+    """
+    if study.withheld or study.definition.margin_unit != "gap" or study.endpoint().empty:
+        return study.withheld
+    pairs = (*study.definition.comparisons, *study.definition.explored)
+    known = {*study.endpoint()["arm"]}
+    if not any(math.isnan(_means(study, arm)[1]) for _, arm in pairs if arm in known):
+        return ""
+    end = study.definition.endpoint
+    title = metric_title(end.metric, end.extractor, end.n)
+    return (
+        f"the margin is a share of the distance from the real floor, and {title} of real pictures could not "
+        "be told (a study with --margin X --margin-unit absolute does without)"
+    )
+
+
 def remaining(study: Study, arm: str) -> float:
     """Share of the way from the score of an untrained network to the real floor that the arm's mean keeps.
 
@@ -72,7 +91,7 @@ def _scale(study: Study, arm: str) -> str:
     """Both ends of the scale, such as 'from an untrained network (FD 25.1) to real pictures (0.22)'."""
     end = study.definition.endpoint
     _, floor, untrained = (significant(mean, 3) for mean in _means(study, arm))
-    title = metric_title(end.metric, end.extractor)
+    title = metric_title(end.metric, end.extractor, end.n)
     return f"from an untrained network ({title} {untrained}) to real pictures ({floor})"
 
 

@@ -91,7 +91,7 @@ def arms_table(found: Across) -> TextTable:
     columns = [Column("Arm", number=False)]
     for side in found.sides:
         end, name = side.study.definition.endpoint, side.study.name
-        title = f"{name}: {metric_title(end.metric, end.extractor)}"
+        title = f"{name}: {metric_title(end.metric, end.extractor, end.n)}"
         columns += [Column(title, end.better), Column("Difference (95 %)"), Column("Verdict", number=False)]
     cells = {(row["arm"], row["study"]): row for row in found.arms.to_dict("records")}
     rows = [
@@ -146,9 +146,10 @@ def facts(found: Across) -> list[str]:
 
 def _fact(definition: Any) -> str:
     end = definition.endpoint
+    title = metric_title(end.metric, end.extractor, end.n)
     return (
-        f"{definition.name}: data {definition.data}, {metric_title(end.metric, end.extractor)} ({end.better} "
-        f"is better) at n = {end.n:,}, step {end.train_step:,}, {end.sampler}; "
+        f"{definition.name}: data {definition.data}, {title} ({end.better} is better) at n = {end.n:,}, "
+        f"step {end.train_step:,}, {end.sampler}; "
         f"{len(definition.seeds)} seeds, baseline {definition.baseline}, margin {definition.margin_text}"
     )
 

@@ -11,7 +11,16 @@ from analysis.study import SOURCE, Study, comparable, endpoint_rows
 from rope_dit.words import listed
 
 _MOST = 20  # runs that are named one by one
-_GROUP = ["extractor", "extractor_sha256", "reference_sha256", "n_real", "n", "ema"]
+_GROUP = [
+    "extractor",
+    "extractor_sha256",
+    "reference_sha256",
+    "n_real",
+    "n",
+    "ema",
+    "tokens",
+    "extrapolation",
+]
 _NAMES = {
     "extractor": "extractor",
     "extractor_sha256": "extractor's weights",
@@ -19,6 +28,8 @@ _NAMES = {
     "n_real": "number of reference pictures",
     "n": "n",
     "ema": "EMA",
+    "tokens": "grid of tokens",
+    "extrapolation": "extrapolation",
 }
 MOST = 24
 """runs that are named one by one"""

@@ -16,7 +16,7 @@ import pandas as pd
 from analysis import tables
 from analysis.figures.base import Drawing
 from analysis.figures.palette import colors
-from analysis.judging.margin import nothing_learned
+from analysis.judging.margin import nothing_learned, withheld
 from analysis.numbers import NONE, metric_title, significant
 from analysis.page import evidence, provenance, secondary, text_tables, words
 from analysis.page.text_tables import Column, TextTable
@@ -124,7 +124,9 @@ def _identity(c: Contents) -> dict[str, Any]:
         "end": definition.endpoint,
         "guidance": _guidance(definition.endpoint.guidance),
         "ema": definition.endpoint.ema,
-        "metric": metric_title(definition.endpoint.metric, definition.endpoint.extractor),
+        "metric": metric_title(
+            definition.endpoint.metric, definition.endpoint.extractor, definition.endpoint.n
+        ),
         "arms": study.arms,
         "palette": colors(study.arms),
         "seeds": len(definition.seeds),
@@ -135,7 +137,7 @@ def _identity(c: Contents) -> dict[str, Any]:
         "figures": c.figures,
         "partial": study.partial,
         "is_distance": tables.is_distance(study),
-        "withheld": study.withheld,
+        "withheld": withheld(study),
         "seal": seals.words(definition),
     }
 
@@ -155,6 +157,7 @@ def _words(c: Contents) -> dict[str, Any]:
         "nothing_learned": nothing_learned(c.study),
         "lost": words.lost(c.study),
         "lost_heading": words.lost_heading(c.study),
+        "floor": words.floor(c.study),
         "below_floor": words.below_floor(c.study, c.main),
         "verdicts": list(zip(c.compared, words.verdicts(c.study, c.compared), strict=True)),
         "looks": words.looks(c.study, c.compared),
@@ -169,7 +172,7 @@ def _words(c: Contents) -> dict[str, Any]:
 
 def _published(study: Study) -> dict[str, Any]:
     found, end = published(), study.definition.endpoint
-    title = metric_title(end.metric, end.extractor)
+    title = metric_title(end.metric, end.extractor, end.n)
     same = end.metric == "fid" and end.n == 50_000
     said = "This study's endpoint is the same measure."
     if not same:

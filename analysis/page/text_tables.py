@@ -64,12 +64,15 @@ _ARM = Column("Arm", number=False)
 def scores(study: Study, main: pd.DataFrame) -> TextTable:
     """The main table: the endpoint, distances from held-out pictures, each seed, and the other metrics."""
     end, others = study.definition.endpoint, tables.other_metrics(study)
-    title = metric_title(end.metric, end.extractor)
+    title = metric_title(end.metric, end.extractor, end.n)
     apart = [Column("From held-out (floor)", end.better)] if tables.is_distance(study) else []
     columns = [
         _ARM, Column("Seeds"), Column(title, end.better), Column("Real floor"),
         *apart, Column("Each seed", wraps=True), Column("Diverged"),
-        *(Column(metric_title(value_of(name, end.extractor), ""), better) for name, better in others.items()),
+        *(
+            Column(metric_title(value_of(name, end.extractor), "", end.n), better)
+            for name, better in others.items()
+        ),
     ]  # fmt: skip
     rows = []
     for row in main.to_dict("records"):
@@ -187,16 +190,17 @@ def spreads(table: pd.DataFrame) -> TextTable:
 
 
 def sizes(table: pd.DataFrame, study: Study) -> TextTable:
-    """Score by n, and at infinity."""
+    """Score by n, and at infinity with its standard error."""
     sizes = sorted(set(table["n"]))
     better = study.definition.endpoint.better
     heads = [Column("at infinity" if math.isinf(n) else f"n = {n:,.0f}", better) for n in sizes]
+    heads += [Column("Standard error at infinity")] if sizes and math.isinf(sizes[-1]) else []
     rows = []
     for arm in (arm for arm in study.arms if (table["arm"] == arm).any()):
         own = table[table["arm"] == arm].set_index("n")
-        rows.append(
-            [arm, *(plus_minus(own["mean"].get(n, math.nan), own["half"].get(n, math.nan)) for n in sizes)]
-        )
+        cells = [plus_minus(own["mean"].get(n, math.nan), own["half"].get(n, math.nan)) for n in sizes]
+        cells += [significant(own["error"].get(n, math.nan), 2) for n in sizes if math.isinf(n)]
+        rows.append([arm, *cells])
     return TextTable([_ARM, *heads], rows, [row[0] for row in rows])
 
 
@@ -232,18 +236,26 @@ def cells(study: Study) -> TextTable:
 
 def groups(study: Study) -> TextTable:
     """Which scores compare."""
-    heads = ["Extractor", "its weights", "Reference", "Reference pictures", "n", "EMA", "Scores", "Arms"]
+    heads = ["Extractor", "its weights", "Reference", "Reference pictures", "n", "EMA", "Tokens"]
+    heads += ["Scores", "Arms"]
     numbers = {"Reference pictures", "n", "Scores", "Arms"}
     columns = [*(Column(head, number=head in numbers) for head in heads), Column("Compares?", number=False)]
     rows = [
         [
             row["extractor"], row["extractor_sha256"][:12], row["reference_sha256"][:12],
-            _whole(row["n_real"]), _whole(row["n"]), row["ema"], f"{row['rows']:,}", str(row["arms"]),
+            _whole(row["n_real"]), _whole(row["n"]), row["ema"], _tokens(row),
+            f"{row['rows']:,}", str(row["arms"]),
             f"no: {row['differs']}" if row["differs"] else "as the endpoint",
         ]
         for row in provenance.score_groups(study).to_dict("records")
     ]  # fmt: skip
     return TextTable(columns, rows)
+
+
+def _tokens(row: Mapping[str, Any]) -> str:
+    """Grid of tokens of scores, and what was done about it."""
+    form = str(row["extrapolation"])
+    return f"{row['tokens']}" + ("" if form == "none" else f", {form}")
 
 
 def machines(study: Study) -> TextTable:

@@ -8,11 +8,11 @@ import pandas as pd
 
 from analysis import stats, tables
 from analysis.judging import looks as study_looks
-from analysis.judging.margin import nothing_learned
+from analysis.judging.margin import nothing_learned, withheld
 from analysis.numbers import fixed, metric_title, significant
 from analysis.page.verdict_sentences import verdict_sentence
 from analysis.stats import Comparison, Interval
-from analysis.study import Study, endpoint_scores
+from analysis.study import Study, endpoint_rows, endpoint_scores
 from rope_dit.words import listed
 
 _ORDER = ("better", "worse", "equivalent", "inconclusive", "same model")
@@ -22,8 +22,8 @@ _PUBLISHED_RATIO, _PUBLISHED_CV = "3.2", "1.3 %"  # arXiv:2606.20536
 
 def headline(study: Study, compared: Sequence[Comparison]) -> str:
     """The verdict in one sentence."""
-    if study.withheld:
-        return f"Withheld: {study.withheld}. Nothing is concluded from it."
+    if why := withheld(study):
+        return f"Withheld: {why}. Nothing is concluded from it."
     if study.partial:
         return f"Partial: {unfinished(study)}. Nothing is concluded before the study is whole."
     if said := nothing_learned(study):
@@ -38,7 +38,7 @@ def headline(study: Study, compared: Sequence[Comparison]) -> str:
 def verdicts(study: Study, compared: Sequence[Comparison]) -> list[str]:
     """A sentence with numbers for each comparison."""
     end = study.definition.endpoint
-    title = metric_title(end.metric, end.extractor)
+    title = metric_title(end.metric, end.extractor, end.n)
     return [verdict_sentence(c, title) for c in compared]
 
 
@@ -83,12 +83,28 @@ def _not_done(study: Study) -> pd.DataFrame:
     return cells.assign(became=cells["state"].mask(scored, "failed after it was scored"))
 
 
+def floor(study: Study) -> str:
+    """A sentence on the real floor: of how many pictures it is, where that was written down."""
+    rows = endpoint_rows(study.scores, study.definition)
+    n, floors = study.definition.endpoint.n, rows["floor_n"].dropna().unique()
+    if not len(floors):
+        return "The real floor is what real pictures score at this n, an estimate."
+    if rows["real_floor"].isna().all():
+        return "What real pictures would score at this n could not be told."
+    few = listed([f"{some:,}" for some in sorted(floors)])
+    if {*floors} == {n}:
+        return "The real floor is what as many held-out pictures score."
+    if tables.is_distance(study):
+        return f"The real floor is what real pictures score at this n, concluded from {few} held-out ones."
+    return f"The real floor is what real pictures score, of {few} held-out ones."
+
+
 def below_floor(study: Study, main: pd.DataFrame) -> list[str]:
     """A sentence for each arm whose distance is less than real pictures have, as copies' would be."""
     if not tables.is_distance(study):
         return []
     end = study.definition.endpoint
-    title = metric_title(end.metric, end.extractor)
+    title = metric_title(end.metric, end.extractor, end.n)
     return [_below(row, title) for row in main.to_dict("records") if row["mean"] < row["real_floor"]]
 
 

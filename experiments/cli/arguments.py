@@ -173,7 +173,7 @@ def unknown_option(name: str, names: Sequence[str]) -> UserError:
 
 
 def words_for(name: str, value: object) -> list[str]:
-    """The words that set a field on the command line; for a switch, one without a value.
+    """The words that set a field on the command line; for a switch, one without a value; `none` for no text.
 
     >>> words_for("train.warmup_steps", 5), words_for("model.qk_norm", False), words_for("arm", "-x")
     (['--train.warmup-steps', '5'], ['--model.no-qk-norm'], ['--arm=-x'])
@@ -181,7 +181,7 @@ def words_for(name: str, value: object) -> list[str]:
     head, dot, tail = option(name).rpartition(".")
     if isinstance(value, bool):
         return [f"--{head}{dot}{'' if value else 'no-'}{tail}"]
-    first, *more = [str(one) for one in value] if isinstance(value, tuple) else [str(value)]
+    first, *more = [str(one) for one in value or ("none",)] if isinstance(value, tuple) else [str(value)]
     flag = f"--{head}{dot}{tail}"
     return [f"{flag}={first}"] if _is_option(first) else [flag, first, *more]
 

@@ -8,12 +8,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any, TypeVar
 
-from experiments.config.run import RunConfig
+from experiments.config.run import ALL, RunConfig
 from rope_dit.averages.names import RAW, average_name, named
 from rope_dit.config import ModelConfig, TrainConfig, spec_fields
 from rope_dit.errors import UserError, check
 from rope_dit.guidance.spec import GuidanceSpec
-from rope_dit.registry import POS_EMBEDS, Registry
+from rope_dit.registry import EXTRAPOLATIONS, POS_EMBEDS, Registry
 from rope_dit.samplers.spec import SamplerSpec
 
 C = TypeVar("C")
@@ -31,6 +31,10 @@ def canonical(config: RunConfig, *, stored: bool = False) -> RunConfig:
     """
     samplers = tuple(str(SamplerSpec.parse(text, stored=stored)) for text in config.eval.samplers)
     guidances = tuple(str(GuidanceSpec.parse(text, stored=stored)) for text in config.eval.guidances)
+    extrapolations = tuple(
+        text if text == ALL else EXTRAPOLATIONS.canonical(text, stored=stored)
+        for text in config.eval.extrapolations
+    )
     averages = [average_name(spec) for spec in config.train.averages]
     check(len({*averages}) == len(averages), "train.averages", " ".join(averages), "each average once")
     for name in config.averages:
@@ -43,7 +47,12 @@ def canonical(config: RunConfig, *, stored: bool = False) -> RunConfig:
         variant=POS_EMBEDS.canonical(config.variant, stored=stored),
         model=_canonical(config.model, stored),
         train=_canonical(config.train, stored),
-        eval=replace(config.eval, samplers=samplers, guidances=guidances),
+        eval=replace(
+            _canonical(config.eval, stored),
+            samplers=samplers,
+            guidances=guidances,
+            extrapolations=extrapolations,
+        ),
     )
 
 

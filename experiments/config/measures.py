@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from numbers import Real
 from typing import Any
 
-from experiments.config.registries import METRICS, PICTURE_METRICS
+from experiments.config.registries import METRICS, PICTURE_METRICS, PROBES
 from experiments.config.text import NOTHING
 from rope_dit.errors import UserError
 from rope_dit.registry import Entry
@@ -78,6 +78,16 @@ def measures_on(data_set: str) -> dict[str, Measure]:
     return {value: one for value, one in measures().items() if one.data_set in (None, data_set)}
 
 
+def probe_values(spec: str) -> dict[str, str]:
+    """What a probe returns, and which direction of each is better. Raises UserError where it does not say."""
+    entry = PROBES[spec.partition(":")[0]]
+    values: Any = entry.claims.get("values")
+    ok = isinstance(values, dict) and len(values) > 0
+    ok = ok and all(isinstance(name, str) and way in ("lower", "higher") for name, way in values.items())
+    _check(ok, entry, "values", values, PROBES.kind)
+    return dict(values)
+
+
 def check_values(found: Mapping[str, Any], claimed: Collection[str]) -> None:
     """Raise ValueError or TypeError where a metric returned other values than it claims, or no numbers."""
     if found.keys() != {*claimed}:
@@ -135,7 +145,7 @@ def _ends(low: float | None, high: float | None) -> tuple[float, float]:
     return -math.inf if low is None else low, math.inf if high is None else high
 
 
-def _check(ok: bool, entry: Entry, claim: str, got: Any) -> None:
+def _check(ok: bool, entry: Entry, claim: str, got: Any, kind: str = "metric") -> None:
     if not ok:
         had = f"got {claim} = {got!r}" if claim in entry.claims else f"got no plain value of {claim}"
-        raise UserError(f"metric '{entry.name}', {entry.path.name}: {had}, expected {EXPECTED[claim]}.")
+        raise UserError(f"{kind} '{entry.name}', {entry.path.name}: {had}, expected {EXPECTED[claim]}.")

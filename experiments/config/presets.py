@@ -25,6 +25,29 @@ PRESETS = {
         train=TrainConfig(steps=20, batch=32, warmup_steps=2, averages=("warmup:decay=0.9",), log_every=5),
         eval=EvalConfig(samplers=("euler:steps=4", "heun:steps=2"), n=(100,), chunk=25, every=10, every_n=50),
     ),
+    # places are decided near noise, so most times and most steps are there
+    "layout": RunConfig(
+        preset="layout",
+        data=DataConfig(name="layout"),
+        train=TrainConfig(
+            steps=1400,
+            batch=32,
+            lr=4e-3,
+            optimizer="muon:lr=0.04",
+            density="logit_normal:mean=-1",
+            warmup_steps=50,
+        ),
+        eval=EvalConfig(samplers=("euler:steps=25,grid=shifted",), extractor="layout"),
+    ),
+    "cifar10-small": RunConfig(
+        preset="cifar10-small",
+        data=DataConfig(name="cifar10"),
+        model=ModelConfig(patch=4),
+        train=TrainConfig(
+            steps=3000, batch=32, optimizer="muon", averages=("warmup:decay=0.999",), flip=True
+        ),
+        eval=EvalConfig(samplers=("euler:steps=25",), n=(5000,), extractor="cifar10"),
+    ),
     "cifar10": RunConfig(
         preset="cifar10", data=DataConfig(name="cifar10"), model=_CIFAR, train=_CIFAR_TRAIN, eval=_CIFAR_EVAL
     ),

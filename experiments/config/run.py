@@ -7,9 +7,9 @@ from typing import Annotated, Literal
 
 import tyro
 
-from experiments.config.registries import DATASETS, EXTRACTORS
+from experiments.config.registries import DATASETS, EXTRACTORS, PROBES
 from rope_dit.averages.names import average_name
-from rope_dit.config import ModelConfig, Neutral, TrainConfig, check_finite, option
+from rope_dit.config import ModelConfig, Neutral, SpecOf, TrainConfig, check_finite, option
 from rope_dit.errors import UserError, check
 from rope_dit.guidance.spec import GuidanceSpec
 from rope_dit.registry import POS_EMBEDS
@@ -18,6 +18,10 @@ from rope_dit.samplers.spec import SamplerSpec
 PathOrNone = Annotated[Path | None, tyro.conf.arg(metavar="PATH", help_behavior_hint="(default: none)")]
 DATA_HELP = f"{' | '.join(DATASETS.names())}, as name or name:PATH; --list datasets"
 EXTRACTOR_HELP = f"{' | '.join(EXTRACTORS.names())}, as name or name:PATH; --list extractors"
+TOKEN_GRID = r"[1-9][0-9]{0,2}x[1-9][0-9]{0,2}"
+TOKEN_GRIDS = "ROWSxCOLUMNS in tokens, each of 1 to 999, such as 12x12"
+ALL = "all"
+"""of `eval.extrapolations`: all that are registered"""
 LABEL = r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,79}"
 MLFLOWS_OWN = "Default"
 """name of an experiment that every MLflow store has, in which it keeps what nobody gave a name"""
@@ -87,6 +91,23 @@ class EvalConfig:
         tyro.conf.arg(metavar="SPEC ...", help_behavior_hint="(default: all in train.averages)"),
     ] = ()
     """averages of the weights whose pictures are scored, of those in train.averages, or raw"""
+    probes: Annotated[
+        tuple[str, ...],
+        Neutral(()),
+        SpecOf(PROBES),
+        tyro.conf.arg(metavar="SPEC ...", aliases=("--probes",)),
+    ] = ("held_out_loss", "equivariance", "attention")
+    """what is measured of the network itself after the final scoring, see --list probes; or none"""
+    token_grids: Annotated[
+        tuple[str, ...],
+        Neutral(()),
+        tyro.conf.arg(metavar="HxW ...", aliases=("--token-grids",), help_behavior_hint="(default: none)"),
+    ] = ()
+    """other grids of tokens whose pictures are scored at the end, such as 12x12, by the first sampler"""
+    extrapolations: Annotated[
+        tuple[str, ...], Neutral(("none",)), tyro.conf.arg(metavar="SPEC ...", aliases=("--extrapolations",))
+    ] = ("none",)
+    """what is done on those grids about places beyond the trained ones, see --list extrapolations; or all"""
     every: int = 0
     """score the averaged weights every so many training steps; 0: only at the end"""
     every_n: int = 500
@@ -102,6 +123,20 @@ class EvalConfig:
                 check(low <= value <= high, f"eval.{option(name)}", value, f"{low} to {high:,}")
         for name in ("samplers", "guidances", "n"):
             check(len(getattr(self, name)) > 0, f"eval.{name}", "nothing", "at least one")
+        for name in ("probes", "token_grids"):
+            if getattr(self, name) == ("none",):  # as the command line says it
+                object.__setattr__(self, name, ())
+        for grid in self.token_grids:
+            check(re.fullmatch(TOKEN_GRID, grid) is not None, "eval.token-grids", grid, TOKEN_GRIDS)
+        check(len(self.extrapolations) > 0, "eval.extrapolations", "nothing", "at least one, such as none")
+        idle = not self.token_grids and self.extrapolations != ("none",)
+        got = " ".join(self.extrapolations)
+        check(not idle, "eval.extrapolations", got, "eval.token-grids too, on which they act")
+        alone = ALL not in self.extrapolations or len(self.extrapolations) == 1
+        check(alone, "eval.extrapolations", got, "all alone, or some by name")
+        for name in ("probes", "token_grids", "extrapolations"):
+            given = [text.partition(":")[0] if name == "probes" else text for text in getattr(self, name)]
+            check(len({*given}) == len(given), f"eval.{option(name)}", " ".join(given), "each once")
         self.sampler_specs, self.guidance_specs  # noqa: B018  raises for what is none
 
     @property
@@ -124,7 +159,7 @@ class RunConfig:
     seed: int = 0
     """training seed: weights, order of pictures, noise, times"""
     preset: Annotated[str, tyro.conf.arg(metavar="NAME")] = "digits"
-    """smoke | digits | cifar10 | original | cifar10-large: where the defaults below come from"""
+    """digits | smoke | layout | cifar10-small | cifar10 | original | cifar10-large: source of defaults"""
     study: str = "rope-dit"
     """name of the MLflow experiment"""
     arm: Annotated[str, tyro.conf.arg(help_behavior_hint="(default: the variant)")] = ""

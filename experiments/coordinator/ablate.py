@@ -25,6 +25,7 @@ from experiments.records.mlflow_store import check_experiment, pages, tracking_u
 from experiments.records.run_folder import RunFolder
 from experiments.records.sealing.chain import head, moment
 from experiments.runner.dry_run import estimated_seconds
+from experiments.scoring.jobs import said_left_out
 from rope_dit.errors import Stopped
 from rope_dit.guidance.spec import GuidanceSpec
 from rope_dit.words import listed
@@ -52,7 +53,7 @@ def ablate(config: StudyConfig, stop: StopFlag, write_report: WriteReport) -> in
     cells, todo = plan.cells(), unfinished(plan)
     minutes = len(todo) * sum(estimated_seconds(resolved)) / 60 if todo else 0.0
     print(announcement(plan, len(cells), len(todo), minutes))
-    for line in lacking_metrics(cells):
+    for line in (*lacking_metrics(cells), *lacking_forms(plan)):
         print(line)
     for one in plan.replaced[-len(config.replace) :] if config.replace else ():
         print(replacing.said(one))
@@ -77,6 +78,13 @@ def ablate(config: StudyConfig, stop: StopFlag, write_report: WriteReport) -> in
                 break
             code = carry_out(begun(stage), config, launcher, stop, write_report)
         return code
+
+
+def lacking_forms(plan: Plan) -> list[str]:
+    """A line for each arm that leaves out extrapolations of other grids of tokens."""
+    return [
+        line for cell in plan.cells() if cell.seed == plan.seeds[0] for line in said_left_out(cell.config)
+    ]
 
 
 def stages(plan: Plan) -> list[Plan]:

@@ -1,6 +1,6 @@
 """A cell of a study: one arm, one seed. What became of it is read from its run folder alone.
 
-Imports no torch.
+Imports no torch, unless other grids of tokens are asked for.
 """
 
 import json
@@ -13,7 +13,7 @@ from typing import Literal
 from experiments.config.run import RunConfig
 from experiments.records.run_folder import RunFolder
 from experiments.records.score import NOTHING
-from experiments.scoring.jobs import Job, final_jobs, registered, unscored
+from experiments.scoring.jobs import Work, final_work, registered, unprobed, unscored
 
 CellState = Literal["done", "diverged", "failed", "running", "missing"]
 FINAL: tuple[CellState, ...] = ("done", "diverged")
@@ -85,14 +85,14 @@ class Cell:
         """Whether it has a checkpoint; not where it was imported, or its checkpoints were removed."""
         return any((self.folder.path / "checkpoints").glob("*.safetensors"))
 
-    def out_of_reach(self) -> list[Job]:
-        """What of its final jobs needs it to be trained again: it has ended, and has no weights."""
+    def out_of_reach(self) -> Work:
+        """What of its final work needs it to be trained again: it has ended, and has no weights."""
         ending = self.folder.ending
         ended = ending is not None and ending.outcome in ("finished", "paused")
         if not ended or self.has_weights() or self.is_scored():
-            return []
+            return Work()
         there = self._metrics()
-        return self._unscored(there) if there else final_jobs(self.config)
+        return self._unscored(there) if there else self._work
 
     def metrics_out_of_reach(self) -> set[str]:
         """Names of scores that it lacks, as its weights are gone, and their metrics came later."""
@@ -102,15 +102,20 @@ class Cell:
         return registered(self.extractor, self.config.data.data_set)
 
     def _metrics(self) -> set[str]:
-        """Names of the scores that it has at the step that it is to reach."""
+        """Names of the scores of pictures that it has at the step that it is to reach."""
         keys = [score.key for score in self.folder.scores()]
         known = (self.extractor, NOTHING)
-        return {k.metric for k in keys if k.train_step == self.config.last_step and k.extractor in known}
+        keys = [key for key in keys if key.sampler != NOTHING and key.extractor in known]
+        return {key.metric for key in keys if key.train_step == self.config.last_step}
 
-    def _unscored(self, metrics: Collection[str]) -> list[Job]:
-        scores, step, jobs = self.folder.scores(), self.config.last_step, final_jobs(self.config)
-        data_set = self.config.data.data_set
-        return unscored(scores, self.extractor, data_set, step, jobs, metrics)
+    @cached_property
+    def _work(self) -> Work:
+        return final_work(self.config)
+
+    def _unscored(self, metrics: Collection[str]) -> Work:
+        scores, step = self.folder.scores(), self.config.last_step
+        jobs = unscored(scores, self.extractor, self.config.data.data_set, step, self._work.jobs, metrics)
+        return Work(tuple(jobs), tuple(unprobed(scores, step, self._work.probings)))
 
     def progress(self) -> tuple[int, float | None]:
         """Last logged step, and the loss there; 0 and None before the first."""

@@ -146,6 +146,30 @@ def check_endpoint(plan: "Plan", got: str, extractor: "Extractor") -> None:
     check(end.n > extractor.dim or not needs, "eval.n", end.n, expected + f"{end.metric} says little")
 
 
+def check_floor(plan: "Plan", extractor: "Extractor", held_out: int) -> None:
+    """Raise UserError where the margin is a share of the distance from a real floor that cannot be told.
+
+    Args:
+        plan: a new study; those that have begun keep the floors of their scores.
+        extractor: the study's.
+        held_out: number of held-out pictures.
+    """
+    from experiments.scoring.floors import RANK, enough, floor_size
+
+    end = plan.endpoint()
+    value = value_of(plan.chosen.metric, extractor.name, plan.base.data.data_set)
+    if plan.margin_unit != "gap" or measures()[value].metric != "frechet":
+        return
+    if not enough(end.n, held_out, end.classes, extractor.dim):
+        there, needed = floor_size(end.n, held_out, end.classes), RANK * extractor.dim
+        raise UserError(
+            f"the margin is a share of the baseline's distance from the real floor, and {end.metric} of "
+            f"{end.n:,} real pictures cannot be told from {there:,} held-out ones: that takes {needed:,}, "
+            f"twice the features of {extractor.name}. Give it in units of {end.metric}: "
+            "--margin X --margin-unit absolute."
+        )
+
+
 def _meant(name: str, kind: type[SamplerSpec | GuidanceSpec], text: str, known: Collection[str]) -> str:
     """The canonical spec that is meant, today's or one that only lacks later options."""
     now, stored = (str(kind.parse(text, stored=stored)) for stored in (False, True))

@@ -18,7 +18,8 @@ from experiments.config.canonical import scoring
 from experiments.config.endpoint import EndpointConfig
 from experiments.config.former import upgraded
 from experiments.config.identity import read_settings
-from experiments.config.run import RunConfig
+from experiments.config.registries import PROBES
+from experiments.config.run import ALL, EvalConfig, RunConfig
 from experiments.config.text import flatten, from_json, read_json, to_json
 from experiments.coordinator.arm import Arm
 from experiments.coordinator.cell import Cell
@@ -30,6 +31,7 @@ from experiments.records.sealing.chain import LOOK, Chain, extended
 from rope_dit.config import NOT_WEIGHTS, Neutral
 from rope_dit.durable import write_durably
 from rope_dit.errors import UserError, check
+from rope_dit.registry import EXTRAPOLATIONS
 from rope_dit.words import differing
 
 GROWING = (
@@ -37,6 +39,9 @@ GROWING = (
     "eval.samplers",
     "eval.guidances",
     "eval.sampling_seeds",
+    "eval.probes",
+    "eval.token_grids",
+    "eval.extrapolations",
 )  # what may be added to a study
 ELSEWHERE = ("data.name", "data.root", *(f"train.{name}" for name in NOT_WEIGHTS))
 ELSEWHERE += ("eval.extractor", "eval.inception_weights")  # its name and hash are what is frozen
@@ -271,6 +276,9 @@ def grow(saved: Plan, asked: Plan) -> Plan:
         more,
         samplers=_join([str(spec) for spec in (*config.sampler_specs, *more.sampler_specs)]),
         guidances=_join([str(spec) for spec in (*config.guidance_specs, *more.guidance_specs)]),
+        probes=_join([PROBES.canonical(spec) for spec in (*config.probes, *more.probes)]),
+        token_grids=_join([*config.token_grids, *more.token_grids]),
+        extrapolations=_forms(config, more),
         sampling_seeds=max(config.sampling_seeds, more.sampling_seeds),
     )
     there, now = saved.identity(), asked.identity()
@@ -303,6 +311,14 @@ def grow(saved: Plan, asked: Plan) -> Plan:
         identities={**kept, **{label: asked.identities[label] for label in added & asked.identities.keys()}},
         replaced=(*saved.replaced, *fresh),
     )
+
+
+def _forms(there: EvalConfig, asked: EvalConfig) -> tuple[str, ...]:
+    """Extrapolations of both where they have grids of tokens on which these act."""
+    found = [spec for one in (there, asked) if one.token_grids for spec in one.extrapolations]
+    if ALL in found:
+        return (ALL,)
+    return _join([EXTRAPOLATIONS.canonical(spec) for spec in found]) or EvalConfig.extrapolations
 
 
 def _join(items: Sequence[Any]) -> tuple[Any, ...]:

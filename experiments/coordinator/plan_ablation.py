@@ -12,7 +12,13 @@ from experiments.config.run import RunConfig
 from experiments.config.study import StudyConfig, study
 from experiments.coordinator.arm import Arm, parse_arms
 from experiments.coordinator.copies.weights import check_reachable
-from experiments.coordinator.endpoint import best_guidance, check_endpoint, in_front, said
+from experiments.coordinator.endpoint import (
+    best_guidance,
+    check_endpoint,
+    check_floor,
+    in_front,
+    said,
+)
 from experiments.coordinator.plan import Plan, read_plan, read_saved
 from experiments.coordinator.replacing import Identities, check_runs, decided, is_aside, replacements
 from experiments.coordinator.seals import joined
@@ -49,6 +55,8 @@ def plan_ablation(config: StudyConfig) -> tuple[Plan, Resolved]:
     )  # fmt: skip
     plan = joined(with_comparisons(plan, config, saved))
     check_endpoint(plan, config.endpoint.extractor, first.extractor)
+    if saved is None:
+        check_floor(plan, first.extractor, len(first.images.held_out))
     check_runs(plan, now)
     if not config.retrain:
         check_reachable([cell for cell in plan.cells() if not is_aside(plan, cell)])

@@ -20,15 +20,16 @@ CELL = 2
 """side of a cell in pixels"""
 SECTOR = 20.0
 """degrees on each side of a direction in which it holds; between the sectors none does"""
-PALETTE = np.array([[230, 40, 40], [40, 230, 40], [40, 40, 230]], np.uint8)
-"""three hues of one saturation, uint8 [3, 3]; objects of one picture differ in theirs"""
+PALETTE = np.array([[205, 40, 40], [40, 205, 40], [40, 40, 205]])
+"""three hues at their darkest, [3, 3], one of which a block has"""
+WHITE = 205
+"""all channels of the darkest dot"""
 _CUT = np.ones((4, 4), bool)
 _CUT[[0, 0, -1, -1], [0, -1, 0, -1]] = False
 
 SHAPES: Mapping[str, Sequence[NDArray[np.bool_]]] = {
     "block": [np.ones((3, 3), bool), np.ones((4, 4), bool), _CUT],
     "dot": [np.ones((2, 2), bool)],
-    "bar": [np.ones((1, 2), bool), np.ones((2, 1), bool)],
 }
 """masks of each kind of object, in cells"""
 

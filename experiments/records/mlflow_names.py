@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from experiments.config.former import upgraded
-from experiments.records.score import NOTHING, Score, sampling_index
+from experiments.records.score import NOTHING, TRAINED, Score, larger_name, sampling_index
 from rope_dit.averages.names import average_name
 from rope_dit.guidance.spec import GuidanceSpec
 from rope_dit.samplers.spec import SamplerSpec
@@ -64,9 +64,12 @@ def score_name(metric: str, sampler: str, guidance: str, sampling_seed: int | No
     """
     index = sampling_index(sampling_seed or 0)
     seed = f"-seed{index}" if index else ""
-    return (
-        f"{metric}/{sampler}-{GuidanceSpec.parse(guidance).slug}{seed}{f'-ema-{average}' if average else ''}"
-    )
+    return f"{metric}/{sampler}-{GuidanceSpec.parse(guidance).slug}{seed}{_of(average)}"
+
+
+def _of(average: str) -> str:
+    """What names end with for an average that is named."""
+    return f"-ema-{average}" if average else ""
 
 
 def rough_metric(metric: str, n: int | None) -> str:
@@ -78,34 +81,37 @@ def score_points(scores: Iterable[Score], naming: Naming) -> Iterator[Point]:
     """Points of the curves: each score against training steps, and the last step's against evaluations (NFE).
 
     A score's name is `fd_digits/heun-25-cfg1`, with `fd_digits_n500` for any n but the first of the config's
-    eval.n, and `cfg1-seed1` for further samplings. `by_nfe/fd_digits/heun-cfg1` is the curve against
+    eval.n, `heun-25-12x12` for another grid of tokens, and `cfg1-seed1` for further samplings. What probes
+    found of the network is `probes/held_out_loss`. `by_nfe/fd_digits/heun-cfg1` is the curve against
     NFE, its step the NFE. `real_floor/fd_digits` is what real pictures would score, `untrained/fd_digits`
-    what those of an untrained network do, where that was measured.
+    what those of an untrained network do, each where that was measured.
 
     Raises UserError for a sampler or guidance of a plug-in that is not here: it alone knows the name, and
     under another the store would hold the score twice.
     """
     for score in scores:
         key = score.key
-        if key.sampler == NOTHING:  # measured on no pictures
-            yield key.metric, key.train_step, score.value, score.time
+        average = "" if naming.average in ("", key.ema) else key.ema
+        if key.sampler == NOTHING:  # measured of the network itself
+            yield f"probes/{key.metric}{_of(average)}", key.train_step, score.value, score.time
             continue
         spec = SamplerSpec.parse(key.sampler)
         named_so = re.search(r"_n\d+$", key.metric)  # as the file of an extractor may be
         main = key.n == naming.main_n and not named_so
         metric = key.metric if main else rough_metric(key.metric, key.n)
-        average = "" if naming.average in ("", key.ema) else key.ema
+        slug = f"{spec.slug}{larger_name(key.tokens, key.extrapolation)}"
         yield (
-            score_name(metric, spec.slug, key.guidance, key.sampling_seed, average),
+            score_name(metric, slug, key.guidance, key.sampling_seed, average),
             key.train_step,
             score.value,
             score.time,
         )
-        yield f"real_floor/{metric}", key.train_step, score.real_floor, score.time
+        if score.real_floor is not None:
+            yield f"real_floor/{metric}", key.train_step, score.real_floor, score.time
         if score.untrained is not None:
             yield f"untrained/{metric}", key.train_step, score.untrained, score.time
         final = key.train_step == naming.last_step and (key.n != naming.rough_n or key.n in naming.ns)
-        if final and key.nfe is not None:
+        if final and key.nfe is not None and key.tokens == TRAINED:
             curve = score_name(f"by_nfe/{metric}", spec.family, key.guidance, key.sampling_seed, average)
             yield curve, round(key.nfe), score.value, score.time
 

@@ -9,6 +9,7 @@ Imports no torch, so that a typo on the command line is answered at once.
     scores.csv          one row a ScoreKey
     checkpoints/        see rope_dit.checkpoint
     pictures/           sample grids, PNG
+    probes/             tables of what probes saw, CSV
     samples/            pictures of a scoring under way
     lock, owner         held by the process at work, and which one that is
 """

@@ -13,8 +13,11 @@ from experiments.config.text import digest
 from rope_dit.config import Neutral, neutral
 from rope_dit.errors import UserError
 from rope_dit.guidance.spec import GuidanceSpec
-from rope_dit.registry import GUIDANCES, Part
+from rope_dit.registry import EXTRAPOLATIONS, GUIDANCES, Part
 from rope_dit.samplers.spec import SamplerSpec
+
+TRAINED = "trained"
+"""the grid of tokens that the network was trained on"""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,7 +32,7 @@ class ScoreKey:
         nfe: network evaluations a picture.
         grid: name of the time grid.
         tokens: grid of tokens of the pictures, as `8x8`; `trained` for that of the training.
-        extrapolation: how positions beyond the trained ones were made; `none`.
+        extrapolation: what was done about places beyond the trained ones, a canonical spec; `none`.
         classes: how classes were drawn, see `eval.classes`.
         ema: name of the averaged weights.
         extractor, metric: their names; '-' is the extractor of what is measured on pixels.
@@ -46,7 +49,7 @@ class ScoreKey:
     guidance: str
     nfe: float | None
     grid: str
-    tokens: Annotated[str, Neutral("trained")]
+    tokens: Annotated[str, Neutral(TRAINED)]
     extrapolation: Annotated[str, Neutral("none")]
     classes: Annotated[str, Neutral("data")]
     ema: str
@@ -64,7 +67,8 @@ class Score:
     Attributes:
         key: what it is a score of.
         value: the score; `better` says whether 'lower' or 'higher' is better.
-        real_floor: what real pictures would score.
+        real_floor: what real pictures would score; None where it was not measured or has no meaning.
+        floor_n: how many held-out pictures the floor is of; None where that was not written down.
         untrained: what pictures of a network that has learned nothing score; None where it was not measured.
         held_out, held_out_floor: value and real floor against held-out pictures instead of training pictures:
             what training pictures score against those; None where it was not measured.
@@ -76,7 +80,8 @@ class Score:
     key: ScoreKey
     value: float
     better: str
-    real_floor: float
+    real_floor: float | None
+    floor_n: Annotated[int | None, Neutral(None)] = None
     untrained: Annotated[float | None, Neutral(None)] = None
     held_out: Annotated[float | None, Neutral(None)] = None
     held_out_floor: Annotated[float | None, Neutral(None)] = None
@@ -117,6 +122,19 @@ def sampling_seeds(seed: int, count: int, *, fixed: bool) -> range:
     """Seeds of the first `count` samplings of a network; where noise is `fixed`, those of training seed 0."""
     first = sampling_seed(0 if fixed else seed, 0)
     return range(first, first + count)
+
+
+def larger_name(tokens: str, extrapolation: str) -> str:
+    """What names of files and scores hold for another grid of tokens than the trained one.
+
+    Raises UserError for an extrapolation of a plug-in that is not here.
+
+    >>> larger_name("12x12", "none"), larger_name("12x12", "pi:axes=joint"), larger_name(TRAINED, "none")
+    ('-12x12', '-12x12-pi-axesjoint', '')
+    """
+    if tokens == TRAINED:
+        return ""
+    return f"-{tokens}" if extrapolation == "none" else f"-{tokens}-{EXTRAPOLATIONS.slug(extrapolation)}"
 
 
 KEY_COLUMNS = tuple(f.name for f in fields(ScoreKey))

@@ -2,13 +2,15 @@
 
 import time
 from dataclasses import replace
+from math import prod
 
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from experiments.config.text import flatten
+from experiments.records.score import TRAINED
 from experiments.runner.resolve import Resolved, build_model, device_text
-from experiments.scoring.jobs import curve_jobs, final_jobs
+from experiments.scoring.jobs import Job, curve_jobs, final_jobs, larger_jobs
 from rope_dit.trainer import Training, autocast, train
 
 TIMED_STEPS = 3
@@ -40,9 +42,19 @@ def estimated_seconds(resolved: Resolved) -> tuple[float, float]:
     config = resolved.config
     step, forward = _time(resolved)
     curves = config.train.steps // config.eval.every if config.eval.every else 0
-    jobs = [*final_jobs(config), *curve_jobs(config) * curves]
-    forwards = sum((job.sampler.nfe or 150) * job.guidance.evals * max(job.ns) for job in jobs)
+    jobs = [*final_jobs(config), *larger_jobs(config), *curve_jobs(config) * curves]
+    forwards = sum(
+        (job.sampler.nfe or 150) * job.guidance.evals * max(job.ns) * _share(resolved, job) for job in jobs
+    )
     return config.train.steps * step, forwards * forward
+
+
+def _share(resolved: Resolved, job: Job) -> float:
+    """How much more a job's pictures are than those of the training, in tokens; attention grows faster."""
+    if job.tokens == TRAINED:
+        return 1.0
+    tokens = prod(int(side) for side in job.tokens.split("x"))
+    return tokens * resolved.config.model.patch**2 / prod(resolved.images.train.shape[2:])
 
 
 def forward_flops(resolved: Resolved) -> int:

@@ -18,7 +18,7 @@ from experiments.runner.record import NoRecord, Record
 from experiments.runner.resolve import Resolved, device_text
 from experiments.runner.room import bytes_of_samples, check_room
 from experiments.scoring.generate import Generator
-from experiments.scoring.jobs import curve_jobs, final_jobs
+from experiments.scoring.jobs import curve_jobs, final_work, said_left_out
 from experiments.scoring.reference import Reference
 from experiments.scoring.score import Scorer
 from rope_dit.checkpoint import Checkpoints
@@ -46,8 +46,7 @@ def execute(resolved: Resolved, stop: StopFlag, ranks: Ranks = ONE) -> int:
     record = ranks.leading(lambda: begin(resolved, training, batches, scorer, ranks), nobody)
     with record.kept(training), ranks.lost(), plugin_errors():
         train_and_score(resolved, training, batches, checkpoints, record, scorer, stop, ranks)
-        scorer.score(training.step, final_jobs(config), training.profiles())
-        scorer.clean()
+        scorer.finish(training.step, final_work(config), training.profiles())
     return OK
 
 
@@ -56,11 +55,11 @@ def try_all(resolved: Resolved, checkpoints: Checkpoints, scorer: Scorer, ranks:
 
     Raises UserError on all ranks for what would fail later: an item, a metric, too full a disk.
     """
-    jobs, newest = final_jobs(resolved.config), ranks.first(checkpoints.newest_step)
-    if newest >= resolved.config.last_step and not scorer.missing(newest, jobs):
+    work, newest = final_work(resolved.config), ranks.first(checkpoints.newest_step)
+    if newest >= resolved.config.last_step and not ranks.first(lambda: scorer.undone(newest, work)):
         return
     size, features = try_items(resolved)
-    samples = bytes_of_samples(scorer.generator, jobs + curve_jobs(resolved.config), features)
+    samples = bytes_of_samples(scorer.generator, [*work.jobs, *curve_jobs(resolved.config)], features)
     ranks.leading(lambda: check_room(resolved.folder, checkpoints, size, samples), None)
     if not newest:  # else it was done at the run's first start, or the scores come now
         scorer.prepare()
@@ -73,11 +72,13 @@ def begin(resolved: Resolved, training: Training, batches: Batches, scorer: Scor
     folder.open_metrics(training.step, training.logged)
     if folder.record is None:
         folder.create(resolved.identity, config, pairing(resolved, batches), origin(resolved, ranks.size))
-    if training.step >= config.last_step and not scorer.unscored(training.step, final_jobs(config)):
+    if training.step >= config.last_step and not scorer.undone(training.step, final_work(config)):
         print(f"{folder.path} is finished; nothing to do.")
     else:
         where = f"{device_text(resolved.device)}, {config.train.precision}"
         print(f"{config.arm_name}, seed {config.seed}, on {where}: {folder.path}", flush=True)
+        for line in said_left_out(config):
+            print(line, flush=True)
         folder.begin()
     return Record(folder, config)
 

@@ -5,8 +5,9 @@ from typing import Any
 
 from experiments.config.registries import DATASETS, EXTRACTORS
 from experiments.config.run import RunConfig
+from experiments.scoring.jobs import extrapolations
 from rope_dit.config import spec_fields
-from rope_dit.registry import GRIDS, GUIDANCES, POS_EMBEDS, SOLVERS, Entry, Part, Registry
+from rope_dit.registry import EXTRAPOLATIONS, GRIDS, GUIDANCES, POS_EMBEDS, SOLVERS, Entry, Part, Registry
 
 
 def items(config: RunConfig, *kinds: Registry[Any]) -> list[Entry]:
@@ -22,11 +23,13 @@ def _items(config: RunConfig) -> Iterator[tuple[Registry[Any], Entry]]:
         name = text.partition(":")[0]
         yield from ((registry, entry) for entry in registry if entry.name == name)  # none of a file's path
     yield from _parts(POS_EMBEDS, config.variant)
-    for part in (config.model, config.train):
+    for part in (config.model, config.train, config.eval):
         for field, registry in spec_fields(type(part)).items():
             value = getattr(part, field)
             for spec in (value,) if isinstance(value, str) else value:
                 yield from _parts(registry, spec)
+    for spec in extrapolations(config.eval) if config.eval.token_grids else ():
+        yield from _parts(EXTRAPOLATIONS, spec)
     for sampler in config.eval.sampler_specs:
         for guidance in config.eval.guidance_specs:
             names = zip(

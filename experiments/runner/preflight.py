@@ -5,6 +5,7 @@ Nothing that is made here is kept, and no number of the run depends on it. Every
 so that each finds the same.
 """
 
+import contextlib
 import math
 from collections.abc import Callable
 from dataclasses import replace
@@ -17,10 +18,14 @@ from experiments.cli.plugins import plugin_errors
 from experiments.config.registries import DATASETS, EXTRACTORS
 from experiments.config.run import RunConfig
 from experiments.datasets.batches import to_float
+from experiments.records.score import TRAINED
 from experiments.runner.items import items
 from experiments.runner.resolve import Resolved
+from experiments.scoring.apart.sample_grid import grid
 from experiments.scoring.generate import Generator
-from experiments.scoring.sample_grid import grid
+from experiments.scoring.jobs import larger_jobs
+from experiments.scoring.probes import find
+from experiments.scoring.probing import subject
 from rope_dit import flow
 from rope_dit.checkpoint import same_layout
 from rope_dit.config import TrainConfig
@@ -32,6 +37,7 @@ from rope_dit.registry import (
     AVERAGES,
     COUPLINGS,
     DENSITIES,
+    EXTRAPOLATIONS,
     GRIDS,
     GUIDANCES,
     OBJECTIVES,
@@ -72,7 +78,10 @@ def try_items(resolved: Resolved) -> tuple[int, int]:
     _try_objective(resolved, training, given)
     _try_steps(resolved, training, given)
     size = sum(tensor.nbytes for tensor in training.tensors().values())
-    _try_samplers(resolved, training)
+    generator, allowance = _throw_away(resolved, training)
+    _try_samplers(resolved, generator, allowance)
+    _try_larger(resolved, generator, allowance)
+    _try_probes(resolved, generator, allowance)
     return size, _try_extractor(resolved)
 
 
@@ -142,22 +151,32 @@ def _try_steps(resolved: Resolved, training: Training, given: Given) -> None:
 
 
 class _Enough(Exception):
-    """A solver has evaluated the network often enough."""
+    """A network has been evaluated often enough to know that it can be."""
 
 
-def _try_samplers(resolved: Resolved, training: Training) -> None:
-    """Each guidance, and each sampler with the first of them."""
-    evaluation, left = resolved.config.eval, iter(range(MOST_EVALUATIONS))
+class _Allowance:
+    """Raises _Enough at more evaluations of the network than were allowed."""
 
-    def stop() -> bool:
-        if next(left, None) is None:
+    left = MOST_EVALUATIONS
+
+    def __call__(self) -> bool:
+        self.left -= 1
+        if self.left < 0:
             raise _Enough
         return False
 
-    few = replace(evaluation, chunk=PICTURES)
+
+def _throw_away(resolved: Resolved, training: Training) -> tuple[Generator, _Allowance]:
+    """What samples two pictures from throw-away weights, and how often it may evaluate them."""
+    few, allowance, images = replace(resolved.config.eval, chunk=PICTURES), _Allowance(), resolved.images
     config = replace(resolved.config, until=0, train=training.config, eval=few)
-    images = resolved.images
-    generator = Generator(training.model, config, images.train_labels, images.train.shape[1:], stop)
+    shape = images.train.shape[1:]
+    return Generator(training.model, config, images.train_labels, shape, allowance), allowance
+
+
+def _try_samplers(resolved: Resolved, generator: Generator, allowance: _Allowance) -> None:
+    """Each guidance, and each sampler with the first of them."""
+    evaluation = resolved.config.eval
     samplers, guidances = evaluation.sampler_specs, evaluation.guidance_specs
     with plugin_errors(*_suspects(resolved.config, GUIDANCES)):
         for guidance in guidances:
@@ -165,8 +184,26 @@ def _try_samplers(resolved: Resolved, training: Training) -> None:
     for sampler in samplers:
         only = replace(evaluation, samplers=(str(sampler),))
         with plugin_errors(*_suspects(replace(resolved.config, eval=only), SOLVERS, GRIDS)):
-            left = iter(range(MOST_EVALUATIONS))
+            allowance.left = MOST_EVALUATIONS
             _try_sampler(generator, sampler, guidances[0])
+
+
+def _try_larger(resolved: Resolved, generator: Generator, allowance: _Allowance) -> None:
+    """Pictures of other grids of tokens, with what is done about them."""
+    with plugin_errors(*_suspects(resolved.config, POS_EMBEDS, POSITIONS, EXTRAPOLATIONS)):
+        for job in larger_jobs(resolved.config):
+            allowance.left = MOST_EVALUATIONS
+            generator.take_tokens(job.tokens, job.extrapolation)
+            _try_sampler(generator, job.sampler, job.guidance)
+    generator.take_tokens(TRAINED, "none")
+
+
+def _try_probes(resolved: Resolved, generator: Generator, allowance: _Allowance) -> None:
+    """Each probe on two held-out pictures; one that takes many evaluations is believed."""
+    for spec in resolved.config.eval.probes:
+        allowance.left = MOST_EVALUATIONS
+        with contextlib.suppress(_Enough):
+            find(spec, subject(generator, resolved.images, allowance, PICTURES))
 
 
 def _try_guidance(generator: Generator, guidance: GuidanceSpec) -> None:

@@ -22,14 +22,16 @@ from experiments.config.identity import (
     run_name,
 )
 from experiments.config.launch import usable_cores
-from experiments.config.measures import most_images
+from experiments.config.measures import most_images, probe_values
 from experiments.config.presets import preset
+from experiments.config.registries import PROBES
 from experiments.config.run import EvalConfig, RunConfig
 from experiments.datasets import Images, load
 from experiments.records.run_folder import RunFolder
 from experiments.runner.items import items
 from experiments.scoring.extractors.base import Extractor
 from experiments.scoring.extractors.load import load_extractor
+from experiments.scoring.jobs import left_out
 from rope_dit.config import TrainConfig
 from rope_dit.densities.base import build_density
 from rope_dit.errors import UserError, check
@@ -102,7 +104,7 @@ def resolve(
     with plugin_errors(*items(config)):
         check_buildable(config, images)
     if scored:
-        check_scored(config.eval, images)
+        check_scored(config, images)
         _check_writable(folder.path)
     folder.check_free_for(found)
     return Resolved(asked, config, device, images, found, folder)
@@ -149,6 +151,8 @@ def before(asked: RunConfig, written: Mapping[str, Any]) -> RunConfig:
 def as_begun(config: RunConfig, found: Mapping[str, str], folder: RunFolder) -> RunConfig:
     """Settings with the averages, the noise and the classes of the run that is there already.
 
+    One that is older than probes has none, unless they are asked for.
+
     Raises UserError where it lacks an average, or was begun with other noise or classes than are asked for.
     """
     there = folder.record
@@ -160,7 +164,9 @@ def as_begun(config: RunConfig, found: Mapping[str, str], folder: RunFolder) -> 
     classes = there.settings.eval.classes
     own = f"proportional, for {folder.path} is scored with such classes, or another --out"
     check(config.eval.classes in (classes, EvalConfig.classes), "eval.classes", config.eval.classes, own)
-    config = replace(config, eval=replace(config.eval, fixed_noise=fixed, classes=classes))
+    older = "probes" not in there.config["eval"] and config.eval.probes == EvalConfig.probes
+    probes = () if older else config.eval.probes
+    config = replace(config, eval=replace(config.eval, fixed_noise=fixed, classes=classes, probes=probes))
     return keeping(config, there.settings.train.averages, folder.path)
 
 
@@ -183,16 +189,23 @@ def check_buildable(config: RunConfig, images: Images) -> None:
     check_specs(config, model)
 
 
-def check_scored(config: EvalConfig, images: Images) -> None:
-    """Raise UserError where the metrics need more pictures, generated or real."""
-    least, counts = most_images(), [("n", n) for n in config.n]
-    counts += [("every-n", config.every_n)] if config.every else []
+def check_scored(config: RunConfig, images: Images) -> None:
+    """Raise UserError where metrics need more pictures, generated or real, or a token grid is no other."""
+    least, counts = most_images(), [("n", n) for n in config.eval.n]
+    counts += [("every-n", config.eval.every_n)] if config.eval.every else []
     for name, count in counts:
         check(count >= least, f"eval.{name}", count, f"at least {least}, which the metrics need")
     halves = 2 * least
     for part, pictures in (("train", images.train), ("held-out", images.held_out)):
         got = f"{len(pictures)} {part} pictures"
         check(len(pictures) >= halves, "--data", got, f"at least {halves}, which the metrics need")
+    trained = [side // config.model.patch for side in images.train.shape[2:]]
+    own, forms = "x".join(map(str, trained)), " ".join(config.eval.extrapolations)
+    for text in config.eval.token_grids:
+        check(text != own, "eval.token-grids", text, f"other grids than the trained one, {own}")
+        larger = any(int(side) > known for side, known in zip(text.split("x"), trained, strict=True))
+        check(larger or forms == "none", "eval.extrapolations", forms,
+              f"none, for the grid {text} has no side beyond those of the trained one, {own}")  # fmt: skip
 
 
 def check_specs(config: RunConfig, model: DiT) -> None:
@@ -202,6 +215,10 @@ def check_specs(config: RunConfig, model: DiT) -> None:
         sampler.build()
     for guidance in config.eval.guidance_specs:
         guidance.build()
+    for probe in config.eval.probes:
+        probe_values(probe)
+        PROBES.bind(probe)()
+    left_out(config)
     build_density(train.density)
     OBJECTIVES.bind(train.objective)()
     COUPLINGS.bind(train.coupling)()

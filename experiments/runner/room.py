@@ -42,9 +42,12 @@ def check_free(path: Path, needed: int, what: str, options: str) -> None:
 
 def bytes_of_samples(generator: Generator, jobs: Sequence[Job], feature_bytes: int) -> int:
     """Bytes of pictures and their features, of the largest job."""
-    pictures = max(max(job.ns) for job in jobs)
-    whole = -(-pictures // generator.chunk) * generator.chunk
-    return whole * (prod(generator.shape) + feature_bytes)
+    return max(_bytes(generator, job, feature_bytes) for job in jobs)
+
+
+def _bytes(generator: Generator, job: Job, feature_bytes: int) -> int:
+    whole = -(-max(job.ns) // generator.chunk) * generator.chunk
+    return whole * (prod(generator.shape_of(job.tokens)) + feature_bytes)
 
 
 def _said(size: int) -> str:

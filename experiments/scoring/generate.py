@@ -13,9 +13,11 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
+from torch.nn import functional as F
 
 from experiments.config.run import RunConfig
 from experiments.datasets.batches import to_uint8
+from experiments.records.score import TRAINED
 from rope_dit.averages.names import named
 from rope_dit.errors import Diverged, Stopped, check
 from rope_dit.guidance.base import Counted, Network, unguided
@@ -52,7 +54,8 @@ class Generator:
         shape: Sequence[int],
         stop: Callable[[], bool],
     ):
-        self.model, self.config, self.shape, self.stop = model.eval(), config, tuple(shape), stop
+        self.model, self.config, self.stop = model.eval(), config, stop
+        self.shape = self._trained = tuple(shape)
         self.device = next(model.parameters()).device
         self.chunk = config.eval.chunk
         self._sorted_labels = torch.from_numpy(np.sort(labels)).to(self.device)
@@ -62,6 +65,7 @@ class Generator:
         self._network: Network = self._compiled(self.model)
         self._weak: Network | None = None
         self._step = 0
+        self._tokens = TRAINED, "none"
 
     def enlarge(self, height: int, width: int, extrapolation: str) -> None:
         """Make pictures of this size in pixels from here on, and do about larger ones what a spec says.
@@ -73,6 +77,26 @@ class Generator:
               f"sides that the model's patch, {patch}, divides")  # fmt: skip
         self.model.set_extrapolation(extrapolation)
         self.shape = (self.shape[0], height, width)
+
+    def take_tokens(self, tokens: str, extrapolation: str) -> None:
+        """Make pictures of this grid of tokens from here on, or of the trained one; before `load_for`."""
+        if (tokens, extrapolation) != self._tokens:
+            _, height, width = self.shape_of(tokens)
+            self.enlarge(height, width, extrapolation)
+            self._tokens = tokens, extrapolation
+
+    def shape_of(self, tokens: str) -> tuple[int, ...]:
+        """(C, H, W) of pictures of this grid of tokens, or of the trained one."""
+        if tokens == TRAINED:
+            return self._trained
+        return (self._trained[0], *(int(side) * self.config.model.patch for side in tokens.split("x")))
+
+    def at_trained_size(self, pictures: Tensor) -> Tensor:
+        """Pictures uint8 [n, C, H, W] in the trained size, each pixel the mean of the area it covers."""
+        if pictures.shape[2:] == self._trained[1:]:
+            return pictures
+        resized = F.interpolate(pictures.float(), self._trained[1:], mode="area")
+        return resized.round().clamp(0, 255).to(torch.uint8)
 
     def load(self, weights: Sequence[Tensor], step: int) -> None:
         """Take the weights of this training step, in the order of the model's parameters."""

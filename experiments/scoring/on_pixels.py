@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 import torch
 
 from experiments.datasets.base import Images
+from experiments.scoring.floors import Floor, finite
 from experiments.scoring.picture_metrics import measure_pictures
 from experiments.scoring.picture_metrics.base import Pictures
 from experiments.scoring.untrained import untrained_pictures
@@ -29,9 +30,10 @@ class OnPixels:
         """What these pictures score."""
         return measure_pictures(generated, self._real(len(self.images.held_out)), self.data_set)
 
-    def floors(self, n: int) -> dict[str, float]:
+    def floors(self, n: int) -> dict[str, Floor]:
         """What `n` held-out pictures score, or all where they are fewer."""
-        return self._once("held-out", min(n, len(self.images.held_out)))
+        size = min(n, len(self.images.held_out))
+        return {value: Floor(finite(one), size) for value, one in self._once("held-out", size).items()}
 
     @property
     def untrained(self) -> dict[str, float]:

@@ -18,16 +18,16 @@ from torch import Tensor
 from experiments.cli.progress import Progress
 from experiments.config.measures import measures_on
 from experiments.records.run_folder import RunFolder
-from experiments.records.score import NOTHING, Score, ScoreKey
+from experiments.records.score import NOTHING, TRAINED, Score, ScoreKey, larger_name
+from experiments.scoring.apart.sample_grid import write_grid
 from experiments.scoring.extractors.base import Extractor, Features
 from experiments.scoring.generate import Generator
-from experiments.scoring.held_out import from_held_out
-from experiments.scoring.jobs import Job, unscored
+from experiments.scoring.jobs import Job, Work, unscored
 from experiments.scoring.metrics import measure_all, value_name
 from experiments.scoring.on_pixels import OnPixels
 from experiments.scoring.picture_metrics.base import Pictures
+from experiments.scoring.probing import Prober
 from experiments.scoring.reference import Reference
-from experiments.scoring.sample_grid import write_grid
 from experiments.scoring.stored import About, read_tensors, write_tensors
 from rope_dit.errors import UserError
 from rope_dit.ranks import ONE, Ranks
@@ -70,14 +70,30 @@ class Scorer:
         """Name of the data set, as registered."""
         return self.generator.config.data.data_set
 
-    def missing(self, step: int, jobs: list[Job]) -> list[Job]:
+    @property
+    def prober(self) -> Prober:
+        """What measures the network itself."""
+        return Prober(self.arm, self.seed, self.generator, self.reference.images, self.folder, self.ranks)
+
+    def finish(self, step: int, work: Work, profiles: Mapping[str, Sequence[Tensor]]) -> None:
+        """Do all that is missing of the final work, pictures first, and clean up."""
+        self.score(step, work.jobs, profiles)
+        self.prober.measure(step, work.probings, profiles)
+        self.clean()
+
+    def undone(self, step: int, work: Work) -> Work:
+        """What of the final work scores.csv lacks, for one rank alone. Raises as `missing`."""
+        jobs, probings = self.unscored(step, work.jobs), self.prober.unprobed(step, work.probings)
+        return Work(tuple(jobs), tuple(probings))
+
+    def missing(self, step: int, jobs: Sequence[Job]) -> list[Job]:
         """Jobs of which scores.csv lacks a row.
 
         Raises UserError where its rows were made with other weights of an extractor of the same name.
         """
         return self.ranks.first(lambda: self.unscored(step, jobs))
 
-    def unscored(self, step: int, jobs: list[Job]) -> list[Job]:
+    def unscored(self, step: int, jobs: Sequence[Job]) -> list[Job]:
         """As `missing`, for one rank alone."""
         scores, name = self.folder.scores(), self.extractor.name
         mine = [score for score in scores if score.key.extractor == name]
@@ -88,13 +104,14 @@ class Scorer:
             )
         return unscored([*mine, *of_pixels], name, self.data_set, step, jobs)
 
-    def score(self, step: int, jobs: list[Job], profiles: Mapping[str, Sequence[Tensor]]) -> None:
+    def score(self, step: int, jobs: Sequence[Job], profiles: Mapping[str, Sequence[Tensor]]) -> None:
         """Sample and score each missing job at training step `step`, and write a sample grid of it.
 
         `profiles` are the weights at that step by the names that jobs have for them.
         """
         for job in self.missing(step, jobs):
             self.prepare()
+            self.generator.take_tokens(job.tokens, job.extrapolation)
             self.generator.load_for(job.guidance, job.average, profiles, step)
             samples = self._sample(step, job)
             self.ranks.first(partial(self._measure, step, job, samples))
@@ -116,7 +133,9 @@ class Scorer:
     def _sample(self, step: int, job: Job) -> "Samples":
         """Make what is missing; what it returns holds all pictures on rank 0."""
         n, files = max(job.ns), self._chunk_files(step, job)
-        bar = Progress(f"sampling {job.sampler.slug}", n, "picture")
+        bar = Progress(
+            f"sampling {job.sampler.slug}{larger_name(job.tokens, job.extrapolation)}", n, "picture"
+        )
         chunks = [read_tensors(*file) if self.ranks.leads else None for file in files]
         missing = self.ranks.first(lambda: [i for i, chunk in enumerate(chunks) if chunk is None])
         for made in self.ranks.divide(missing, lambda number: self._chunk(job, number), self.stop):
@@ -128,17 +147,19 @@ class Scorer:
         return Samples.of([chunk for chunk in chunks if chunk is not None], n)
 
     def _chunk(self, job: Job, number: int) -> dict[str, Tensor]:
-        """Pictures of a chunk and their features, made where the pictures are."""
+        """Pictures of a chunk and, in the trained size, their features, made where the pictures are."""
         begun = time.perf_counter()
         pictures, nfe = self.generator.chunk_of(number, job.sampler, job.guidance, job.sampling_seed)
         made = {"pictures": pictures.cpu(), "nfe": torch.tensor(nfe, dtype=torch.float64)}
         made["seconds"] = torch.tensor(time.perf_counter() - begun, dtype=torch.float64)
-        return {**made, **self.extractor(pictures).tensors()}
+        return {**made, **self.extractor(self.generator.at_trained_size(pictures)).tensors()}
 
     def _about(self, step: int, job: Job) -> About:
         """What chunks of a job belong to; the run's id stands for its weights."""
         record = self.folder.record
+        larger = {} if job.tokens == TRAINED else {"tokens": job.tokens, "extrapolation": job.extrapolation}
         return {
+            **larger,
             "run": record.id if record else "",
             "step": step,
             "average": job.average,
@@ -181,8 +202,13 @@ class Scorer:
         real, pixels = self.reference, self.on_pixels
         features = samples.features[:n]
         values = measure_all(features, real.train) | pixels.values(pictures.first(n))
-        floors, untrained = real.floors(n) | pixels.floors(n), real.untrained | pixels.untrained
-        more: dict[str, dict[str, Any]] = {"fd": from_held_out(features, real.train, real.held_out)}
+        ends: dict[str, dict[str, Any]] = {}  # of the scale, and the score against held-out pictures
+        if job.tokens == TRAINED:
+            floors = real.floors(n, job.classes) | pixels.floors(n)
+            untrained = real.untrained | pixels.untrained
+            for value, floor in floors.items():
+                ends[value] = {"real_floor": floor.value, "floor_n": floor.n, "untrained": untrained[value]}
+            ends["fd"] |= real.from_held_out(features, job.classes)
         for value, claimed in measures_on(self.data_set).items():
             name = claimed.seen_by(self.extractor.name)
             key = ScoreKey(
@@ -193,8 +219,8 @@ class Scorer:
                 guidance=str(job.guidance),
                 nfe=samples.nfe,
                 grid=job.sampler.grid or NOTHING,
-                tokens="trained",
-                extrapolation="none",
+                tokens=job.tokens,
+                extrapolation=job.extrapolation,
                 classes=job.classes,
                 ema=job.average,
                 extractor=name,
@@ -203,11 +229,11 @@ class Scorer:
                 n_real=len(real.images.held_out if name == NOTHING else real.train),
                 sampling_seed=job.sampling_seed,
             )
-            yield Score(key=key, value=values[value], better=claimed.better, real_floor=floors[value],
-                        untrained=untrained[value], reference_sha256=real.images.fingerprint,
+            yield Score(key=key, value=values[value], better=claimed.better,
+                        reference_sha256=real.images.fingerprint,
                         extractor_sha256=NOTHING if name == NOTHING else self.extractor.sha256,
                         time=time.time(),
-                        **made, **more.get(value, {}))  # fmt: skip
+                        **made, **{"real_floor": None, **ends.get(value, {})})  # fmt: skip
 
 
 @dataclass(frozen=True)

@@ -40,7 +40,8 @@ class Extrapolations:
         names = [part.partition(":")[0] for part in parts]
         self.items = tuple(sorted(items, key=lambda item: item.modifies))
         for name, item in zip(names, items, strict=True):
-            _refuse(name, item, able)
+            if why := _refusal(name, item, able):
+                raise UserError(why)
         self.fades = any(item.acts_on == "time" for item in items)
         if self.fades and not self.items[0].acts_on:
             raise UserError(f"extrapolation '{spec}': dype fades another one; join it to pi, ntk or yarn.")
@@ -57,24 +58,36 @@ class Extrapolations:
         return Stretch(trained, grid, self.items, share.view(-1, 1, 1, 1))  # type: ignore[union-attr]
 
 
-def _refuse(name: str, item: Extrapolation, able: Able) -> None:
+def refusal(spec: str, able: Able) -> str:
+    """Why what `spec` says has no meaning for a model, in a sentence; '' where it has one.
+
+    Raises UserError for what has no meaning for any: an unknown name or option, two items, nothing to fade.
+    """
+    Extrapolations(spec, Able("", "", coordinates=True, frequencies=True, grows=True))
+    parts = EXTRAPOLATIONS.canonical(spec).split("+")
+    found = (_refusal(part.partition(":")[0], EXTRAPOLATIONS.bind(part)(), able) for part in parts)
+    return next(filter(None, found), "")
+
+
+def _refusal(name: str, item: Extrapolation, able: Able) -> str:
     if item.acts_on == "frequencies" and not able.frequencies:
-        raise UserError(
+        return (
             f"extrapolation '{name}' acts on the frequencies of rotary variants; got the variant "
             f"'{able.variant[:40]}', which has none. Expected pi, attention_scale or none."
         )
     if item.acts_on == "coordinates" and not able.coordinates:
-        raise UserError(
+        return (
             f"extrapolation '{name}' squeezes coordinates; got the variant '{able.variant[:40]}', which "
             "uses none. Expected attention_scale or none."
         )
     if item.acts_on == "coordinates" and not able.alike:
-        raise UserError(
+        return (
             f"extrapolation '{name}' squeezes rows and columns, or the line of tokens; got the variant "
             f"'{able.variant[:40]}', which has parts that go by either. Expected another."
         )
     if item.acts_on in ("coordinates", "frequencies") and not able.grows:
-        raise UserError(
+        return (
             f"extrapolation '{name}' has nothing to do: model.positions '{able.positions[:40]}' brings "
             "larger grids into the trained range. Expected attention_scale or none."
         )
+    return ""

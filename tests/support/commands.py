@@ -50,7 +50,17 @@ class Bias:
         return {"bias": 0.0}
 """
 """a plug-in: a metric"""
-QUICK = (*SMOKE, "--eval.n", "10", "--eval.every", "0", "--eval.samplers", "euler:steps=1")
+QUICK = (
+    *SMOKE,
+    "--probes",
+    "none",
+    "--eval.n",
+    "10",
+    "--eval.every",
+    "0",
+    "--eval.samplers",
+    "euler:steps=1",
+)
 
 
 @dataclass(frozen=True)

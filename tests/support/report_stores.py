@@ -30,6 +30,7 @@ NAME, MADE_UP = "tiny", "made-up"
 ARMS = {"learned": "learned", "rope2d": "rope2d", "twin": "rope2d"}
 EULER, HEUN, ONE = "euler:grid=uniform,steps=2", "heun:grid=uniform,steps=1", "euler:grid=uniform,steps=1"
 UNTRAINED: float | None = 400.0
+FLOOR: float | None = 1.4
 """what an untrained network scores in made-up studies: far enough for scores around 20 to be learned"""
 REAL = (
     *(*SMOKE, "--study", NAME, "--eval.samplers", EULER, HEUN, ONE, "--eval.n", "100", "50"),
@@ -209,7 +210,7 @@ def _scores(wanted: Definition, arm: str, seed: int, value: float, alike: bool) 
         key = ScoreKey(**{**end.fields(), **here})
         score = Score(
             key=key, value=value + 0.1 * draw + 20 / n + (sampler != end.sampler) * 0.3 + 5 / step,
-            better=end.better, real_floor=1.4, untrained=UNTRAINED, held_out=value + 2, held_out_floor=1.9,
+            better=end.better, real_floor=FLOOR, untrained=UNTRAINED, held_out=value + 2, held_out_floor=1.9,
             images_sha256=f"{picture} {seed} {sampler} {n} {draw} {step}", reference_sha256="r" * 64,
             extractor_sha256="e" * 64, sampling_seconds=0.5, time=1.8e9 + 30,
         )  # fmt: skip

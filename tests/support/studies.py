@@ -27,7 +27,8 @@ from experiments.runner.run import run
 from rope_dit.errors import UserError
 
 ODD = [None, 5, "x", [], {}, float("inf"), True]  # what a bad disk or a hand puts into JSON
-QUICK = ("--eval.every", "0", "--samplers", "euler:steps=1", "heun:steps=1", "--eval.n", "100")
+QUICK = ("--eval.every", "0", "--probes", "none", "--samplers", "euler:steps=1", "heun:steps=1")
+QUICK += ("--eval.n", "100")
 
 
 def call_study(*args: object, processes: bool = False) -> Result:

@@ -9,17 +9,10 @@ from rope_dit.words import listed
 
 def check_reachable(cells: Sequence[Cell]) -> None:
     """Raise UserError where runs that have ended would have to be trained again for what is asked for."""
-    lost = {cell.name: jobs for cell in cells if (jobs := cell.out_of_reach())}
+    lost = {cell.name: work for cell in cells if (work := cell.out_of_reach())}
     if not lost:
         return
-    details = [
-        f"{name}: " + "; ".join(
-            f"{job.sampler}, guidance {job.guidance}, {job.average}, n = {listed(map(str, job.ns))}, "
-            f"sampling seed {job.sampling_seed}"
-            for job in jobs
-        )
-        for name, jobs in lost.items()
-    ]  # fmt: skip
+    details = [f"{name}: " + "; ".join(map(str, work)) for name, work in lost.items()]
     raise UserError(
         f"{len(lost)} runs have no weights here and would have to be trained again for what they lack; ask "
         "for less, or train them: --retrain.", details

@@ -24,7 +24,7 @@ def measure(run: Path, study: Path, stop: StopFlag) -> None:
     """Measure on the last weights of a run, and write sharp.json into the study's folder."""
     config = read_config(run)
     from experiments.runner.execute import make_generator
-    from experiments.scoring.sharpness import changes
+    from experiments.scoring.apart.sharpness import changes
     from rope_dit.grids.sharp import profile_of
 
     resolved, training = open_run(config)

@@ -71,7 +71,8 @@ def plan_tuning(config: StudyConfig, space: Space) -> tuple[Plan, TuneConfig, Im
     base = shared_settings(config, path, saved)
     chosen, first = said(config.endpoint, saved), base.eval
     base = replace(base, eval=replace(first, samplers=first.samplers[:1], guidances=first.guidances[:1],
-                                      n=first.n[:1], sampling_seeds=1, every=0))  # fmt: skip
+                                      n=first.n[:1], sampling_seeds=1, every=0, probes=(), token_grids=(),
+                                      extrapolations=("none",)))  # fmt: skip
     base = scoring(base, [base.main_average])
     arms = as_saved(parse_arms(config.specs, base), config.specs, saved)
     resolved = next(iter(resolve_arms(arms, base, path, {}).values()))

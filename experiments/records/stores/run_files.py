@@ -1,6 +1,6 @@
 """The files of a run that its MLflow run holds too, and whether they agree. Imports no mlflow."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -12,7 +12,8 @@ from experiments.records.stores.sqlite_uri import sqlite_file
 def files_of(folder: Path, ended: bool = True) -> Iterator[tuple[Path, str]]:
     """Each file that is sent, with its name there; of a run at work not the log, which grows."""
     names = ["config.json", "seal.json", "scores.csv", *(["metrics.jsonl"] if ended else [])]
-    for file in [*(folder / name for name in names), *sorted(folder.glob("pictures/*.png"))]:
+    more = [*sorted(folder.glob("pictures/*.png")), *sorted(folder.glob("probes/*/*.csv"))]
+    for file in [*(folder / name for name in names), *more]:
         if file.is_file():
             yield file, file.relative_to(folder).as_posix()
 
@@ -40,7 +41,7 @@ def lacking(client: Any, run: Any, folder: Path) -> list[str]:
     here = local_folder(client.tracking_uri, run)
     if here is not None:
         return [name for file, name in wanted if not _same(file, here / name)]
-    parents: Sequence[str | None] = [None, *(["pictures"] if any("/" in name for _, name in wanted) else [])]
+    parents = {name.rpartition("/")[0] or None for _, name in wanted}
     sizes = {
         f.path: f.file_size for parent in parents for f in client.list_artifacts(run.info.run_id, parent)
     }

@@ -22,10 +22,12 @@ class Features:
         pool: float32 [N, D] on the CPU, the network's last pooled layer.
         logits: float32 [N, K] on the CPU, its class scores; one column of zeros of a network without
             classes, whose inception score is 1 and says nothing.
+        held_out: of training pictures, those of the held-out ones; None where there are none, and of others.
     """
 
     pool: Tensor
     logits: Tensor
+    held_out: "Features | None" = field(default=None, repr=False)
     _once: dict[str, Tensor] = field(default_factory=dict, init=False, repr=False)
 
     def __len__(self) -> int:
@@ -36,7 +38,7 @@ class Features:
         return Features(self.pool[rows], self.logits[rows])
 
     def tensors(self) -> dict[str, Tensor]:
-        """The fields by name, for a file."""
+        """The rows by name, for a file."""
         return {"pool": self.pool, "logits": self.logits}
 
     @classmethod
@@ -54,7 +56,7 @@ class Features:
     def once(self, name: str, make: Callable[[], Tensor]) -> Tensor:
         """What a metric needs of these features alone, made where it is not known yet.
 
-        The name says what it is and whose, such as 'precision_recall: radii to neighbour 3'. What belongs to
+        The name says what it is and whose, such as 'neighbours: radii to the 5 nearest'. What belongs to
         the training pictures is kept on the disk, by the metric's version or the plug-in's content.
         """
         if name not in self._once:

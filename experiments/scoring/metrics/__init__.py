@@ -3,15 +3,16 @@
 A metric is a class registered in `METRICS`, with two claims and one method. `values` says what it returns,
 under names that no other metric has, and which direction is better, `min_images` how many pictures it needs
 on each side, and `measure(generated, real)` takes two `Features` and returns a dict with the keys of
-`values`. Four more claims: `ranges` says what values cannot be, so that nobody believes one that was
+`values`. Five more claims: `ranges` says what values cannot be, so that nobody believes one that was
 changed since, `learned` which share of the way from the score of an untrained network to the real floor may
 be left where something was learned, so that nothing is called equivalent to what has not, `follows_order =
 True` where another order of the pictures changes it a little, `needs_rank = True` where it says little with
-no more pictures than features, so that no endpoint may be that.
-Metrics see features and nothing else: they import the registry and claims, the extractors' types and errors.
+no more pictures than features, so that no endpoint may be that, `of_copies` names values that say how many
+pictures are copies, whatever their quality.
+Metrics see features and nothing else: they import the registry and claims, the extractors' types,
+errors and random numbers of a fixed seed.
 """
 
-from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from experiments.cli.plugins import plugin_errors
@@ -23,14 +24,21 @@ from rope_dit.errors import UserError
 if TYPE_CHECKING:
     from experiments.scoring.extractors.base import Features
 
-__all__ = ["measure_all", "real_floor", "value_name"]
+_OF_INCEPTION = {"fd": "fid", "kid": "kid", "is": "is"}
+
+__all__ = ["measure_all", "value_name"]
 
 
 def value_name(value: str, extractor: str) -> str:
     """Name a metric's value. Only the FID paper's Inception makes a Frechet distance an FID.
 
-    >>> value_name("fd", "inception"), value_name("fd", "digits"), value_name("precision", "digits")
-    ('fid', 'fd_digits', 'precision_digits')
+    The names of values whose papers use Inception stand for themselves; the others say it, so that nobody
+    takes them for those of VGG16, with which their papers measure.
+
+    >>> value_name("fd", "inception"), value_name("fd", "digits"), value_name("kid", "inception")
+    ('fid', 'fd_digits', 'kid')
+    >>> value_name("precision", "inception"), value_name("precision", "digits")
+    ('precision_inception', 'precision_digits')
 
     What is measured without an extractor has its own name.
 
@@ -39,8 +47,8 @@ def value_name(value: str, extractor: str) -> str:
     """
     if extractor == NOTHING:
         return value
-    if extractor == "inception":
-        return "fid" if value == "fd" else value
+    if extractor == "inception" and value in _OF_INCEPTION:
+        return _OF_INCEPTION[value]
     return f"{value}_{extractor}"
 
 
@@ -63,31 +71,3 @@ def measure_all(generated: "Features", real: "Features") -> dict[str, float]:
             check_values(found, {value for value, one in known.items() if one.metric == name})
         scores |= found
     return scores
-
-
-def real_floor(held_out: "Features", n_gen: int, n_real: int) -> float:
-    """Estimate the Frechet distance that real pictures would get at these numbers of pictures.
-
-    Two halves of N pictures of one distribution are about a * (2/N + 2/N) apart, so the distance at
-    (n_gen, n_real) is about FD_halves * (1/n_gen + 1/n_real) / (4/N). FD_halves is the mean over fixed
-    random splits.
-    """
-    half = len(held_out) // 2
-    return _distance_of_halves(held_out) * (1 / n_gen + 1 / n_real) / (2 / half)
-
-
-@lru_cache(maxsize=2)  # one data set is asked about again for every score
-def _distance_of_halves(held_out: "Features") -> float:
-    import numpy as np
-
-    held_out.check_finite()
-    frechet = METRICS.load("frechet")()
-    half = len(held_out) // 2
-    if half < (needed := measures()["fd"].min_images):
-        raise UserError(f"the real floor needs at least {2 * needed} held-out pictures; got {len(held_out)}.")
-    splits = 8 if held_out.pool.shape[1] <= 512 else 1  # wide features vary little and cost a minute each
-    distances = []
-    for seed in range(splits):
-        order = np.argsort(np.random.PCG64(seed).random_raw(len(held_out)), kind="stable")
-        distances.append(frechet.measure(held_out[order[:half]], held_out[order[half : 2 * half]])["fd"])
-    return float(np.mean(distances))

@@ -22,6 +22,11 @@ class Kid:
     All of it is float64: at features near 100 the kernels are 10^12, of which float32 keeps no difference.
     It is a squared distance, so what counts as learned is as for the Frechet distance.
 
+    Unbiased it is for independent pictures. Where each class is in proportion, pairs of pictures are of one
+    class too seldom, and the values are too low by about what such pairs are nearer, divided by the number of
+    pictures: real digits have -0.048 at 50, -0.017 at 180 and -0.0096 at 360 with proportional classes, and
+    -0.005 and -0.004 at 50 and 180 with independent ones. A score stands beside a real floor of its own kind.
+
     Source: Binkowski et al., arXiv:1801.01401.
     """
 

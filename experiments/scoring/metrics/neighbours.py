@@ -11,6 +11,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from experiments.scoring.extractors.base import Features
+
+NEAREST = 5
 SAME = 1e-12
 CELLS = 8_000_000  # distances in memory at a time: 64 MB
 
@@ -31,14 +34,35 @@ def radii(pool_ND: Tensor, k: int) -> Tensor:
     return nearest(pool_ND, pool_ND, k + 1)[:, k]
 
 
-def balls_around(some_ND: Tensor, others_MD: Tensor, radii_M: Tensor) -> Tensor:
-    """How many balls around `others` each lies in, int64 [N]; `radii_M` are squared, and edges count."""
-    reach = radii_M * (1 + 1e-9)
-    return torch.cat([(_distances(*block) <= reach).sum(1) for block in _blocks(some_ND, others_MD)])
+def known_radii(real: Features, k: int) -> Tensor:
+    """`radii` of real pictures to any of their 5 nearest others, made once for all metrics."""
+
+    def made() -> Tensor:
+        return nearest(real.pool, real.pool, NEAREST + 1)[:, 1:].T
+
+    return real.once(f"neighbours: radii to the {NEAREST} nearest", made)[k - 1]
+
+
+def met_balls(some_ND: Tensor, others_MD: Tensor, radii_M: Tensor) -> tuple[Tensor, Tensor]:
+    """How many balls around `others` each lies in, int64 [N], and which of them hold any, bool [M].
+
+    `radii_M` are squared, and edges count.
+
+    >>> line = torch.tensor([[0.0], [1.0], [3.0]])
+    >>> met_balls(line[:2], line, torch.tensor([1.0, 1.0, 4.0]))
+    (tensor([2, 2]), tensor([True, True, True]))
+    """
+    reach, counts = radii_M * (1 + 1e-9), list[Tensor]()
+    met = torch.zeros(len(others_MD), dtype=torch.bool)
+    for block in _blocks(some_ND, others_MD):
+        inside = _distances(*block) <= reach
+        counts.append(inside.sum(1))
+        met |= inside.any(0)
+    return torch.cat(counts), met
 
 
 def is_inside(some_ND: Tensor, others_MD: Tensor, radii_M: Tensor) -> Tensor:
-    """Whether each lies in a ball around any of `others`, bool [N]: `balls_around` > 0, faster."""
+    """Whether each lies in a ball around any of `others`, bool [N]: as `met_balls` counts them, faster."""
     reach, found = radii_M * (1 + 1e-9), []
     for a_nD, b_MD, a2_n, b2_M, least in _blocks(some_ND, others_MD):
         beyond = torch.addmm(b2_M - reach.clamp_min(least), a_nD, b_MD.T, alpha=-2).amin(1)

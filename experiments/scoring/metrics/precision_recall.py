@@ -4,7 +4,7 @@ from typing import ClassVar
 
 from experiments.config.registries import METRICS
 from experiments.scoring.extractors.base import Features
-from experiments.scoring.metrics.neighbours import is_inside, radii
+from experiments.scoring.metrics.neighbours import is_inside, known_radii, radii
 
 K = 3
 
@@ -31,6 +31,5 @@ class PrecisionRecall:
     def measure(self, generated: Features, real: Features) -> dict[str, float]:
         """`precision`: generated pictures inside the real set; `recall`: real ones inside the generated."""
         a, b = generated.pool, real.pool
-        around_real = real.once(f"precision_recall: radii to neighbour {K}", lambda: radii(b, K))
-        inside = {"precision": is_inside(a, b, around_real), "recall": is_inside(b, a, radii(a, K))}
+        inside = {"precision": is_inside(a, b, known_radii(real, K)), "recall": is_inside(b, a, radii(a, K))}
         return {name: float(found.double().mean()) for name, found in inside.items()}

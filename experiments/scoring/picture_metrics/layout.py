@@ -1,5 +1,6 @@
 """The detector of `layout`: are the objects of a picture whole, and is the dot where its class says?"""
 
+from collections.abc import Sequence
 from typing import ClassVar
 
 import numpy as np
@@ -14,22 +15,24 @@ from experiments.scoring.picture_metrics.base import Pictures
 
 CHROMA = 95
 """a pixel is an object's from this difference of its channels on: half of a real one's"""
-WRONG = {"block": 8, "dot": 4, "bar": 2}
+LIGHT = 165
+"""a pixel of no hue is a dot's from this value of its darkest channel on, half-way between ground and dot"""
+WRONG = {"block": 8, "dot": 4}
 """pixels that may lack or be too much of an object that still counts as whole"""
 HIDDEN = 2**-10
 """what a pixel that is not seen counts"""
 STRAY = 4
-"""pixels of a hue that may be of no object"""
+"""pixels of a colour that may be of no object"""
 
 
 @PICTURE_METRICS.register("layout")
 class Layout:
     """Shares of pictures of `layout` whose objects are whole, and whose dot is where the class says.
 
-    `layout_found`: one block, one dot, at most one bar, all whole, and nothing else. `layout_accuracy`: those
-    of them in which the relation of the class holds, and no other. Each hue is compared with every object at
-    every place, without a network: nothing is guessed. A dot at a random angle is right in 1 of 10 cases. A
-    canvas may have any size.
+    `layout_found`: one block of one hue and one white dot, both whole, and nothing else. `layout_accuracy`:
+    those of them in which the relation of the class holds, and no other. Each colour is compared with every
+    shape at every place, without a network: nothing is guessed. A dot at a random angle is right in 1 of 10
+    cases. A canvas may have any size.
 
     Source: this project.
     """
@@ -53,39 +56,44 @@ def detect(pixels: Tensor) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
     Args:
         pixels: uint8 [N, 3, H, W].
     """
-    hues = _hues(pixels)
-    wrong, boxes = zip(*(_nearest(kind, hues) for kind in SHAPES), strict=True)
-    kinds = torch.stack(wrong).argmin(0)  # [N, hue]
-    allowed = torch.tensor([float(WRONG[kind]) for kind in SHAPES])
-    whole = torch.stack(wrong).amin(0).floor() <= allowed[kinds]
-    kinds = torch.where(whole, kinds, len(SHAPES)).where(hues.sum((2, 3)) > STRAY, -1)
-    blocks, dots, bars, broken = ((kinds == i).sum(1) for i in range(len(SHAPES) + 1))
-    found = ((blocks == 1) & (dots == 1) & (bars <= 1) & (broken == 0)).numpy()
-    block, dot = (boxes[i][torch.arange(len(kinds)), (kinds == i).int().argmax(1)].T.numpy() for i in (0, 1))
-    return found, relations(tuple(block), tuple(dot)) & found[:, None]
+    colours = _colours(pixels)
+    there = colours.sum((2, 3)) > STRAY
+    every = torch.arange(len(pixels))
+    boxes, found = [], (there[:, :-1].sum(1) == 1) & there[:, -1]
+    for kind, of_kind in (("block", colours[:, :-1]), ("dot", colours[:, -1:])):
+        wrong, box = _nearest(SHAPES[kind], of_kind, ground=~colours.any(1, keepdim=True))
+        most = of_kind.sum((2, 3)).argmax(1)
+        found &= wrong[every, most].floor() <= WRONG[kind]
+        boxes.append(tuple(box[every, most].T.numpy()))
+    return found.numpy(), relations(boxes[0], boxes[1]) & found.numpy()[:, None]
 
 
-def _hues(pixels: Tensor) -> Tensor:
-    """Which pixels have each of the hues, bool [N, 3, H, W]: one channel above the middle, two below."""
+def _colours(pixels: Tensor) -> Tensor:
+    """Which pixels have each of the hues, one channel above the middle and two below, and which are white.
+
+    Returns:
+        bool [N, 4, H, W].
+    """
     values = pixels.int()
     low, high = values.amin(1, keepdim=True), values.amax(1, keepdim=True)
     code = ((2 * values > low + high) * torch.tensor([4, 2, 1]).view(3, 1, 1)).sum(1, keepdim=True)
-    return (code == torch.tensor([4, 2, 1]).view(3, 1, 1)) & (high - low >= CHROMA)
+    hues = (code == torch.tensor([4, 2, 1]).view(3, 1, 1)) & (high - low >= CHROMA)
+    return torch.cat([hues, (low >= LIGHT) & ~hues.any(1, keepdim=True)], 1)
 
 
-def _nearest(kind: str, hues: Tensor) -> tuple[Tensor, Tensor]:
-    """The object of a kind that is most like each hue: its wrong pixels [N, 3], and its box [N, 3, 3].
+def _nearest(shapes: Sequence[NDArray[np.bool_]], colours: Tensor, ground: Tensor) -> tuple[Tensor, Tensor]:
+    """The shape that is most like each colour: its wrong pixels [N, colour], and its box [N, colour, 3].
 
-    Wrong are pixels of the hue outside the object, and pixels of the object that show the ground; what lies
+    Wrong are pixels of the colour outside the shape, and pixels of the shape that show the ground; what lies
     behind another object is not seen, and counts a little, so that no more is thought to be there than must.
     """
-    n, width = len(hues), hues.shape[-1]
-    own, ground = hues.flatten(0, 1)[:, None].float(), (~hues.any(1, keepdim=True)).float()
-    fewest, boxes = torch.full((n, 3), torch.inf), torch.zeros(n, 3, 3, dtype=torch.int64)
-    for shape in SHAPES[kind]:
+    n, count, width = *colours.shape[:2], colours.shape[-1]
+    own, bare = colours.flatten(0, 1)[:, None].float(), ground.float()
+    fewest, boxes = torch.full((n, count), torch.inf), torch.zeros(n, count, 3, dtype=torch.int64)
+    for shape in shapes:
         mask = torch.from_numpy(np.kron(shape, np.ones((CELL, CELL))))[None, None].float()
-        seen = F.conv2d(own, mask).unflatten(0, (n, 3))[:, :, 0]
-        wrong = hues.sum((2, 3))[:, :, None, None] - seen + F.conv2d(ground, mask)
+        seen = F.conv2d(own, mask).unflatten(0, (n, count))[:, :, 0]
+        wrong = colours.sum((2, 3))[:, :, None, None] - seen + F.conv2d(bare, mask)
         wrong += HIDDEN * (mask.sum() - seen)
         least, place = wrong.flatten(2).min(2)
         columns = width - CELL * shape.shape[1] + 1

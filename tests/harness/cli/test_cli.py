@@ -143,6 +143,7 @@ def test_help_has_every_option_with_the_presets_default(preset):
     for name, value in flatten(PRESETS[preset]).items():
         option = "--data" if name == "data.name" else "--" + name.replace("_", "-")
         empty = {"--arm": "the variant", "--eval.averages": "all in train.averages"}
+        empty["--eval.token-grids"] = "none"
         shown_as = {"None": "none", "": empty.get(option)}.get(value, value)
         if option in places:
             assert f"(default: {shown_as})" in shown[places[option] :][:400], option

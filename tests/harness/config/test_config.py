@@ -19,7 +19,7 @@ from rope_dit.model import DiT
 from rope_dit.registry import POS_EMBEDS, Part, add_plugins
 
 SMOKE = PRESETS["smoke"]
-SHAPES = {"digits": (1, 8, 8), "cifar10": (3, 32, 32)}
+SHAPES = {"digits": (1, 8, 8), "layout": (3, 16, 16), "cifar10": (3, 32, 32)}
 
 
 def other(value: Any, hint: Any, registry: Any) -> Any:
@@ -137,6 +137,8 @@ def test_a_check_that_fails_on_saved_settings_says_which():
 SIZES = {  # weights, tokens
     "digits": (316_676, 16),
     "smoke": (11_108, 16),
+    "layout": (317_708, 64),
+    "cifar10-small": (322_352, 64),
     "cifar10": (7_391_792, 64),
     "original": (5_815_856, 64),
     "cifar10-large": (62_510_604, 256),

@@ -124,7 +124,7 @@ def test_a_record_that_was_written_again_since_still_counts_as_older():
 def test_what_came_later_is_neutral_in_what_is_asked_of_an_old_run():
     train, evaluation = (
         replace(SMOKE.train, decay_tables=True),
-        replace(SMOKE.eval, fixed_noise=True, classes="data"),
+        replace(SMOKE.eval, fixed_noise=True, classes="data", probes=()),
     )
     assert as_before(SMOKE, {}, SMOKE) == replace(SMOKE, train=train, eval=evaluation)
     assert as_before(SMOKE, to_json(SMOKE), SMOKE) == SMOKE

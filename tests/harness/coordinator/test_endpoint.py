@@ -1,8 +1,9 @@
 """The primary endpoint is chosen before the first run, held against what is scored, and kept ever after."""
 
 import json
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import optuna
 import pytest
@@ -13,6 +14,7 @@ from experiments.config.endpoint import EndpointConfig
 from experiments.config.study import StudyConfig, study
 from experiments.config.text import from_json, to_json
 from experiments.config.tuning import Range
+from experiments.coordinator.endpoint import check_floor
 from experiments.coordinator.plan import read_plan
 from experiments.coordinator.plan_ablation import plan_ablation
 from experiments.coordinator.tuning.tune import plan_tuning
@@ -114,9 +116,10 @@ def test_a_metric_goes_by_either_name(metric):
     [
         (
             {"metric": "fdd"},
-            "endpoint.metric got 'fdd', expected one of fd, is, kid, precision, recall, seam. Did you mean",
+            "endpoint.metric got 'fdd', expected one of coverage, density, fd, is, kid, nearest_ratio, "
+            "nearest_share, precision, recall, seam, swd. Did you mean",
         ),
-        ({"metric": "fid"}, "endpoint.metric got 'fid', expected one of fd"),
+        ({"metric": "fid"}, "endpoint.metric got 'fid', expected one of coverage"),
         (
             {"extractor": "cifar10"},
             "endpoint.extractor got 'cifar10', expected digits, with which this study",
@@ -144,6 +147,35 @@ def test_few_pictures_are_refused_for_a_frechet_distance_alone():
     with pytest.raises(UserError, match="below, fd_digits says little"):
         plan_ablation(replace_endpoint(few, n=20))
     assert planned(replace_endpoint(few, n=20, metric="kid")).n == 20
+
+
+def test_a_margin_from_a_floor_that_cannot_be_told_is_refused_before_the_first_run():
+    """360 held-out digits are enough for their 64 features, and would not be for 181."""
+    first = plan_ablation(asked())[0]
+    enough, few = (SimpleNamespace(name="mine", dim=dim) for dim in (180, 181))
+    many = replace(first, base=replace(first.base, eval=replace(first.base.eval, n=(1000,))))
+    check_floor(many, enough, 360)
+    with pytest.raises(UserError) as refused:
+        check_floor(many, few, 360)
+    assert str(refused.value) == (
+        "the margin is a share of the baseline's distance from the real floor, and fd_digits of 1,000 real "
+        "pictures cannot be told from 360 held-out ones: that takes 362, twice the features of mine. Give it "
+        "in units of fd_digits: --margin X --margin-unit absolute."
+    )
+    check_floor(many, few, 1000)  # it is measured
+    check_floor(replace(many, margin_unit="absolute"), few, 360)
+    check_floor(replace(many, chosen=EndpointConfig(metric="kid")), few, 360)
+
+
+def test_new_studies_alone_are_held_to_it(monkeypatch):
+    monkeypatch.setattr("experiments.scoring.floors.RANK", 100)
+    few = study("smoke", name="s", seeds=1, eval={**SCORED, "n": (1000,)})
+    with pytest.raises(UserError, match="the margin is a share"):
+        plan_ablation(few)
+    monkeypatch.undo()
+    planned(few, save=True)
+    monkeypatch.setattr("experiments.scoring.floors.RANK", 100)
+    assert planned(few).n == 1000
 
 
 def replace_endpoint(config: StudyConfig, **endpoint) -> StudyConfig:

@@ -15,7 +15,7 @@ from rope_dit.registry import show
 from rope_dit.samplers.spec import SamplerSpec
 
 ASKED = ("euler:steps=1", "euler:steps=4,grid=sharp", "heun:steps=2,grid=sharp")
-SMALL = ("smoke", *QUICK[:2], "--eval.n", "100", "--variants", "none", "rope2d", "--baseline", "rope2d")
+SMALL = ("smoke", *QUICK[:4], "--eval.n", "100", "--variants", "none", "rope2d", "--baseline", "rope2d")
 STUDY = (*SMALL, "--seeds", "1", "--name", "s", "--samplers", *ASKED)
 pytestmark = pytest.mark.filterwarnings("ignore::optuna.exceptions.ExperimentalWarning")
 

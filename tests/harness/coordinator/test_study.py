@@ -170,7 +170,7 @@ def test_a_study_grows_by_seeds_and_samplers_and_arms(copy):
 )
 def test_a_changed_identity_is_refused(copy, args, field):
     before = changed(copy)
-    given = [*QUICK] if args[0] not in QUICK else [*QUICK[:2], *QUICK[QUICK.index("--eval.n") :]]
+    given = [*QUICK] if args[0] not in QUICK else [*QUICK[:4], *QUICK[QUICK.index("--eval.n") :]]
     if args[0] == "--eval.n":
         given = [*QUICK[: QUICK.index("--eval.n")]]
     result = call_study("smoke", *given, "--name", "small", *args)

@@ -10,7 +10,7 @@ from experiments.config.canonical import canonical, keeping, scoring
 from experiments.config.presets import PRESETS
 from rope_dit.errors import UserError
 
-SMALL = ("smoke", *QUICK[:2], "--samplers", "euler:steps=1", "--eval.n", "100", "--seeds", "1", "--name", "a")
+SMALL = ("smoke", *QUICK[:4], "--samplers", "euler:steps=1", "--eval.n", "100", "--seeds", "1", "--name", "a")
 BOTH = ("warmup:decay=0.9", "power:std=0.2")
 NAMES = ("0.9", "power-std0.2")
 pytestmark = pytest.mark.filterwarnings("ignore::optuna.exceptions.ExperimentalWarning")

@@ -64,9 +64,10 @@ KEYS = st.builds(
 )
 SCORES = st.builds(
     Score,
-    key=KEYS, value=NUMBERS, better=TEXTS, real_floor=NUMBERS, untrained=optional(NUMBERS),
-    held_out=optional(NUMBERS), held_out_floor=optional(NUMBERS), images_sha256=TEXTS, reference_sha256=TEXTS,
-    extractor_sha256=TEXTS, sampling_seconds=NUMBERS, time=NUMBERS,
+    key=KEYS, value=NUMBERS, better=TEXTS, real_floor=optional(NUMBERS), floor_n=optional(st.integers(0)),
+    untrained=optional(NUMBERS), held_out=optional(NUMBERS), held_out_floor=optional(NUMBERS),
+    images_sha256=TEXTS, reference_sha256=TEXTS, extractor_sha256=TEXTS, sampling_seconds=NUMBERS,
+    time=NUMBERS,
 )  # fmt: skip
 
 
@@ -102,9 +103,8 @@ def test_every_key_field_tells_scores_apart():
 
 
 def test_the_table_has_a_column_for_each_field_and_a_dash_for_nothing():
-    one = replace(
-        scored(), key=replace(key(), nfe=None, grid=NOTHING, n=None, n_real=None, sampling_seed=None)
-    )
+    nothing = replace(key(), nfe=None, grid=NOTHING, n=None, n_real=None, sampling_seed=None)
+    one = replace(scored(), key=nothing, real_floor=None)
     (row,) = csv.DictReader(io.StringIO(write_scores([one], ID)))
     assert tuple(row) == (*SCORE_COLUMNS, SEAL)
     assert tuple(one.row()) == SCORE_COLUMNS
@@ -114,6 +114,8 @@ def test_the_table_has_a_column_for_each_field_and_a_dash_for_nothing():
         "n",
         "n_real",
         "sampling_seed",
+        "real_floor",
+        "floor_n",
         "untrained",
         "held_out",
         "held_out_floor",
@@ -141,7 +143,7 @@ def test_a_table_of_before_some_columns_has_their_neutral_values():
         nfe=61.5, metric="kid_digits", n=100, n_real=1437, sampling_seed=2, **neutral,
     )  # fmt: skip
     assert (second.value, second.real_floor) == (-0.009570188522338867, 1e-05)
-    later = ("untrained", "held_out", "held_out_floor")
+    later = ("floor_n", "untrained", "held_out", "held_out_floor")
     assert all(getattr(score, name) is None for score in (first, second) for name in later)
 
 
@@ -271,7 +273,7 @@ def test_tables_of_before_tell_that_they_have_no_sha256():
 
 def test_an_earlier_version_reads_the_same_rows():
     """It looks columns up by name, and knows none that is called so."""
-    one = replace(scored(), untrained=25.5, held_out=3.5, held_out_floor=0.75)
+    one = replace(scored(), floor_n=360, untrained=25.5, held_out=3.5, held_out_floor=0.75)
     for row in csv.DictReader(io.StringIO(write_scores([one], ID))):
         assert {name: row[name] for name in SCORE_COLUMNS} == {
             name: str(value) for name, value in one.row().items()

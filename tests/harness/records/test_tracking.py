@@ -223,6 +223,11 @@ def test_what_an_untrained_network_scores_stands_beside_the_floor_where_it_is_kn
     assert len(points) == 1 + len(list(score_points([scored()], Naming.of_config(DIGITS))))
 
 
+def test_a_floor_that_was_not_measured_is_no_curve():
+    points = score_points([replace(scored(), real_floor=None)], Naming.of_config(DIGITS))
+    assert not [name for name, *_ in points if name.startswith("real_floor/")]
+
+
 TWO = replace(SMOKE, train=replace(SMOKE.train, averages=("power:std=0.05", "warmup:decay=0.9")))
 
 

@@ -113,7 +113,7 @@ class Mine(PosEmbed):
 def test_one_that_fails_later_is_named_too_and_ends_the_run_so(body, says):
     Path("plug").mkdir()
     Path("plug/mine.py").write_text(LATE.replace("BODY", body))
-    result = call("run", *SMOKE, "--variant", "mine", "--plugins", "plug", "--out", "run")
+    result = call("run", *SMOKE, "--probes", "none", "--variant", "mine", "--plugins", "plug", "--out", "run")
     assert result.code == 2
     (line,) = result.err.splitlines()
     assert line.startswith(f"error: variant 'mine' (plug/mine.py:14): {says}"), line

@@ -58,7 +58,7 @@ def test_other_samplers(copy):
     added = evaluated(copy, "--samplers", "heun:steps=2", "rk4:steps=1", "euler:steps=2,grid=shifted")
     samplers = {"rk4:grid=uniform,steps=1", "euler:grid=shifted,shift=3,steps=2"}
     assert values(added, "sampler", "n") == {(sampler, "100") for sampler in samplers}
-    assert len(added) == 2 * 6
+    assert len(added) == 2 * 11
     assert (copy / "pictures/00000020-rk4-1-cfg1-seed0.png").exists()
     assert not evaluated(copy, "--samplers", "rk4:steps=1")
 

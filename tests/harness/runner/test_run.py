@@ -23,8 +23,8 @@ from PIL import Image
 
 from experiments.config.measures import measures_on
 from experiments.runner.reopen import read_config
+from experiments.scoring.apart.sample_grid import COLUMNS, GAP, MIN_SIDE, ROWS
 from experiments.scoring.metrics import value_name
-from experiments.scoring.sample_grid import COLUMNS, GAP, MIN_SIDE, ROWS
 from rope_dit.registry import POS_EMBEDS, SOLVERS
 from rope_dit.samplers.spec import SamplerSpec
 
@@ -64,7 +64,7 @@ def checkpoints(folder: Path) -> list[str]:
 
 
 def test_scores_are_what_the_preset_declares(finished):
-    found = rows(finished)
+    found = [row for row in rows(finished) if row["sampler"] != "-"]
     keys = [
         (row["train_step"], SamplerSpec.parse(row["sampler"]).slug, row["n"], row["metric"]) for row in found
     ]
@@ -99,6 +99,7 @@ def test_nothing_half_done_is_left(finished):
         "metrics.jsonl",
         "owner",
         "pictures",
+        "probes",
         "scores.csv",
     }
     steps = [json.loads(line)["step"] for line in (finished / "metrics.jsonl").read_text().splitlines()]

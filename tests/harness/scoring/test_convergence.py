@@ -7,7 +7,7 @@ import pytest
 from commands import call, copy_fixture, finished_fixture, work_elsewhere  # noqa: F401  fixtures
 
 from analysis.figures.apart import convergence as drawing
-from experiments.scoring import convergence
+from experiments.scoring.apart import convergence
 from rope_dit.errors import UserError
 from rope_dit.samplers.spec import SamplerSpec
 

@@ -9,7 +9,7 @@ from contract_metrics import normal
 
 from experiments.scoring.extractors.base import Features
 from experiments.scoring.metrics.kid import Kid
-from experiments.scoring.metrics.neighbours import balls_around, is_inside, nearest, radii
+from experiments.scoring.metrics.neighbours import is_inside, met_balls, nearest, radii
 from experiments.scoring.metrics.precision_recall import PrecisionRecall
 
 
@@ -76,7 +76,9 @@ def test_neighbours_are_those_of_all_pairs(monkeypatch: pytest.MonkeyPatch) -> N
     assert torch.allclose(reach, (b[:, None] - b).square().sum(2).sort(1).values[:, 3], rtol=1e-12)
     inside = (apart <= reach).sum(1)
     assert 0 < int((inside > 0).sum()) < 50
-    assert torch.equal(balls_around(a, b, reach), inside)
+    counts, met = met_balls(a, b, reach)
+    assert torch.equal(counts, inside)
+    assert torch.equal(met, (apart <= reach).any(0))
     assert torch.equal(is_inside(a, b, reach), inside > 0)
 
 
@@ -84,5 +86,5 @@ def test_copies_are_at_distance_zero_and_inside_balls_without_width() -> None:
     some = normal(40).pool * 3 + 1000
     assert nearest(some, some, 1).max() == 0
     assert is_inside(some[:5], some, torch.zeros(40)).all()
-    assert balls_around(some[:5], some, torch.zeros(40)).tolist() == [1] * 5
+    assert met_balls(some[:5], some, torch.zeros(40))[0].tolist() == [1] * 5
     assert math.isclose(nearest(some + 1, some, 1)[0].item(), 8, rel_tol=1e-3)

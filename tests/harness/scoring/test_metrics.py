@@ -14,7 +14,7 @@ from torch import Tensor
 from experiments.config.measures import measures
 from experiments.config.registries import METRICS
 from experiments.scoring.extractors.base import Features
-from experiments.scoring.metrics import measure_all, real_floor, value_name
+from experiments.scoring.metrics import measure_all, value_name
 from rope_dit.errors import UserError
 from rope_dit.registry import add_plugins
 
@@ -120,7 +120,7 @@ def test_too_few_pictures() -> None:
         ("fd", "inception", "fid"),
         ("kid", "inception", "kid"),
         ("is", "inception", "is"),
-        ("recall", "inception", "recall"),
+        ("recall", "inception", "recall_inception"),
         ("fd", "digits", "fd_digits"),
         ("precision", "cifar10", "precision_cifar10"),
         ("fd", "inception_0a1b2c3d", "fd_inception_0a1b2c3d"),
@@ -128,19 +128,6 @@ def test_too_few_pictures() -> None:
 )
 def test_value_name(value: str, extractor: str, expected: str) -> None:
     assert value_name(value, extractor) == expected
-
-
-def test_real_floor_estimates_what_real_pictures_get() -> None:
-    draws = [fd(normal(300, seed=2 * i), normal(900, seed=2 * i + 1)) for i in range(100, 120)]
-    held_out = normal(1000, seed=7)
-    assert real_floor(held_out, 300, 900) == pytest.approx(np.mean(draws), rel=0.2)
-    assert real_floor(held_out, 100, 100) == pytest.approx(2 * real_floor(held_out, 200, 200))
-    assert real_floor(normal(1000, seed=7), 300, 900) == real_floor(held_out, 300, 900)
-
-
-def test_real_floor_needs_two_halves() -> None:
-    with pytest.raises(UserError, match="held-out pictures; got 3"):
-        real_floor(normal(3), 10, 10)
 
 
 VALUES, LEAST = 'values = {"bias": "lower"}', "min_images = 2"
@@ -190,7 +177,8 @@ def test_claims_are_held_to_be_whole(
 def test_all_that_ships_claims_what_it_must() -> None:
     assert {value: one.better for value, one in measures().items()} == {
         "fd": "lower", "is": "higher", "kid": "lower", "precision": "higher", "recall": "higher",
-        "layout_accuracy": "higher", "layout_found": "higher", "seam": "lower",
+        "density": "higher", "coverage": "higher", "swd": "lower", "nearest_ratio": "lower",
+        "nearest_share": "lower", "layout_accuracy": "higher", "layout_found": "higher", "seam": "lower",
     }  # fmt: skip
     assert [value for value, one in measures().items() if one.needs_rank] == ["fd"]
     assert {value: one.learned for value, one in measures().items()} == {

@@ -15,6 +15,7 @@ from experiments.config.run import DataConfig
 from experiments.coordinator.endpoint import endpoint_of
 from experiments.datasets import load
 from experiments.datasets.layout_scenes import CELL, RELATIONS
+from experiments.scoring.floors import Floor
 from experiments.scoring.generate import Generator
 from experiments.scoring.on_pixels import OnPixels
 from experiments.scoring.picture_metrics import measure_pictures
@@ -84,15 +85,25 @@ def test_an_object_that_lacks_a_half_is_not_whole(held_out):
     middle = (columns * red).sum((1, 2)) / red.sum((1, 2)).clamp(min=1)
     cut = held_out.pixels.clone()
     cut.permute(0, 2, 3, 1)[red & (columns > middle[:, None, None])] = 90
-    assert detect(cut)[0][there].mean() < 0.35  # bars and dots of which a few pixels are hidden stay whole
+    assert detect(cut)[0][there].mean() < 0.35  # of those that a dot hides little is cut
+
+
+def test_two_dots_or_blocks_are_not_found(held_out):
+    """What is drawn twice is no scene, nor is one without its dot."""
+    white = (held_out.pixels > 200).all(1)
+    without = torch.where(white[:, None], 90, held_out.pixels)
+    assert detect(without)[0].mean() == 0
+    twice = torch.maximum(held_out.pixels, held_out.pixels.roll((6, 6), (2, 3)))
+    assert detect(twice)[0].mean() < 0.35  # of some the second lies beyond the border or on the first
 
 
 def test_classes_know_nothing_but_where_the_dot_is():
-    """Colours, bar and ground are alike in all classes: no mean differs by more than chance has it."""
+    """Hue, levels and ground are alike in all classes: no mean differs by more than chance has it."""
     images = load(DataConfig(name="layout"))
-    hue = [(images.train[:, c] == 230).sum((1, 2)) for c in range(3)]
-    corner = images.train[:, 0, 0, 0].astype(float)
-    for fact in (*hue, corner):
+    strongest = images.train.max((2, 3)).astype(float)
+    hue = [(images.train[:, c] < 60).sum((1, 2)) > 0 for c in range(3)]
+    ground = images.train.max(1).min((1, 2)).astype(float)
+    for fact in (*strongest.T, *hue, ground):
         overall, spread = fact.mean(), fact.std() / np.sqrt(2000)
         means = [
             fact[images.train_labels == k].mean() for k in range(8)
@@ -109,9 +120,10 @@ def test_seam_is_one_for_real_pictures_and_above_for_torn_ones():
 def test_both_ends_are_measured_at_the_size_that_is_scored():
     images = load(DataConfig(name="digits"))
     scale = OnPixels(images, "digits", 2)
-    assert scale.floors(10**6) == {"seam": 1.0}  # all that are held out
-    assert scale.floors(50)["seam"] == pytest.approx(1, abs=0.1)
-    assert scale.floors(50) != scale.floors(51)
+    assert scale.floors(10**6) == {"seam": Floor(1.0, 360)}  # all that are held out
+    assert scale.floors(50)["seam"].value == pytest.approx(1, abs=0.1)
+    assert scale.floors(50)["seam"].value != scale.floors(51)["seam"].value
+    assert scale.floors(50)["seam"].n == 50
     assert scale.untrained["seam"] < 1  # noise has no seams, digits have
 
 

@@ -48,7 +48,8 @@ def test_on_digits_they_score_what_the_metrics_say_of_noise(tmp_path, monkeypatc
     found.make()
     assert {name: round(value, 2) for name, value in found.untrained.items()} == {
         "fd": pytest.approx(25, abs=1), "kid": pytest.approx(1, abs=0.1), "is": 1.6, "precision": 0.33,
-        "recall": 0.11,
+        "recall": 0.11, "density": 0.2, "coverage": 0.03, "swd": pytest.approx(63, abs=1),
+        "nearest_ratio": 1.75, "nearest_share": 0.0,
     }  # fmt: skip
 
 
@@ -57,4 +58,4 @@ def test_a_run_says_it_beside_every_score(finished):
     assert {metric: round(value, 2) for metric, value in found}.items() >= {
         "is_digits": 1.6, "precision_digits": 0.33, "recall_digits": 0.11
     }.items()  # fmt: skip
-    assert len(found) == 6  # the same for every n
+    assert len(found) == 11  # the same for every n

@@ -175,7 +175,9 @@ def test_few_seeds_give_no_spread_and_a_floor_that_is_not_known_no_share():
     few = [study_of(name, name, RISING, seeds=3) for name in ("a", "b")]
     assert set(across(few).interactions["unit"]) == {"gap"}
     no_floor = [study_of(name, name, RISING, floor=math.nan) for name in ("a", "b")]
-    assert set(across(no_floor).interactions["unit"]) == {"spread"}
+    assert across(no_floor).interactions.empty  # their margins are shares of the distance from it
+    absolute = [replace(s, definition=replace(s.definition, margin_unit="absolute")) for s in no_floor]
+    assert set(across(absolute).interactions["unit"]) == {"spread"}
 
 
 def test_studies_of_one_data_set_are_called_by_their_names():

@@ -1,5 +1,7 @@
 """The margin in the endpoint's units, and what is said where nothing was learned."""
 
+import math
+import re
 from dataclasses import replace
 
 import pandas as pd
@@ -109,6 +111,33 @@ def test_a_metric_that_does_not_say_what_was_learned_is_compared_as_ever():
     study = replace(study, definition=replace(study.definition, endpoint=unclaimed(study)))
     assert margin.nothing_learned(study) == margin.too_far(study, "learned") == ""
     assert [c.verdict for c in judge(study)] == ["equivalent"]
+
+
+def test_a_share_of_a_distance_that_could_not_be_told_is_no_margin_and_gives_no_verdict():
+    study = study_of({"learned": 5.0, "rope2d": 4.0}, floor=math.nan)
+    assert judge(study) == []
+    assert headline(study, []) == (
+        "Withheld: the margin is a share of the distance from the real floor, and FD (digits) of real "
+        "pictures could not be told (a study with --margin X --margin-unit absolute does without). Nothing "
+        "is concluded from it."
+    )
+    assert margin.nothing_learned(study) == margin.too_far(study, "learned") == ""
+    for unit in ("absolute", "mean"):
+        known = replace(study, definition=replace(study.definition, margin_unit=unit))
+        assert margin.withheld(known) == ""
+        assert [c.verdict for c in judge(known)] == ["better"]
+
+
+def test_a_study_without_floor_is_a_whole_report_without_nan(store, monkeypatch):
+    monkeypatch.setattr(report_stores, "FLOOR", None)
+    made_up(
+        store, definition({"learned": "learned", "rope2d": "rope2d"}, range(3)), lambda arm, seed: 50.0 + seed
+    )
+    page, text = texts(store, MADE_UP)
+    for said in (page.text, text.replace("\\", "")):
+        assert "Withheld: the margin is a share of the distance from the real floor" in said
+        assert "nan" not in re.findall(r"\w+", said)
+    assert re.search(r"\| learned \| 3 of 3 \| [^|]+ \| \u2013 \|", text)
 
 
 def unclaimed(study: Study):

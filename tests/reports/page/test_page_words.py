@@ -10,6 +10,7 @@ import pytest
 
 from analysis import tables
 from analysis.figures.example import example
+from analysis.figures.nfe import score_against_nfe
 from analysis.judging.judge import judge
 from analysis.page import text_tables, words
 from analysis.page.render import render
@@ -182,6 +183,44 @@ def test_scores_that_were_not_measured_so_have_a_dash_also_where_one_seed_was_no
     unmeasured = held_out(study, held_out=math.nan, held_out_floor=math.nan)
     assert "(2.5)" not in pages_of(unmeasured)[1]
     assert re.search(r"\| learned \| 3 of 3 \| [^|]+ \| [^|]+ \| \u2013 \|", pages_of(unmeasured)[1])
+
+
+@pytest.mark.parametrize(
+    ("better", "floor_n", "says"),
+    [
+        ("lower", pd.NA, "The real floor is what real pictures score at this n, an estimate."),
+        (
+            "lower",
+            360,
+            "The real floor is what real pictures score at this n, concluded from 360 held-out ones.",
+        ),
+        ("lower", 500, "The real floor is what as many held-out pictures score."),
+        ("higher", 360, "The real floor is what real pictures score, of 360 held-out ones."),
+    ],
+)
+def test_the_real_floor_says_of_how_many_pictures_it_is(better, floor_n, says):
+    study = example(better=better).study
+    scores = study.scores.assign(floor_n=pd.array([floor_n] * len(study.scores), dtype="Int64"))
+    study = replace(study, scores=scores)
+    assert study.definition.endpoint.n == 500
+    for text in pages_of(study):
+        assert says in text
+    lacking = replace(study, scores=scores.assign(real_floor=math.nan))
+    if floor_n is not pd.NA:
+        assert "What real pictures would score at this n could not be told." in pages_of(lacking)[1]
+
+
+def test_an_fid_of_fewer_pictures_than_those_of_papers_says_so_in_tables_and_figures():
+    study = example().study
+    end = replace(study.definition.endpoint, metric="fid", extractor="inception")
+    of_fid = {"metric": "fid", "extractor": "inception"}
+    study = replace(
+        study, definition=replace(study.definition, endpoint=end), scores=study.scores.assign(**of_fid)
+    )
+    main = tables.main_table(study, example().curves)
+    assert text_tables.scores(study, main).columns[2].title == "FID (n = 500)"
+    made = score_against_nfe(tables.final_scores(study), "fid", study.arms)
+    assert made.axes[0].get_ylabel() == "fid (n = 500) (lower is better)"
 
 
 def test_another_metric_has_no_held_out_column_and_no_copies():

@@ -74,7 +74,7 @@ def test_scores_has_every_score_with_its_type(two_runs, uri):
     numbers |= dict.fromkeys(("nfe", "value", "real_floor", "untrained", "sampling_seconds"), "float64") | {
         "time": "datetime64[us, UTC]"
     }
-    numbers |= dict.fromkeys(("held_out", "held_out_floor"), "float64")
+    numbers |= dict.fromkeys(("held_out", "held_out_floor"), "float64") | {"floor_n": "int64"}
     assert frame.dtypes.astype(str).to_dict() == {name: numbers.get(name, "str") for name in frame.columns}
     assert set(frame.query("sampler.str.startswith('dopri5')")["grid"]) == {"-"}  # it has none; not missing
     assert set(frame["guidance"]) == {"cfg:begin=0,end=1,weight=1"}

@@ -1,5 +1,6 @@
 """An endpoint that averages several samplings of each network, with noise of each seed or of all."""
 
+import math
 from dataclasses import replace
 
 import pandas as pd
@@ -9,6 +10,7 @@ from report_stores import MADE_UP, copy_of, definition, made_up, redefine, study
 
 from analysis import tables
 from analysis.figures.samples import sample_pictures
+from analysis.page import text_tables
 from analysis.study import Study, averaged, endpoint_rows
 
 ARMS = {"learned": "learned", "rope2d": "rope2d"}
@@ -67,6 +69,11 @@ def test_every_table_of_final_scores_has_the_means(study):
         assert sizes["mean"][arm, 100] == pytest.approx(mean[arm])
         assert by_nfe["mean"][study.definition.endpoint.sampler, arm] == pytest.approx(mean[arm])
     assert set(by_nfe["seeds"]) == {3}
+    for arm in ARMS:  # a score is its seed, 20 / n and what is the same for all
+        assert sizes["mean"][arm, math.inf] == pytest.approx(mean[arm] - 20 / 100)
+        assert sizes["error"][arm, math.inf] == pytest.approx(1 / math.sqrt(3))
+    titles = [column.title for column in text_tables.sizes(tables.infinity_table(study), study).columns]
+    assert titles[-2:] == ["at infinity", "Standard error at infinity"]
 
 
 def test_other_metrics_are_means_of_the_same_samplings(study):

@@ -18,7 +18,7 @@ from experiments.records.mlflow_store import connect
 from experiments.records.score import SCORE_COLUMNS, Score, ScoreKey, read_scores, write_scores
 from rope_dit.errors import UserError
 
-LATER = ("tokens", "extrapolation", "classes", "held_out", "held_out_floor")
+LATER = ("tokens", "extrapolation", "classes", "floor_n", "held_out", "held_out_floor")
 BEFORE = [name for name in SCORE_COLUMNS if name not in LATER]
 WHOLE = ("seed", "train_step", "n", "n_real", "sampling_seed")
 
@@ -52,7 +52,7 @@ def probe(arm: str, seed: int) -> Score:
         extrapolation="none", classes="data", ema="0.9", extractor="-", metric="held_out_loss", n=None,
         n_real=None, sampling_seed=None,
     )  # fmt: skip
-    return Score(key=key, value=0.5, better="lower", real_floor=float("nan"), untrained=None,
+    return Score(key=key, value=0.5, better="lower", real_floor=None, untrained=None,
                  images_sha256="-", reference_sha256="-", extractor_sha256="-", sampling_seconds=0.0,
                  time=1.8e9)  # fmt: skip
 
@@ -62,7 +62,7 @@ def test_columns_have_their_types_and_values_their_last_bit(store):
     kinds = frame.dtypes.astype(str).to_dict()
     wanted = dict.fromkeys(WHOLE, "int64") | {"time": "datetime64[us, UTC]"}
     wanted |= dict.fromkeys(("nfe", "value", "real_floor", "untrained", "sampling_seconds"), "float64")
-    wanted |= dict.fromkeys(("held_out", "held_out_floor"), "float64")
+    wanted |= dict.fromkeys(("held_out", "held_out_floor"), "float64") | {"floor_n": "Int64"}
     assert kinds == {name: wanted.get(name, "str") for name in ["run_id", *SCORE_COLUMNS]}
     mine = frame[frame["run_id"] == run_id(store, "rope2d", 1)]
     there = scores_of(store, "rope2d", 1)
@@ -108,7 +108,7 @@ def test_scores_without_pictures_are_missing_numbers_and_change_no_verdict(store
     assert {name: str(frame[name].dtype) for name in WHOLE} == dict.fromkeys(WHOLE, "int64") | whole
     mine = frame[frame["metric"] == "held_out_loss"]
     assert len(mine) == 6
-    assert mine[["nfe", *whole]].isna().all(axis=None)
+    assert mine[["nfe", "real_floor", *whole]].isna().all(axis=None)
     study = study_in(store)
     assert study.same_models == before
     pd.testing.assert_frame_equal(study.endpoint(), endpoint, check_dtype=False)

@@ -1,0 +1,17 @@
+"""Five positional embeddings on CIFAR-10 at a size for CPUs: 8x8 tokens, two epochs.
+
+  python -m experiments.study cifar10_small
+  python -m experiments.study cifar10_small --data folder:PATH --data.image-size 32      pictures of your own
+
+Cost: 25 runs; not yet run.
+Expected: not yet run.
+"""
+
+from experiments.config.study import study
+
+STUDY = study(
+    "cifar10-small",
+    variants=("none", "learned", "rope1d", "rope2d", "learned+rope2d"),
+    seeds=5,
+    confirm=("rope2d",),
+)
