@@ -252,7 +252,7 @@ def groups(study: Study) -> TextTable:
     return TextTable(columns, rows)
 
 
-def _tokens(row: Mapping[str, Any]) -> str:
+def _tokens(row: Mapping[Hashable, Any]) -> str:
     """Grid of tokens of scores, and what was done about it."""
     form = str(row["extrapolation"])
     return f"{row['tokens']}" + ("" if form == "none" else f", {form}")
