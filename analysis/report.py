@@ -14,8 +14,11 @@ from pathlib import Path
 import pandas as pd
 
 from analysis import load, tables
+from analysis.figures.attention import attention_seen
 from analysis.figures.base import FIGURES, Drawing, Material, draw
 from analysis.figures.samples import sample_pictures
+from analysis.judging.best_guidance import best_guidance
+from analysis.judging.evidence import evidence
 from analysis.judging.judge import judge
 from analysis.page import earlier, provenance, words
 from analysis.page.render import Contents, now, render
@@ -78,7 +81,8 @@ def write_report(name: str, uri: str | None, out: Path) -> Path:
 def compute(name: str, uri: str | None = None) -> Contents:
     """Read a study and compute all that its report says."""
     study, curves = load_study(name, uri), load.curves(name, uri)
-    material = Material(study, curves, judge(study), *sample_pictures(study, uri))
+    pictures, seed = sample_pictures(study, uri)
+    material = Material(study, curves, judge(study), pictures, seed, attention_seen(study, uri, seed))
     with plugin_errors():
         drawings = draw(material)
     return contents_of(study, curves, drawings)
@@ -95,6 +99,8 @@ def contents_of(study: Study, curves: pd.DataFrame, drawings: Mapping[str, Drawi
         spreads=tables.spread_table(study),
         sizes=tables.infinity_table(study),
         averages=tables.average_table(study),
+        evidence=evidence(study),
+        best_guidance=best_guidance(study),
         figures=drawings,
         made=now(),
     )
@@ -138,6 +144,7 @@ def csv(frame: pd.DataFrame) -> str:
 
 def _frames(contents: Contents) -> Iterator[tuple[str, pd.DataFrame]]:
     study = contents.study
+    asked = {"evidence": contents.evidence, "best_guidance": contents.best_guidance}
     yield "main.csv", contents.main
     yield "endpoint.csv", tables.values(study)
     yield "comparisons.csv", tables.comparison_table(list(contents.compared))
@@ -146,6 +153,7 @@ def _frames(contents: Contents) -> Iterator[tuple[str, pd.DataFrame]]:
     yield "spreads.csv", contents.spreads
     yield "sizes.csv", contents.sizes
     yield "averages.csv", contents.averages
+    yield from ((f"{name}.csv", table) for name, table in asked.items() if len(table))
     yield "scores.csv", study.scores
     yield "score_groups.csv", provenance.score_groups(study)
     yield "pairing.csv", study.pairing

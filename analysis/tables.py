@@ -59,7 +59,9 @@ def main_table(study: Study, curves: pd.DataFrame) -> pd.DataFrame:
         NAME, NAME_half: every other metric of the same pictures, mean over seeds and half-width.
         parameters, parameters_variant; images_per_second: of training, median of a run, mean over seeds;
         peak_memory_mib: largest; run_seconds: start of training to the endpoint's score, median over seeds;
-        sampling_seconds: for 1,000 pictures of the endpoint's sampler; nfe; gflops: of one such picture.
+        sampling_seconds: for 1,000 pictures of the endpoint's sampler; nfe; gflops: of one such picture;
+        gflops_forward: of one evaluation of the network on one; step_time: seconds of a training step over
+        those of the arm that `step_time_against` names (`cost_reference`).
     """
     others = _other_metrics(study)
     # a mean of the rest would hide them
@@ -72,7 +74,19 @@ def main_table(study: Study, curves: pd.DataFrame) -> pd.DataFrame:
             doubtful = (wrong["arm"] == arm.label) & (wrong["metric"] == metric)
             row |= _with_half(str(metric), own.iloc[:0] if doubtful.any() else own)
         rows.append(row | _cost(study, arm.label, curves))
-    return pd.DataFrame(rows)
+    found = pd.DataFrame(rows)
+    against = cost_reference(study)
+    slow = found.loc[found["arm"] == against, "images_per_second"].iloc[0]
+    return found.assign(step_time=slow / found["images_per_second"], step_time_against=against)
+
+
+def cost_reference(study: Study) -> str:
+    """The arm that costs are held against: the first with the variant `none` and no settings of its own.
+
+    The study's baseline where there is none.
+    """
+    plain = [arm.label for arm in study.definition.arms if arm.spec == "none" and not arm.overrides]
+    return next(iter(plain), study.definition.baseline)
 
 
 def is_distance(study: Study) -> bool:
@@ -278,6 +292,7 @@ def _cost(study: Study, arm: str, curves: pd.DataFrame) -> dict[str, float]:
         "sampling_seconds": float((rows["sampling_seconds"] * 1000 / rows["n"]).mean()),
         "nfe": nfe,
         "gflops": flops * nfe / 1e9,
+        "gflops_forward": flops / 1e9,
     }
 
 

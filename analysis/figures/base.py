@@ -9,7 +9,7 @@ that draw raise UserError where a frame mixes scores that do not compare (n, ext
 import io
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import matplotlib as mpl
 import pandas as pd
@@ -23,7 +23,9 @@ from analysis.study import Study
 from experiments.records.definition import Endpoint
 from rope_dit.errors import check
 
-SECTIONS = ("figures", "samplers", "spread")
+Seen = tuple[pd.DataFrame, pd.DataFrame]
+"""heads and maps of a network's attention, as the probe `attention` writes them"""
+SECTIONS = ("evidence", "figures", "samplers", "guidance", "spread")
 """of the page, where figures may stand"""
 MOST_BYTES = 2_000_000
 """of a PNG, which may stand in the page itself"""
@@ -40,6 +42,7 @@ class Material:
         compared: its comparisons; none while it is partial.
         pictures: sample grids as PNG, arm by arm; none where there are none.
         picture_seed: their training seed.
+        attention: what was seen of each arm's attention, of one training seed.
     """
 
     study: Study
@@ -47,6 +50,7 @@ class Material:
     compared: Sequence[Comparison]
     pictures: Mapping[str, bytes]
     picture_seed: int
+    attention: Mapping[str, Seen] = field(default_factory=dict)
 
     @property
     def end(self) -> Endpoint:

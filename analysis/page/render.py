@@ -18,7 +18,7 @@ from analysis.figures.base import Drawing
 from analysis.figures.palette import colors
 from analysis.judging.margin import nothing_learned, withheld
 from analysis.numbers import NONE, metric_title, significant
-from analysis.page import provenance, text_tables, words
+from analysis.page import evidence, provenance, secondary, text_tables, words
 from analysis.page.text_tables import Column, TextTable
 from analysis.reading import seals
 from analysis.stats import Comparison
@@ -40,6 +40,7 @@ class Contents:
         study: the study.
         compared: its comparisons; none while it is partial.
         main, samplers, stability, spreads, sizes, averages: see `analysis.tables`.
+        evidence, best_guidance: see `analysis.judging`.
         figures: by name, in the order of their places.
         made: when, UTC.
     """
@@ -52,6 +53,8 @@ class Contents:
     spreads: pd.DataFrame
     sizes: pd.DataFrame
     averages: pd.DataFrame
+    evidence: pd.DataFrame
+    best_guidance: pd.DataFrame
     figures: Mapping[str, Drawing]
     made: datetime
 
@@ -83,6 +86,8 @@ def _values(c: Contents) -> dict[str, Any]:
     return {
         **_identity(c),
         **_words(c),
+        "evidence": _evidence(c) if len(c.evidence) else None,
+        "best_guidance": secondary.best_guidance(c.best_guidance, study) if len(c.best_guidance) else None,
         "scores": text_tables.scores(study, c.main),
         "costs": text_tables.costs(c.main),
         "comparisons": text_tables.comparisons(c.compared),
@@ -95,6 +100,19 @@ def _values(c: Contents) -> dict[str, Any]:
         "groups": text_tables.groups(study),
         "machines": text_tables.machines(study),
         **(_published(study) if definition.data == "cifar10" else {"published": None}),
+    }
+
+
+def _evidence(c: Contents) -> dict[str, Any]:
+    found, study = c.evidence, c.study
+    return {
+        "verdict": evidence.verdict(study, c.compared),
+        "conclusion": evidence.conclusion(study, found),
+        "means": evidence.means(found),
+        "differences": evidence.differences(found, study),
+        "grids": evidence.other_grids(found),
+        "remarks": evidence.remarks(study, found),
+        "baseline": study.definition.baseline,
     }
 
 

@@ -96,16 +96,20 @@ def _held_out(row: Mapping[Hashable, Any]) -> str:
 
 def costs(main: pd.DataFrame) -> TextTable:
     """What each arm costs."""
+    against = main["step_time_against"].iloc[0]
     columns = [
         _ARM, Column("Specification", number=False, wraps=True),
         Column("Parameters"), Column("of the embedding"),
-        Column("Training, images/s", "higher"), Column("Peak memory, MiB", "lower"), Column("A run", "lower"),
+        Column("FLOP a forward pass", "lower"),
+        Column("Training, images/s", "higher"), Column(f"A step, {against} = 1", "lower"),
+        Column("Peak memory, MiB", "lower"), Column("A run", "lower"),
         Column("Sampling 1,000 images", "lower"), Column("NFE"), Column("FLOP an image", "lower"),
     ]  # fmt: skip
     rows = [
         [
             row["arm"], row["spec"], _whole(row["parameters"]), _whole(row["parameters_variant"]),
-            significant(row["images_per_second"], 3), significant(row["peak_memory_mib"], 4),
+            flops(row["gflops_forward"]), significant(row["images_per_second"], 3),
+            fixed(row["step_time"], 2), significant(row["peak_memory_mib"], 4),
             duration(row["run_seconds"]), duration(row["sampling_seconds"]), _count(row["nfe"]),
             flops(row["gflops"]),
         ]

@@ -55,6 +55,10 @@ class StudyConfig:
     """gap: a share of the baseline's distance from the real floor; absolute: in the endpoint's units"""
     confirm: Annotated[Specs, tyro.conf.arg(help_behavior_hint="(default: all)")] = ()
     """arms whose comparisons get verdicts, fixed before the first run; the others get intervals alone"""
+    secondary: Annotated[
+        tuple[Literal["best_guidance"], ...], tyro.conf.arg(help_behavior_hint="(default: none)")
+    ] = ()
+    """endpoints without verdicts, fixed before the first run; best_guidance: each arm at its own best"""
     looks: Annotated[
         tuple[int, ...],
         tyro.conf.arg(metavar="INT ...", help_behavior_hint="(default: when all seeds are done)"),
@@ -119,6 +123,8 @@ class StudyConfig:
         check(len(self.export) <= 2, "export", " ".join(self.export), "a folder and at most one study's name")
         only = [name for name in ("sync", "export", "import_from") if getattr(self, name)]
         check(len(only) < 2, "sync, export and import", "more than one", "one at a time")
+        once = len({*self.secondary}) == len(self.secondary)
+        check(once, "secondary", " ".join(self.secondary), "each endpoint once")
         check(len({*self.confirm}) == len(self.confirm), "confirm", " ".join(self.confirm), "each arm once")
 
     @property

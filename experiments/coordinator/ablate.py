@@ -141,6 +141,9 @@ def announcement(plan: Plan, runs: int, todo: int, minutes: float) -> str:
     ]
     if plan.planned_looks:
         lines.insert(2, f"verdicts at {listed(map(str, plan.planned_looks))} seeds, as planned")
+    if plan.best_guidance:
+        choices = f"the best of {len(plan.best_guidance)} choices of guidance and average"
+        lines.insert(2, f"secondary endpoint: each arm at {choices}, without a verdict")
     return "\n".join(lines) + (f"; about {minutes:.0f} minutes of work" if todo else "")
 
 

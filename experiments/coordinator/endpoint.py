@@ -9,6 +9,7 @@ from experiments.config.measures import measures, measures_on
 from experiments.config.run import EvalConfig
 from experiments.records.definition import Endpoint
 from experiments.records.paths import located
+from experiments.scoring.jobs import final_jobs
 from experiments.scoring.metrics import value_name
 from rope_dit.errors import UserError, check, nearest
 from rope_dit.guidance.spec import GuidanceSpec
@@ -16,6 +17,7 @@ from rope_dit.samplers.spec import SamplerSpec
 
 if TYPE_CHECKING:
     from experiments.config.run import RunConfig
+    from experiments.config.study import StudyConfig
     from experiments.coordinator.plan import Plan
     from experiments.scoring.extractors.base import Extractor
 
@@ -94,6 +96,36 @@ def said(wanted: EndpointConfig, saved: "Plan | None") -> EndpointConfig:
         before["guidance"] = guidance
     missing = {key: value for key, value in before.items() if not getattr(wanted, key)}
     return replace(wanted, **{**missing, "extractor": ""})
+
+
+def best_guidance(
+    config: "StudyConfig", saved: "Plan | None", base: "RunConfig"
+) -> tuple[tuple[str, str], ...]:
+    """(guidance, average) among which each arm takes its best, where that secondary endpoint is declared.
+
+    They are chosen on samplings that they are not scored on, so those of a study's first start stay.
+
+    Args:
+        config: what is asked for.
+        saved: the study that is there.
+        base: what all runs share.
+
+    Raises UserError where there is nothing to choose, or nothing apart to choose it on.
+    """
+    if saved and (saved.best_guidance or not config.secondary):
+        return saved.best_guidance
+    if "best_guidance" not in config.secondary:
+        return ()
+    found = dict.fromkeys((str(job.guidance), job.average) for job in final_jobs(base))
+    check(len(found) > 1, "secondary", "best_guidance", "two or more of eval.guidances or eval.averages")
+    several = base.eval.sampling_seeds > 1
+    check(
+        several,
+        "secondary",
+        "best_guidance",
+        "eval.sampling-seeds of 2 or more: one half chooses, one scores",
+    )
+    return tuple(found)
 
 
 def check_endpoint(plan: "Plan", got: str, extractor: "Extractor") -> None:

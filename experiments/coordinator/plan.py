@@ -70,6 +70,8 @@ class Plan:
         chosen: what of the primary endpoint was chosen; the rest is as usual.
         planned_looks: numbers of seeds at which verdicts are drawn before the last.
         confirmed: arms to whose comparisons the family was confined at the first start; none: all.
+        best_guidance: (guidance, average) among which each arm takes its best in the secondary endpoint of
+            that name; none where it was not declared at the first start.
         chain: what seals it, see `experiments.records.sealing.chain`.
         samplings: of each network over which the primary endpoint is the mean, those of the first start;
             more are exploratory.
@@ -96,6 +98,7 @@ class Plan:
     planned_looks: tuple[int, ...] = ()
     confirmed: tuple[str, ...] = ()
     explored: tuple[tuple[str, str], ...] = ()
+    best_guidance: tuple[tuple[str, str], ...] = ()
     chain: Chain = ()
     samplings: int = 1
     margin_unit: str = "gap"
@@ -142,7 +145,7 @@ class Plan:
             margin_unit=self.margin_unit,
             identity=shared, replaced=self.replaced,
             planned_looks=self.planned_looks, confirmed=self.confirmed, explored=self.explored,
-            chain=self.chain,
+            best_guidance=self.best_guidance, chain=self.chain,
         )  # fmt: skip
 
     def identity(self) -> dict[str, str]:
@@ -156,6 +159,7 @@ class Plan:
             "margin unit": self.margin_unit,
             "looks": " ".join(map(str, self.planned_looks)) or "none planned",
             "confirm": " ".join(sorted(self.confirmed)) or "all arms",
+            "secondary": "best_guidance" if self.best_guidance else "none",
         }  # fmt: skip
 
     def save(self) -> None:
@@ -166,7 +170,8 @@ class Plan:
             comparisons=self.comparisons, facts=self.facts, planned_seeds=self.planned_seeds,
             looks=self.looks, chosen=self.chosen, samplings=self.samplings, margin_unit=self.margin_unit,
             identities=self.identities, replaced=self.replaced, planned_looks=self.planned_looks,
-            confirmed=self.confirmed, explored=self.explored, chain=self.chain,
+            confirmed=self.confirmed, explored=self.explored, best_guidance=self.best_guidance,
+            chain=self.chain,
         )  # fmt: skip
         self.path.mkdir(parents=True, exist_ok=True)
         write_durably(self.path / "study.json", json.dumps(sealed(to_json(saved)), indent=1).encode())
@@ -203,6 +208,7 @@ class SavedPlan:
     planned_looks: Annotated[tuple[int, ...], Neutral(())] = ()
     confirmed: Annotated[tuple[str, ...], Neutral(())] = ()
     explored: Annotated[tuple[tuple[str, str], ...], Neutral(())] = ()
+    best_guidance: Annotated[tuple[tuple[str, str], ...], Neutral(())] = ()
     chain: Annotated[Chain, Neutral(())] = ()
     samplings: Annotated[int, Neutral(1)] = 1
     margin_unit: Annotated[str, Neutral("mean")] = "gap"
@@ -254,7 +260,8 @@ def read_plan(path: Path) -> Plan | None:
         facts=saved.facts, planned_seeds=saved.planned_seeds, looks=saved.looks, created=saved.created,
         chosen=saved.chosen, samplings=saved.samplings, margin_unit=saved.margin_unit,
         identities=saved.identities, replaced=saved.replaced, planned_looks=saved.planned_looks,
-        confirmed=saved.confirmed, explored=saved.explored, chain=saved.chain,
+        confirmed=saved.confirmed, explored=saved.explored, best_guidance=saved.best_guidance,
+        chain=saved.chain,
     )  # fmt: skip
 
 

@@ -12,7 +12,13 @@ from experiments.config.run import RunConfig
 from experiments.config.study import StudyConfig, study
 from experiments.coordinator.arm import Arm, parse_arms
 from experiments.coordinator.copies.weights import check_reachable
-from experiments.coordinator.endpoint import check_endpoint, check_floor, in_front, said
+from experiments.coordinator.endpoint import (
+    best_guidance,
+    check_endpoint,
+    check_floor,
+    in_front,
+    said,
+)
 from experiments.coordinator.plan import Plan, read_plan, read_saved
 from experiments.coordinator.replacing import Identities, check_runs, decided, is_aside, replacements
 from experiments.coordinator.seals import joined
@@ -44,6 +50,7 @@ def plan_ablation(config: StudyConfig) -> tuple[Plan, Resolved]:
         chosen=said(config.endpoint, saved), **margin_of(config, saved),
         planned_looks=config.looks or (saved.planned_looks if saved else ()),
         samplings=saved.samplings if saved else base.eval.sampling_seeds,
+        best_guidance=best_guidance(config, saved, base),
         identities=now, replaced=replacements(config.replace, saved, now),
     )  # fmt: skip
     plan = joined(with_comparisons(plan, config, saved))

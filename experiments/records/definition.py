@@ -153,6 +153,8 @@ class Definition:
         planned_looks: numbers of seeds at which they were to be drawn; none where that was not said.
         confirmed: arms to whose comparisons the family was confined; none where it is of all arms.
         explored: (arm, reference) of the other comparisons, without a verdict.
+        best_guidance: (guidance, average) of which each arm takes its best in the secondary endpoint of that
+            name, as they were first scored; none where it was not declared.
         chain: its seal; none in studies of before there were seals, and those that tune.
         identity: what changes the weights of all runs and is the same in all arms, see `identity_of`.
         replaced: arms that were trained again.
@@ -180,6 +182,7 @@ class Definition:
     planned_looks: Annotated[tuple[int, ...], Neutral(())] = ()
     confirmed: Annotated[tuple[str, ...], Neutral(())] = ()
     explored: Annotated[tuple[tuple[str, str], ...], Neutral(())] = ()
+    best_guidance: Annotated[tuple[tuple[str, str], ...], Neutral(())] = ()
     chain: Annotated[Chain, Neutral(())] = ()
 
     def __post_init__(

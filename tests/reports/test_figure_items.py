@@ -168,7 +168,7 @@ def test_the_contract_finds_what_breaks_it(plugin, change, to, check):
 
 def test_a_section_that_is_not_there_is_refused(store, plugin):
     plugin("appendix", place=0)
-    with pytest.raises(UserError, match="figure medians: section got 'appendix', expected one of figures"):
+    with pytest.raises(UserError, match="figure medians: section got 'appendix', expected one of evidence"):
         draw(material_of(store))
 
 

@@ -63,7 +63,7 @@ def plan_tuning(config: StudyConfig, space: Space) -> tuple[Plan, TuneConfig, Im
         )
     got = " ".join(config.replace)
     check(not got, "replace", got, "nothing: a tuning never trains a configuration again")
-    for name in ("confirm", "looks"):
+    for name in ("confirm", "looks", "secondary"):
         got = " ".join(map(str, getattr(config, name)))
         check(not got, name, got, "nothing: no verdicts are drawn from a tuning")
     path = (config.studies / config.title).absolute()

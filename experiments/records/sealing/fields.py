@@ -15,7 +15,7 @@ from rope_dit.words import differing
 
 ONCE = (
     *("name", "kind", "data", "baseline", "margin", "margin_unit"),
-    *("planned_seeds", "planned_looks", "confirmed"),
+    *("planned_seeds", "planned_looks", "confirmed", "best_guidance"),
 )
 """what is sealed before a study's first run, with the endpoint's fields"""
 ANEW = ("arms", "seeds", "comparisons", "replaced")

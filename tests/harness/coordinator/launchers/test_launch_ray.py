@@ -17,7 +17,7 @@ from rope_dit.errors import UserError
 
 pytest.importorskip("ray")
 
-ROOT = Path(__file__).parents[3]
+ROOT = Path(__file__).parents[4]
 SMALL = {"object_store_memory": 80_000_000, "include_dashboard": False}
 
 # What a worker promises: SIGTERM is obeyed, the end of standard input is a SIGTERM, and a second

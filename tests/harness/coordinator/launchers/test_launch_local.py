@@ -13,7 +13,7 @@ from experiments.coordinator.launchers import Ended, Task, make_launcher
 from experiments.coordinator.launchers.local import LocalLauncher, visible_gpus
 from rope_dit.errors import UserError
 
-ROOT = Path(__file__).parents[3]
+ROOT = Path(__file__).parents[4]
 
 
 @pytest.fixture

@@ -17,7 +17,7 @@ from rope_dit.errors import UserError
 
 pytest.importorskip("submitit")
 
-ROOT = Path(__file__).parents[3]
+ROOT = Path(__file__).parents[4]
 SHOW = "import os; print([os.environ.get(n) for n in ('CUDA_VISIBLE_DEVICES', 'MLFLOW_X')], os.getcwd())"
 
 
