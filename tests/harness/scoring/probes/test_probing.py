@@ -124,17 +124,19 @@ def test_evaluate_probes_a_run_that_was_not_probed_and_another_average():
 
 
 def test_a_run_of_before_there_were_probes_gets_none_unless_they_are_asked_for():
-    made("--probes", "none")
-    config = json.loads(Path("run/config.json").read_text())
+    assert call("run", *QUICK).code == 0
+    [folder] = Path("runs").iterdir()
+    config = json.loads((folder / "config.json").read_text())
     for name in ("probes", "token_grids", "extrapolations"):
         del config["config"]["eval"][name]
-    Path("run/config.json").write_text(json.dumps(config))
-    unseal(Path("run"))
-    assert "nothing to do" in made()
-    assert "nothing to do" in call("evaluate", "run").out
-    assert not probed(Path("run"))
-    made("--probes", "held_out_loss")
-    assert len(probed(Path("run"))) == 11
+    (folder / "config.json").write_text(json.dumps(config))
+    unseal(folder)
+    assert "nothing to do" in call("run", *QUIET).out  # found by what it is
+    assert "nothing to do" in made(out=str(folder))
+    assert "nothing to do" in call("evaluate", folder).out
+    assert not probed(folder)
+    made("--probes", "held_out_loss", out=str(folder))
+    assert len(probed(folder)) == 11
 
 
 def test_a_run_that_is_stopped_between_probes_goes_on_with_the_next(monkeypatch):
