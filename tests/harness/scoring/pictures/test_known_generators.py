@@ -1,4 +1,4 @@
-"""What is measured of generators whose truth is known: right, in torn pictures, shifted, blind to the class."""
+"""What is measured of generators whose truth is known: right, torn, shifted, blind to the class."""
 
 from collections.abc import Callable, Mapping
 
