@@ -29,7 +29,7 @@ TAGS = (
 Point = tuple[str, int, float, int]
 """key, step, value, milliseconds since 1970"""
 COSTS = ("parameters", "parameters_variant", "flops_per_image")
-_TYPES = {str: "str", int: "int64", float: "float64", int | None: "int64", float | None: "float64"}
+_TYPES = {str: "str", int: "int64", float: "float64", int | None: "Int64", float | None: "float64"}
 _CURVE_TYPES = {
     **dict.fromkeys(("run_id", "arm"), "str"),
     **{"seed": "int64", "key": "str", "step": "int64", "value": "float64"},
@@ -109,7 +109,7 @@ def scores(experiment: str, uri: str | None = None) -> pd.DataFrame:
         run_id: as in `runs`.
         arm .. sampling_seed: the fields of `experiments.records.score.ScoreKey` with their types; nfe is
             network evaluations an image. Text that means nothing for a score is '-', as the grid of a solver
-            without one; numbers are missing then, and a column of whole numbers is Int64, else int64.
+            without one; numbers are missing then, so whole ones that may be are Int64.
         value: float64; `better` says whether 'lower' or 'higher' is better.
         real_floor: what real pictures would score, float64; nan where it was not measured or has no meaning.
         floor_n: how many held-out pictures the floor is of, Int64; missing where that was not written down.
@@ -230,9 +230,7 @@ def score_frame(run_ids: Sequence[str], found: Sequence[Score]) -> pd.DataFrame:
     columns |= {f.name: [getattr(score, f.name) for score in found] for f in fields(Score) if f.name != "key"}
     frame = pd.DataFrame({"run_id": pd.Series(list(run_ids), dtype="str")})
     for name, values in columns.items():
-        kind = _SCORE_TYPES[name]
-        missing = kind == "int64" and None in values
-        frame[name] = pd.Series(values, dtype="Int64" if missing else kind)
+        frame[name] = pd.Series(values, dtype=_SCORE_TYPES[name])
     frame["time"] = _utc(frame["time"], "s")
     return frame
 

@@ -289,7 +289,7 @@ def _cost(study: Study, arm: str, curves: pd.DataFrame) -> dict[str, float]:
         "images_per_second": float(speed.mean()),
         "peak_memory_mib": float(own.loc[own["key"] == _MEMORY, "value"].max()),
         "run_seconds": float((timed["time"] - timed["started"]).dt.total_seconds().median()),
-        "sampling_seconds": float((rows["sampling_seconds"] * 1000 / rows["n"]).mean()),
+        "sampling_seconds": float((rows["sampling_seconds"] * 1000 / rows["n"].astype("float64")).mean()),
         "nfe": nfe,
         "gflops": flops * nfe / 1e9,
         "gflops_forward": flops / 1e9,

@@ -28,14 +28,14 @@ def listing(kind: str) -> str:
     for entry in REGISTRIES[kind]:
         options = [f"{option.name}={show(option.default)}" for option in entry.options.values()]
         claims = claims_of(kind, entry)
-        lines.append(f"  {entry.name:<18}{entry.summary}")
+        lines.append(f"  {entry.name:<20}{entry.summary}")
         if entry.source:
             lines += textwrap.wrap(f"source:  {entry.source}", 110, initial_indent=" " * 20,
                                    subsequent_indent=" " * 29, break_on_hyphens=False)  # fmt: skip
         if options:
-            lines.append(f"{'':<20}options: {', '.join(options)}")
+            lines.append(f"{'':<22}options: {', '.join(options)}")
         if claims:
-            lines.append(f"{'':<20}claims:  {', '.join(claims)}")
+            lines.append(f"{'':<22}claims:  {', '.join(claims)}")
     return "\n".join(map(printable, lines))  # a plug-in says what it likes
 
 

@@ -35,10 +35,10 @@ def radii(pool_ND: Tensor, k: int) -> Tensor:
 
 
 def known_radii(real: Features, k: int) -> Tensor:
-    """`radii` of real pictures to any of their 5 nearest others, made once for all metrics."""
+    """`radii` of real pictures to any of their 5 nearest others, or of all, made once for all metrics."""
 
     def made() -> Tensor:
-        return nearest(real.pool, real.pool, NEAREST + 1)[:, 1:].T
+        return nearest(real.pool, real.pool, min(NEAREST + 1, len(real)))[:, 1:].T
 
     return real.once(f"neighbours: radii to the {NEAREST} nearest", made)[k - 1]
 

@@ -183,6 +183,7 @@ def test_all_that_ships_claims_what_it_must() -> None:
     assert [value for value, one in measures().items() if one.needs_rank] == ["fd"]
     assert {value: one.learned for value, one in measures().items()} == {
         "fd": 0.1, "is": 0.5, "kid": 0.1, "precision": 0.5, "recall": 0.5,
+        "density": 0.5, "coverage": 0.5, "swd": 0.1, "nearest_ratio": None, "nearest_share": None,
         "layout_accuracy": 0.85, "layout_found": None, "seam": None,
     }  # fmt: skip
 
