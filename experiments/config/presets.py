@@ -44,7 +44,7 @@ PRESETS = {
         data=DataConfig(name="cifar10"),
         model=ModelConfig(patch=4),
         train=TrainConfig(
-            steps=3000, batch=32, optimizer="muon", averages=("warmup:decay=0.999",), flip=True
+            steps=1500, batch=32, optimizer="muon", averages=("warmup:decay=0.999",), flip=True
         ),
         eval=EvalConfig(samplers=("euler:steps=25",), n=(5000,), extractor="cifar10"),
     ),

@@ -1,4 +1,4 @@
-"""Five positional embeddings on CIFAR-10 at a size for CPUs: 8x8 tokens, two epochs.
+"""Five positional embeddings on CIFAR-10 at a size for CPUs: 8x8 tokens, one epoch.
 
   python -m experiments.study cifar10_small
   python -m experiments.study cifar10_small --data folder:PATH --data.image-size 32      pictures of your own
