@@ -2,8 +2,8 @@
 
   python -m experiments.study layout
 
-Cost: 70 runs; not yet run.
-Expected: not yet run.
+Cost: 70 runs of 4 to 7 CPU minutes (two kinds of machine); under way.
+Expected: of seed 0 none and learned are right in no scene, rope1d in 7 %, sincos2d in 16 %, rope2d in 19 %.
 """
 
 from experiments.config.endpoint import EndpointConfig
