@@ -14,7 +14,8 @@ class Seam:
 
     The mean squared difference of neighbours on both sides of a border, over that of neighbours in one patch,
     of all pictures and both axes together, divided by the same of real pictures. Above 1 patches fit together
-    worse than in real pictures. Pictures of one patch, and patches of one pixel, have 1.
+    worse than in real pictures. Pictures of one patch, and patches of one pixel, have 1, and so have real
+    pictures whose patches are plain, as those of `layout`: there it says how plain generated patches are.
 
     Source: this project.
     """
