@@ -56,7 +56,7 @@ def test_a_launcher_of_ones_own_is_made_with_its_options(own):
 
 def test_it_is_listed_with_those_that_ship(own):
     listed = call_study("--plugins", own, "--list", "launchers").out
-    assert "noted             Processes of this machine, with a note of each.\n" in listed
+    assert "noted               Processes of this machine, with a note of each.\n" in listed
     assert "options: file=notes.txt, broken=false\n" in listed
     assert all(f"\n  {name} " in listed for name in ("local", "ray", "slurm"))
 
