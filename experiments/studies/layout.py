@@ -2,7 +2,7 @@
 
   python -m experiments.study layout
 
-Cost: 70 runs of 4 to 7 CPU minutes (two kinds of machine); under way.
+Cost: 70 runs of about 5 CPU minutes (Intel Xeon); under way.
 Expected: of seed 0 the share of scenes that are right is 0 for none, shuffled and learned, 0.07 for rope1d,
 0.10 for relative_bias, 0.16 to 0.19 for sincos2d, conv, rope2d and learned+rope2d, 0.31 for rope2d_mixed.
 """
