@@ -15,7 +15,7 @@ import tyro
 
 from analysis.figures.apart.side_by_side import side_by_side
 from analysis.figures.base import Drawing, StudyFigure, as_files
-from analysis.figures.palette import colors
+from analysis.figures.drawing.palette import colors
 from analysis.judging.across import Across, across
 from analysis.page import across_words
 from analysis.page.render import environment, now

@@ -11,8 +11,8 @@ from matplotlib.ticker import MaxNLocator
 
 from analysis import load
 from analysis.figures.base import FIGURES, Material, Seen, StudyFigure
-from analysis.figures.example_evidence import example_evidence
-from analysis.figures.palette import Palette, arm_colors, figure, label_ends, sentence, style
+from analysis.figures.drawing.palette import Palette, arm_colors, figure, label_ends, sentence, style
+from analysis.figures.examples.evidence import example_evidence
 from analysis.study import Study
 
 _QUERY = "centre"  # whose map is drawn, or the first

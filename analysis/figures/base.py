@@ -15,7 +15,7 @@ import matplotlib as mpl
 import pandas as pd
 from matplotlib.figure import Figure
 
-from analysis.figures.palette import INK, colors
+from analysis.figures.drawing.palette import INK, colors
 from analysis.figures.registry import FIGURES as FIGURES  # figures of others import it from here
 from analysis.numbers import metric_title
 from analysis.stats import Comparison
@@ -100,7 +100,7 @@ class StudyFigure:
 
         Everything that holds of all figures is tested with what is drawn from it.
         """
-        from analysis.figures.example import example
+        from analysis.figures.examples.study import example
 
         return example()
 

@@ -7,8 +7,8 @@ from matplotlib.figure import Figure
 
 from analysis import stats, tables
 from analysis.figures.base import FIGURES, Material, StudyFigure
-from analysis.figures.palette import Palette, arm_colors, figure, label_ends, note, sentence, style
-from analysis.figures.parts import absent, is_lower, metric_label, rows
+from analysis.figures.drawing.palette import Palette, arm_colors, figure, label_ends, note, sentence, style
+from analysis.figures.drawing.parts import absent, is_lower, metric_label, rows
 
 
 @FIGURES.register("bias")

@@ -9,8 +9,8 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import FixedLocator, NullLocator
 
 from analysis.figures.base import FIGURES, Material, StudyFigure
-from analysis.figures.example_evidence import example_evidence
-from analysis.figures.palette import INK, Palette, arm_colors, figure, note, sentence, style
+from analysis.figures.drawing.palette import INK, Palette, arm_colors, figure, note, sentence, style
+from analysis.figures.examples.evidence import example_evidence
 from analysis.judging.evidence import TRAINED, evidence
 
 _FAR = 12.0  # standard deviations, from which on the axis is logarithmic beyond 3 of them

@@ -6,7 +6,7 @@ from matplotlib.figure import Figure
 
 from analysis import stats
 from analysis.figures.base import FIGURES, Material, StudyFigure
-from analysis.figures.palette import INK, Palette, arm_colors, figure, sentence, style
+from analysis.figures.drawing.palette import INK, Palette, arm_colors, figure, sentence, style
 
 
 @FIGURES.register("forest")

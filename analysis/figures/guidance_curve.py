@@ -7,9 +7,9 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from analysis.figures.base import FIGURES, Material, StudyFigure
-from analysis.figures.example_evidence import example_evidence
-from analysis.figures.palette import Palette, arm_colors, figure, note, sentence, style
-from analysis.figures.parts import absent, is_lower, mean_lines, metric_label
+from analysis.figures.drawing.palette import Palette, arm_colors, figure, note, sentence, style
+from analysis.figures.drawing.parts import absent, is_lower, mean_lines, metric_label
+from analysis.figures.examples.evidence import example_evidence
 from analysis.study import endpoint_scores
 from rope_dit.errors import UserError
 from rope_dit.guidance.spec import GuidanceSpec

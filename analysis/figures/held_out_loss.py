@@ -7,9 +7,18 @@ from matplotlib.figure import Figure
 
 from analysis import stats
 from analysis.figures.base import FIGURES, Material, StudyFigure
-from analysis.figures.example_evidence import example_evidence
-from analysis.figures.palette import INK, Palette, arm_colors, figure, label_ends, note, sentence, style
-from analysis.figures.parts import absent
+from analysis.figures.drawing.palette import (
+    INK,
+    Palette,
+    arm_colors,
+    figure,
+    label_ends,
+    note,
+    sentence,
+    style,
+)
+from analysis.figures.drawing.parts import absent
+from analysis.figures.examples.evidence import example_evidence
 from analysis.judging.evidence import loss_by_t
 
 

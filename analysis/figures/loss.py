@@ -6,8 +6,8 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from analysis.figures.base import FIGURES, Material, StudyFigure
-from analysis.figures.palette import Palette, arm_colors, figure, note, sentence, style
-from analysis.figures.parts import absent, mean_lines
+from analysis.figures.drawing.palette import Palette, arm_colors, figure, note, sentence, style
+from analysis.figures.drawing.parts import absent, mean_lines
 
 _BINS = 10  # tenths of t, the keys loss_by_t/0 .. 9
 

@@ -8,8 +8,8 @@ from matplotlib.lines import Line2D
 
 from analysis import tables
 from analysis.figures.base import FIGURES, Material, StudyFigure
-from analysis.figures.palette import INK, Palette, arm_colors, figure, note, sentence, style
-from analysis.figures.parts import (
+from analysis.figures.drawing.palette import INK, Palette, arm_colors, figure, note, sentence, style
+from analysis.figures.drawing.parts import (
     absent,
     floor_line,
     is_lower,

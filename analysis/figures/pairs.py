@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 
 from analysis import stats
 from analysis.figures.base import FIGURES, Material, StudyFigure
-from analysis.figures.palette import figure, note, sentence, style
+from analysis.figures.drawing.palette import figure, note, sentence, style
 from analysis.numbers import decimals_of, half_width
 
 

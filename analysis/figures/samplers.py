@@ -8,8 +8,8 @@ from matplotlib.lines import Line2D
 
 from analysis import tables
 from analysis.figures.base import FIGURES, Material, StudyFigure
-from analysis.figures.palette import Palette, arm_colors, figure, note, sentence, style
-from analysis.figures.parts import absent, is_lower, metric_label, rows, sampler_panel
+from analysis.figures.drawing.palette import Palette, arm_colors, figure, note, sentence, style
+from analysis.figures.drawing.parts import absent, is_lower, metric_label, rows, sampler_panel
 
 
 @FIGURES.register("samplers")

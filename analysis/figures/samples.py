@@ -10,7 +10,7 @@ from matplotlib.image import imread
 
 from analysis import load
 from analysis.figures.base import FIGURES, Material, StudyFigure
-from analysis.figures.palette import figure, sentence, style
+from analysis.figures.drawing.palette import figure, sentence, style
 from analysis.study import Study
 from experiments.records.definition import Endpoint
 from rope_dit.errors import UserError

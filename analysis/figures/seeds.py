@@ -5,7 +5,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from analysis.figures.base import FIGURES, Material, StudyFigure
-from analysis.figures.palette import INK, Palette, arm_colors, figure, label_ends, sentence, style
+from analysis.figures.drawing.palette import INK, Palette, arm_colors, figure, label_ends, sentence, style
 
 
 @FIGURES.register("seeds")

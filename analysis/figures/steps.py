@@ -7,8 +7,8 @@ from matplotlib.figure import Figure
 
 from analysis import tables
 from analysis.figures.base import FIGURES, Material, StudyFigure
-from analysis.figures.palette import Palette, arm_colors, figure, note, sentence, style
-from analysis.figures.parts import absent, floor_line, mean_lines, metric_label, rows
+from analysis.figures.drawing.palette import Palette, arm_colors, figure, note, sentence, style
+from analysis.figures.drawing.parts import absent, floor_line, mean_lines, metric_label, rows
 from analysis.numbers import metric_title
 
 

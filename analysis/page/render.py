@@ -15,7 +15,7 @@ import pandas as pd
 
 from analysis import tables
 from analysis.figures.base import Drawing
-from analysis.figures.palette import colors
+from analysis.figures.drawing.palette import colors
 from analysis.judging.margin import nothing_learned, withheld
 from analysis.numbers import NONE, metric_title, significant
 from analysis.page import evidence, provenance, secondary, text_tables, words

@@ -17,7 +17,7 @@ import time
 from matplotlib import pyplot
 
 from analysis.figures.base import FIGURES, StudyFigure
-from analysis.figures.palette import figure, style
+from analysis.figures.drawing.palette import figure, style
 
 
 @FIGURES.register("medians")

@@ -6,7 +6,7 @@ import pytest
 
 from analysis import report
 from analysis.figures.base import draw
-from analysis.figures.example import example
+from analysis.figures.examples.study import example
 from analysis.judging.judge import judge
 from analysis.page.render import render
 

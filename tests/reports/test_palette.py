@@ -5,8 +5,8 @@ import pytest
 from drawn import ARMS, line, scores
 from matplotlib.colors import to_rgb
 
-from analysis.figures import palette
-from analysis.figures.palette import colors
+from analysis.figures.drawing import palette
+from analysis.figures.drawing.palette import colors
 from analysis.figures.steps import score_against_steps
 
 

@@ -7,11 +7,11 @@ from drawn import ARMS, EULER, FOUR, HEUN, band, guidance, line, losses, scores,
 from matplotlib.collections import LineCollection
 
 from analysis import stats
-from analysis.figures import palette
 from analysis.figures.bias import n_bias
+from analysis.figures.drawing import palette
+from analysis.figures.drawing.palette import colors
 from analysis.figures.loss import loss_by_t
 from analysis.figures.nfe import score_against_nfe
-from analysis.figures.palette import colors
 from analysis.figures.samplers import equal_nfe
 from analysis.figures.steps import score_against_steps
 from rope_dit.errors import UserError

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from analysis import tables
-from analysis.figures.example import example
+from analysis.figures.examples.study import example
 from analysis.stats import kendall_tau
 
 ARMS, SEEDS = ("learned", "none", "rope1d", "rope2d"), 7

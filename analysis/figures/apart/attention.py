@@ -14,7 +14,7 @@ from matplotlib.figure import Figure, SubFigure
 from matplotlib.ticker import MaxNLocator
 
 from analysis.figures.apart.drawing import drawing, read_table
-from analysis.figures.palette import SAFE, figure, style
+from analysis.figures.drawing.palette import SAFE, figure, style
 from experiments.cli.main import main
 
 TABLES = {

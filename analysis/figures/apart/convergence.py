@@ -12,7 +12,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from analysis.figures.apart.drawing import drawing, read_table
-from analysis.figures.palette import MARKERS, colors, figure, style
+from analysis.figures.drawing.palette import MARKERS, colors, figure, style
 from experiments.cli.main import main
 
 COLUMNS = ("solver", "sampler", "nfe", "rms", "n")

@@ -5,8 +5,8 @@ from collections.abc import Mapping, Sequence
 import pandas as pd
 from matplotlib.figure import Figure
 
-from analysis.figures.palette import INK, Palette, arm_colors, figure, sentence, style
-from analysis.figures.parts import metric_label
+from analysis.figures.drawing.palette import INK, Palette, arm_colors, figure, sentence, style
+from analysis.figures.drawing.parts import metric_label
 
 
 def side_by_side(

@@ -15,8 +15,8 @@ from matplotlib.text import Text
 from PIL import Image
 
 from analysis.figures.base import FIGURES, MOST_BYTES, SECTIONS, Drawing, StudyFigure, drawing
-from analysis.figures.example import example, nothing
-from analysis.figures.palette import INK
+from analysis.figures.drawing.palette import INK
+from analysis.figures.examples.study import example, nothing
 
 
 def drawn(spec: str) -> tuple[StudyFigure, Figure, Drawing]:

@@ -8,7 +8,7 @@ import pytest
 from report_stores import definition, made_up, uri_of
 
 from analysis import compare
-from analysis.figures.example import example
+from analysis.figures.examples.study import example
 from analysis.judging.across import across, what
 from analysis.judging.judge import judge
 from analysis.page import across_words

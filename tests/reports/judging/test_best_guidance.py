@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from analysis.figures.example_evidence import example_evidence
+from analysis.figures.examples.evidence import example_evidence
 from analysis.judging.best_guidance import best_guidance, crossed
 from analysis.study import Study, endpoint_rows
 

@@ -7,8 +7,8 @@ import pandas as pd
 import pytest
 from scipy import stats as scipy_stats
 
-from analysis.figures.example import example
-from analysis.figures.example_evidence import example_evidence
+from analysis.figures.examples.evidence import example_evidence
+from analysis.figures.examples.study import example
 from analysis.judging.evidence import called, evidence, loss_by_t, may_conclude, networks, subjects
 from analysis.study import Study
 from experiments.records.definition import ArmRecord

@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from analysis import stats, tables
-from analysis.figures.example import example
+from analysis.figures.examples.study import example
 from analysis.judging import looks
 from analysis.judging.judge import judge
 from analysis.page import words

@@ -10,7 +10,7 @@ import report_stores
 from report_pages import store_fixture, texts, tiny_fixture  # noqa: F401
 from report_stores import MADE_UP, definition, made_up, study_in
 
-from analysis.figures.example import example
+from analysis.figures.examples.study import example
 from analysis.judging import margin
 from analysis.judging.judge import judge
 from analysis.page.words import headline

@@ -6,7 +6,7 @@ import pytest
 
 from analysis.figures.base import FIGURES, Material
 from analysis.figures.evidence import scaled
-from analysis.figures.example_evidence import example_evidence
+from analysis.figures.examples.evidence import example_evidence
 from analysis.figures.guidance_curve import by_weight
 from analysis.judging.evidence import evidence, loss_by_t
 from analysis.study import endpoint_scores

@@ -8,8 +8,8 @@ from report_pages import Page
 
 from analysis import report
 from analysis.figures.base import draw
-from analysis.figures.example import example
-from analysis.figures.example_evidence import example_evidence
+from analysis.figures.examples.evidence import example_evidence
+from analysis.figures.examples.study import example
 from analysis.judging.evidence import evidence
 from analysis.page import evidence as page
 from analysis.page.render import render

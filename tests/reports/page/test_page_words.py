@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from analysis import tables
-from analysis.figures.example import example
+from analysis.figures.examples.study import example
 from analysis.figures.nfe import score_against_nfe
 from analysis.judging.judge import judge
 from analysis.page import text_tables, words

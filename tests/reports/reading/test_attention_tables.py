@@ -5,7 +5,7 @@ from report_pages import write
 from report_stores import definition, made_up, run_id, uri_of
 
 from analysis.figures.attention import attention_seen
-from analysis.figures.example_evidence import example_evidence
+from analysis.figures.examples.evidence import example_evidence
 from analysis.study import load_study
 from experiments.records.mlflow_store import connect
 

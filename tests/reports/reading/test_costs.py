@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from analysis import tables
-from analysis.figures.example import example
+from analysis.figures.examples.study import example
 from analysis.page import text_tables
 from experiments.records.definition import ArmRecord
 

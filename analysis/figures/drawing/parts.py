@@ -11,7 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import FixedLocator, NullLocator, ScalarFormatter
 
 from analysis import stats
-from analysis.figures.palette import INK, MARKERS, label_ends
+from analysis.figures.drawing.palette import INK, MARKERS, label_ends
 from analysis.numbers import with_n
 from rope_dit.errors import UserError
 from rope_dit.guidance.spec import GuidanceSpec

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from analysis.figures.base import Material, Seen
-from analysis.figures.example import ARMS, example
+from analysis.figures.examples.study import ARMS, example
 from experiments.records.score import NOTHING
 
 BETTER = {"layout_accuracy": 0.5, "layout_found": 0.8}
