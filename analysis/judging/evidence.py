@@ -48,7 +48,7 @@ class Measure:
 MEASURES = (
     Measure("layout_accuracy", "Layout accuracy", "higher"),
     Measure("layout_found", "Layout found", "higher"),
-    Measure("seam", "Seam, off from real", "lower", real=1.0),
+    Measure("seam", "Seam, off from real", "lower", real=0.0),
     Measure("shift_error_interior", "Shift error, interior", "lower", good=False),
     Measure("shift_error_border", "Shift error, border", "lower", good=False),
     Measure("held_out_loss", "Held-out loss", "lower"),

@@ -91,8 +91,8 @@ def remarks(study: Study, found: pd.DataFrame) -> list[str]:
         said.append(_of_shifts(found))
     if "seam" in there:
         said.append(
-            "Seam: pixel differences across borders of patches over those inside, relative to real pictures; "
-            "|seam - real| is what counts, for too smooth a border is as wrong as too rough a one."
+            "Seam: the share of pixel differences that lies across borders of patches, less that of real "
+            "pictures; its size is what counts, for too smooth a border is as wrong as too rough a one."
         )
     if any(metric.startswith("held_out_loss") for metric in there):
         said.append(

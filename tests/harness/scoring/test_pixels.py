@@ -111,20 +111,20 @@ def test_classes_know_nothing_but_where_the_dot_is():
         assert max(abs(mean - overall) for mean in means) < 6 * spread
 
 
-def test_seam_is_one_for_real_pictures_and_above_for_torn_ones():
+def test_seam_is_zero_for_real_pictures_and_above_for_torn_ones():
     real = scenes_for("digits", range(400))
-    assert measure_pictures(real, real, "digits") == {"seam": 1.0}
-    assert measure_pictures(torn(real), real, "digits")["seam"] > 1.5
+    assert measure_pictures(real, real, "digits") == {"seam": 0.0}
+    assert measure_pictures(torn(real), real, "digits")["seam"] > 0.1
 
 
 def test_both_ends_are_measured_at_the_size_that_is_scored():
     images = load(DataConfig(name="digits"))
     scale = OnPixels(images, "digits", 2)
-    assert scale.floors(10**6) == {"seam": Floor(1.0, 360)}  # all that are held out
-    assert scale.floors(50)["seam"].value == pytest.approx(1, abs=0.1)
+    assert scale.floors(10**6) == {"seam": Floor(0.0, 360)}  # all that are held out
+    assert scale.floors(50)["seam"].value == pytest.approx(0, abs=0.05)
     assert scale.floors(50)["seam"].value != scale.floors(51)["seam"].value
     assert scale.floors(50)["seam"].n == 50
-    assert scale.untrained["seam"] < 1  # noise has no seams, digits have
+    assert scale.untrained["seam"] < 0  # noise has no seams, digits have
 
 
 def test_a_study_may_be_decided_on_pixels():

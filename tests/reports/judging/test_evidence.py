@@ -57,15 +57,15 @@ def test_differences_are_those_of_paired_t_by_hand(study):
 def test_of_a_seam_the_distance_from_real_pictures_counts_on_either_side(study):
     scores = study.scores
     seam = (scores["metric"] == "seam") & (scores["tokens"] == "trained")
-    smooth = scores["value"].mask(seam & (scores["arm"] == "rope2d"), 2 - scores["value"])
+    smooth = scores["value"].mask(seam & (scores["arm"] == "rope2d"), -scores["value"])
     assert sides(with_scores(study, scores.assign(value=smooth)))["seam", "trained", "none"] == "below"
-    floor = scores["real_floor"].mask(seam, 1.3)  # what was measured of real pictures counts before 1
+    floor = scores["real_floor"].mask(seam, 0.3)  # what was measured of real pictures counts before 0
     values = networks(with_scores(study, scores.assign(real_floor=floor)))
     own = values[
         (values["metric"] == "seam") & (values["tokens"] == "trained") & (values["arm"] == "learned")
     ]
     raw = scores[seam & (scores["arm"] == "learned")].groupby("seed")["value"].mean()
-    np.testing.assert_allclose(own["value"], (raw - 1.3).abs())
+    np.testing.assert_allclose(own["value"], (raw - 0.3).abs())
 
 
 def test_the_value_of_a_network_is_the_mean_of_its_samplings(study):
